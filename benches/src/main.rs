@@ -1,0 +1,2 @@
+//! Benchmarks through the public node API.
+fn main() {}

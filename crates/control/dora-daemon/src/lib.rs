@@ -1,0 +1,1 @@
+//! What executes dataflows on one machine: resolves, starts keepers, forwards logs and results.

@@ -1,0 +1,1 @@
+//! One small process per dataflow and machine: spawns, reaps, brokers channels, ends everything.

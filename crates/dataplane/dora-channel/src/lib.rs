@@ -1,0 +1,1 @@
+//! Zero-copy channels between the processes of one machine.

@@ -1,0 +1,1 @@
+//! Rust values to Arrow arrays and back.

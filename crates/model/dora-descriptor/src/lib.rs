@@ -1,0 +1,1 @@
+//! The dataflow file: strict, spanned parse, expansion, validated graph.

@@ -1,0 +1,3 @@
+//! What dora components say to each other: values only, no I/O, no clock, no async.
+
+pub mod id;

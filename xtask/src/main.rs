@@ -1,0 +1,2 @@
+//! Set-up, tests, demo and checks of this repository.
+fn main() {}
