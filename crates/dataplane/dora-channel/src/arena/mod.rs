@@ -1,0 +1,163 @@
+//! The payload memory of one producer: a slab of chunks in one sparse memfd.
+//!
+//! A chunk is free, lent to a writer ([`Chunk`]), or published (some consumer's bit may be set). Free chunks are a stack,
+//! so pages stay warm. Pages are made present chunk by chunk and only as many as the message needs; when memory is
+//! short, free chunks give theirs back. Consumers map the same memory through a read-only descriptor; the seal that
+//! would make this enforceable (`F_SEAL_FUTURE_WRITE`) also forbids giving pages back, and memory that follows use was
+//! worth more.
+
+mod slab;
+
+#[allow(unsafe_code)]
+mod chunk;
+
+use std::{
+    io,
+    os::fd::OwnedFd,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use crate::{
+    budget::BudgetMemory,
+    layout::{HoldersMemory, MAX_CHUNKS},
+    os::memory::{Access, Mapping, OnFork},
+    protocol::{EDGE_WORDS, EdgeSet},
+};
+
+pub use chunk::Chunk;
+use slab::Slab;
+
+/// Virtual size of an arena: a small multiple of the budget, because chunks of different sizes do not share addresses,
+/// and little enough for 39-bit address spaces.
+pub fn virtual_len(budget_limit: u64) -> u64 {
+    const MIN: u64 = 1 << 30;
+    const MAX: u64 = 64 << 30;
+    budget_limit.saturating_mul(4).clamp(MIN, MAX).next_multiple_of(2 << 20)
+}
+
+/// Why there is no chunk.
+#[derive(Debug, thiserror::Error)]
+pub enum AllocateError {
+    /// All producers together have used their budget.
+    #[error("the memory budget of {limit} bytes is spent ({used} in use)")]
+    Budget {
+        /// The budget in bytes.
+        limit: u64,
+        /// Bytes in use by all producers.
+        used: u64,
+    },
+    /// More than the arena can address, whatever is free.
+    #[error("{len} bytes do not fit into the shared memory of one node ({max} bytes)")]
+    TooLarge {
+        /// Bytes asked for.
+        len: usize,
+        /// Size of the arena.
+        max: u64,
+    },
+    /// Too many messages are held at once.
+    #[error("{MAX_CHUNKS} messages of this node are held at once")]
+    TooManyChunks,
+    /// The machine has no memory left, whatever the budget says.
+    #[error("no shared memory: {0}")]
+    System(#[from] io::Error),
+}
+
+/// The payload memory of one producer. Shared by its sender and by whoever prepares messages for it.
+#[derive(Debug)]
+pub struct Arena {
+    mapping: Mapping,
+    holders: HoldersMemory,
+    slab: Mutex<Slab>,
+    edge_words: AtomicUsize,
+}
+
+impl Arena {
+    /// From the descriptors that the keeper hands out.
+    pub fn open(arena: OwnedFd, holders: OwnedFd, budget: BudgetMemory, slot: usize) -> io::Result<Arc<Self>> {
+        let len = rustix::fs::fstat(&arena)?.st_size as u64;
+        Ok(Arc::new(Arena {
+            mapping: Mapping::new(&arena, len as usize, Access::Write, OnFork::Inherit)?,
+            holders: HoldersMemory::map(&holders)?,
+            slab: Mutex::new(Slab::new(arena, holders, len, budget, slot)),
+            edge_words: AtomicUsize::new(1),
+        }))
+    }
+
+    /// The slab is consistent between any two of its steps, so a panic elsewhere does not spoil it.
+    fn slab(&self) -> MutexGuard<'_, Slab> {
+        self.slab.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lends a chunk of `len` bytes. Its content is whatever an earlier message left there.
+    pub fn allocate(self: &Arc<Self>, len: usize) -> Result<Chunk, AllocateError> {
+        let words = self.edge_words.load(Relaxed);
+        let is_free = |chunk: u32| self.holders.chunks()[chunk as usize].is_free(words);
+        let populate = |offset: u64, len: u64| self.mapping.populate(offset as usize, len as usize);
+        let (id, offset) = self.slab().allocate(len, &is_free, &populate)?;
+        Ok(Chunk::lend(self.clone(), id, offset, len))
+    }
+
+    /// Publishes a lent chunk to these edges: from now on it is read-only. All bits are set before the first push, so
+    /// the chunk cannot look free half-way.
+    pub(crate) fn publish(&self, chunk: Chunk, edges: &EdgeSet) -> (u32, u64) {
+        let (id, offset) = chunk.into_published();
+        self.holders.chunks()[id as usize].arm(edges);
+        self.slab().published(id);
+        (id, offset)
+    }
+
+    fn take_back(&self, id: u32) {
+        self.slab().take_back(id);
+    }
+
+    /// Clears one edge's hold on a chunk, for a message that it will never get.
+    pub(crate) fn release(&self, chunk: u32, bit: usize) {
+        if let Some(holders) = self.holders.chunks().get(chunk as usize) {
+            holders.release(bit);
+        }
+    }
+
+    /// Clears a dead consumer's bit everywhere.
+    pub(crate) fn purge(&self, bit: usize) {
+        let count = self.slab().chunk_count();
+        for holders in &self.holders.chunks()[..count] {
+            holders.release(bit);
+        }
+    }
+
+    /// Tells how many edges the producer has, so that looking at holders reads no more than it must.
+    pub(crate) fn set_highest_bit(&self, bit: usize) {
+        self.edge_words.fetch_max((bit / 64 + 1).min(EDGE_WORDS), Relaxed);
+    }
+
+    pub(crate) fn holders(&self) -> &HoldersMemory {
+        &self.holders
+    }
+
+    /// Chunks that some consumer holds, or that still lie in a queue.
+    pub fn held(&self) -> usize {
+        let count = self.slab().chunk_count();
+        let words = self.edge_words.load(Relaxed);
+        self.holders.chunks()[..count].iter().filter(|h| !h.is_free(words)).count()
+    }
+
+    /// Whether an edge holds any chunk, queued or received.
+    pub(crate) fn is_held_by(&self, bit: usize) -> bool {
+        let count = self.slab().chunk_count();
+        self.holders.chunks()[..count].iter().any(|holders| holders.is_held_by(bit))
+    }
+
+    /// Bytes of memory in use.
+    pub fn used(&self) -> u64 {
+        self.slab().used()
+    }
+
+    /// Gives the pages of all free chunks back to the system.
+    pub fn trim(&self) {
+        let words = self.edge_words.load(Relaxed);
+        self.slab().trim(&|chunk| self.holders.chunks()[chunk as usize].is_free(words));
+    }
+}

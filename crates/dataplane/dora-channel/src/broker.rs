@@ -1,0 +1,199 @@
+//! The keeper's side: creates what nodes share, and says what becomes of it when one of them dies.
+//!
+//! ```no_run
+//! use dora_channel::broker::{BrokeredEdge, Budget, NodeChannels};
+//!
+//! let budget = Budget::create(1 << 30, 2)?;
+//! let camera = NodeChannels::create("camera", budget.limit())?;
+//! let viewer = NodeChannels::create("viewer", budget.limit())?;
+//! let edge = BrokeredEdge::create(10)?;
+//! // ... hand the descriptors out; later, when the camera's pidfd fires:
+//! edge.producer_gone(&viewer);
+//! # Ok::<(), dora_channel::broker::BrokerError>(())
+//! ```
+//!
+//! It must not know of processes, dataflow files or sockets: the keeper does.
+
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use crate::{
+    budget::BudgetMemory,
+    counters::Counters,
+    layout::{BELL_BYTES, BellMemory, HOLDERS_BYTES, HoldersMemory, MAX_CAPACITY, RingMemory},
+    os::{
+        memory::{allocate, memfd, reopen_read_only},
+        sleep::{eventfd_wake, futex_wake, new_eventfd},
+    },
+    protocol::{Bell, CLOSED, CONSUMER_DEAD},
+};
+
+/// Why something could not be created.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// The system refused.
+    #[error("cannot create {what}: {source}")]
+    System {
+        /// What was to be created.
+        what: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The queue is longer than [`MAX_CAPACITY`].
+    #[error("a queue of {capacity} messages is longer than the limit of {MAX_CAPACITY}")]
+    QueueTooLong {
+        /// The length asked for.
+        capacity: u32,
+    },
+}
+
+fn creating<T>(what: &'static str, result: io::Result<T>) -> Result<T, BrokerError> {
+    result.map_err(|source| BrokerError::System { what, source })
+}
+
+/// Wakes whoever sleeps on a futex word, whatever the bell says: a dead waker may owe the wake-up.
+fn wake_in_any_case(bell: &Bell) {
+    let _ = bell.notify(&mut 0); // moves the word: who is about to sleep does not
+    futex_wake(bell.word());
+}
+
+/// The memory budget of a dataflow.
+#[derive(Debug)]
+pub struct Budget {
+    fd: OwnedFd,
+    memory: BudgetMemory,
+}
+
+impl Budget {
+    /// A budget of this many bytes for this many producers.
+    pub fn create(limit_bytes: u64, producers: usize) -> Result<Self, BrokerError> {
+        let len = BudgetMemory::bytes(producers) as u64;
+        let fd = creating("the memory budget", memfd("dora-budget", len))?;
+        creating("the memory budget", allocate(fd.as_fd(), 0, len))?;
+        let memory = creating("the memory budget", BudgetMemory::map(&fd))?;
+        memory.set_limit(limit_bytes);
+        Ok(Budget { fd, memory })
+    }
+    /// To hand out.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+    /// Bytes that all producers may use together.
+    pub fn limit(&self) -> u64 {
+        self.memory.limit()
+    }
+    /// Bytes in use.
+    pub fn used(&self) -> u64 {
+        self.memory.used()
+    }
+    /// The producer with this slot is gone.
+    pub fn release_slot(&self, slot: usize) {
+        self.memory.clear(slot);
+    }
+}
+
+/// What belongs to one attempt of one node: its bell as a consumer, its arena and holders as a producer.
+#[derive(Debug)]
+pub struct NodeChannels {
+    bell_fd: OwnedFd,
+    eventfd: OwnedFd,
+    arena: OwnedFd,
+    arena_read_only: OwnedFd,
+    holders: OwnedFd,
+    bell: BellMemory,
+    memory_bell: HoldersMemory,
+}
+
+impl NodeChannels {
+    /// Everything for one node; `name` shows in `/proc/PID/maps`. No memory is used before the first message.
+    pub fn create(name: &str, budget_limit: u64) -> Result<Self, BrokerError> {
+        let bell_fd = creating("a bell", memfd("dora-bell", BELL_BYTES as u64))?;
+        creating("a bell", allocate(bell_fd.as_fd(), 0, BELL_BYTES as u64))?;
+        let holders = creating("the holders", memfd("dora-holders", HOLDERS_BYTES as u64))?;
+        creating("the holders", allocate(holders.as_fd(), 0, BELL_BYTES as u64))?;
+        let name: String = format!("dora-arena-{name}").chars().take(200).collect();
+        let arena = creating("an arena", memfd(&name, crate::arena::virtual_len(budget_limit)))?;
+        Ok(NodeChannels {
+            bell: creating("a bell", BellMemory::map(&bell_fd))?,
+            memory_bell: creating("the holders", HoldersMemory::map_bell(&holders))?,
+            eventfd: creating("an eventfd", new_eventfd())?,
+            arena_read_only: creating("an arena", reopen_read_only(arena.as_fd()))?,
+            bell_fd,
+            arena,
+            holders,
+        })
+    }
+    /// The bell page.
+    pub fn bell(&self) -> BorrowedFd<'_> {
+        self.bell_fd.as_fd()
+    }
+    /// The eventfd of the bell.
+    pub fn eventfd(&self) -> BorrowedFd<'_> {
+        self.eventfd.as_fd()
+    }
+    /// The payload memory, for its producer.
+    pub fn arena(&self) -> BorrowedFd<'_> {
+        self.arena.as_fd()
+    }
+    /// The payload memory, for consumers.
+    pub fn arena_read_only(&self) -> BorrowedFd<'_> {
+        self.arena_read_only.as_fd()
+    }
+    /// The holders of the payload memory.
+    pub fn holders(&self) -> BorrowedFd<'_> {
+        self.holders.as_fd()
+    }
+    /// Wakes the node, whatever it waits for.
+    pub fn wake(&self) {
+        wake_in_any_case(self.bell.bell());
+        eventfd_wake(self.eventfd.as_fd());
+        wake_in_any_case(self.memory_bell.memory_bell());
+    }
+}
+
+/// One edge, as the keeper holds it: a mapping, and the descriptor until both ends have mapped it.
+#[derive(Debug)]
+pub struct BrokeredEdge {
+    fd: Option<OwnedFd>,
+    memory: RingMemory,
+}
+
+impl BrokeredEdge {
+    /// An empty edge. `capacity` 0 counts as 1. The policy is not stored: the producer is told.
+    pub fn create(capacity: u32) -> Result<Self, BrokerError> {
+        if capacity > MAX_CAPACITY {
+            return Err(BrokerError::QueueTooLong { capacity });
+        }
+        let len = RingMemory::bytes(capacity) as u64;
+        let fd = creating("an edge", memfd("dora-edge", len))?;
+        // All at once: a push must never meet a page that the machine cannot give.
+        creating("an edge", allocate(fd.as_fd(), 0, len))?;
+        let memory = creating("an edge", RingMemory::map(&fd, capacity))?;
+        Ok(BrokeredEdge { fd: Some(fd), memory })
+    }
+    /// To hand out; `None` after [`close_fd`](Self::close_fd).
+    pub fn ring(&self) -> Option<BorrowedFd<'_>> {
+        self.fd.as_ref().map(AsFd::as_fd)
+    }
+    /// Both ends have mapped it: the edge costs no descriptor any more.
+    pub fn close_fd(&mut self) {
+        self.fd = None;
+    }
+    /// The producer will never push again. The queue drains first; then the consumer reads the end.
+    pub fn producer_gone(&self, consumer: &NodeChannels) {
+        self.memory.header().set_state(CLOSED);
+        consumer.wake();
+    }
+    /// The consumer process is gone. Releases a sender that waits for it; flag first, wake-ups after.
+    pub fn consumer_gone(&self, producer: &NodeChannels) {
+        self.memory.header().set_state(CONSUMER_DEAD);
+        wake_in_any_case(self.memory.header().space());
+        producer.wake();
+    }
+    /// What it has counted.
+    pub fn counters(&self) -> Counters {
+        self.memory.counters()
+    }
+}

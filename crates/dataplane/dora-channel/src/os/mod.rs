@@ -1,0 +1,12 @@
+//! What a channel needs from the operating system: unnamed memory, sleeping on a word, packets that carry descriptors.
+//!
+//! Linux today. Another system gets a file with the same items; nothing outside this folder calls the system.
+
+mod linux {
+    pub mod clock;
+    pub mod memory;
+    pub mod packet;
+    pub mod sleep;
+}
+
+pub use linux::{clock, memory, packet, sleep};

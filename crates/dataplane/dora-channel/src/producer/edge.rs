@@ -1,0 +1,167 @@
+//! One consumer of an output, as the producer sees it.
+
+use std::{io, os::fd::OwnedFd, sync::Arc};
+
+use super::{SenderControl, Spin};
+use crate::{
+    Policy,
+    arena::Arena,
+    descriptor::{Descriptor, Place},
+    layout::RingMemory,
+    protocol::{CLOSED, CONSUMER_DEAD, CONSUMER_LEFT, MAX_EDGES, TxCursor, Words},
+    waiter::Waker,
+};
+
+/// What became of a message on one edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pushed {
+    Queued,
+    Dropped,
+    Gone,
+    Stopping,
+}
+
+/// One consumer edge of an output.
+#[derive(Debug)]
+pub struct OutEdge {
+    ring: Arc<RingMemory>,
+    tx: TxCursor,
+    bit: usize,
+    policy: Policy,
+    consumer: Arc<Waker>,
+}
+
+impl OutEdge {
+    /// From what the keeper hands out. `bit` is this consumer's number among all edges of the producer.
+    pub fn open(ring: OwnedFd, capacity: u32, policy: Policy, bit: usize, consumer: Arc<Waker>) -> io::Result<Self> {
+        if bit >= MAX_EDGES {
+            let message = format!("edge number {bit}: one node has at most {MAX_EDGES} consumer edges");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let capacity = capacity.max(1);
+        let ring = Arc::new(RingMemory::map(&ring, capacity)?);
+        Ok(OutEdge { ring, tx: TxCursor::new(u64::from(capacity)), bit, policy, consumer })
+    }
+
+    pub(super) fn ring(&self) -> &Arc<RingMemory> {
+        &self.ring
+    }
+    pub(super) fn bit(&self) -> usize {
+        self.bit
+    }
+    pub(super) fn blocks(&self) -> bool {
+        self.policy == Policy::Backpressure
+    }
+    /// The consumer reads no more.
+    pub(super) fn is_gone(&self) -> bool {
+        self.ring.header().state() & (CONSUMER_DEAD | CONSUMER_LEFT) != 0
+    }
+    /// The consumer process is gone.
+    pub(super) fn is_dead(&self) -> bool {
+        self.ring.header().state() & CONSUMER_DEAD != 0
+    }
+    /// A lossless edge whose consumer has something queued or in its hands: it will release memory.
+    pub(super) fn will_release(&self, arena: &Arena) -> bool {
+        self.blocks() && !self.is_gone() && (!self.ring.header().is_empty() || arena.is_held_by(self.bit))
+    }
+
+    pub(super) fn close(&self) {
+        self.ring.header().set_state(CLOSED);
+        self.consumer.wake();
+    }
+
+    /// Queues a message by the policy of the edge.
+    #[inline]
+    pub(super) fn push(
+        &mut self,
+        message: &Descriptor,
+        arena: &Arena,
+        control: &SenderControl,
+        spin: &mut Spin,
+    ) -> Pushed {
+        let words = message.to_words();
+        if self.is_gone() {
+            self.release(&words, arena);
+            return Pushed::Gone;
+        }
+        self.ring.header().count_bytes(message.len);
+        let pushed = if self.tx.try_push(self.ring.header(), self.ring.slots(), &words) {
+            Pushed::Queued
+        } else {
+            self.push_to_full(&words, arena, control, spin)
+        };
+        match pushed {
+            Pushed::Queued => self.consumer.wake(),
+            Pushed::Dropped | Pushed::Stopping => {
+                self.ring.header().count_refused();
+                self.release(&words, arena);
+            }
+            Pushed::Gone => self.release(&words, arena),
+        }
+        pushed
+    }
+
+    #[cold]
+    fn push_to_full(&mut self, words: &Words, arena: &Arena, control: &SenderControl, spin: &mut Spin) -> Pushed {
+        loop {
+            match self.policy {
+                Policy::DropNewest => return Pushed::Dropped,
+                Policy::DropOldest => {
+                    if let Some(oldest) = self.tx.evict(self.ring.header(), self.ring.slots()) {
+                        self.release(&oldest, arena);
+                    }
+                }
+                Policy::Backpressure => {
+                    if let Some(end) = self.wait_for_room(control, spin) {
+                        return end;
+                    }
+                }
+            }
+            if self.tx.try_push(self.ring.header(), self.ring.slots(), words) {
+                return Pushed::Queued;
+            }
+        }
+    }
+
+    /// Waits until there may be room. `Some`: there will be none.
+    fn wait_for_room(&mut self, control: &SenderControl, spin: &mut Spin) -> Option<Pushed> {
+        if self.is_gone() {
+            return Some(Pushed::Gone);
+        }
+        if control.is_stopping() {
+            return Some(Pushed::Stopping);
+        }
+        let (tx, ring) = (&mut self.tx, self.ring.header());
+        if !spin.until(|| !tx.is_full(ring)) {
+            let gone = || ring.state() & (CONSUMER_DEAD | CONSUMER_LEFT) != 0;
+            control.wait_on(ring.space(), || gone() || !tx.is_full(ring));
+        }
+        None
+    }
+
+    /// Takes the oldest message back because memory is short. False: the policy forbids it, or there is none.
+    pub(super) fn give_up_oldest(&mut self, arena: &Arena) -> bool {
+        if self.policy != Policy::DropOldest {
+            return false;
+        }
+        let oldest = self.tx.take_oldest(self.ring.header(), self.ring.slots());
+        if let Some(words) = &oldest {
+            self.release(words, arena);
+        }
+        oldest.is_some()
+    }
+
+    /// Releases what is queued for a consumer that reads no more. The queue itself stays as it is: it is what counts as
+    /// undelivered.
+    pub(super) fn release_queued(&self, arena: &Arena) {
+        for words in self.tx.queued(self.ring.header(), self.ring.slots()) {
+            self.release(&words, arena);
+        }
+    }
+
+    fn release(&self, words: &Words, arena: &Arena) {
+        if let Place::Chunk { chunk, .. } = Descriptor::from_words(words).place {
+            arena.release(chunk, self.bit);
+        }
+    }
+}
