@@ -5,7 +5,7 @@ use std::{io, os::fd::AsFd};
 
 use crate::{
     counters::{Counters, LatencyHistogram},
-    os::memory::{Access, Mapping, OnFork, PAGE},
+    os::memory::{Access, Mapping, OnFork, PAGE, page_up},
     protocol::{Bell, Holders, Padded, RingHeader, Slot},
 };
 
@@ -26,9 +26,9 @@ pub struct RingMemory {
 }
 
 impl RingMemory {
-    /// Bytes for a queue of this length.
+    /// Bytes for a queue of this length, whole pages.
     pub fn bytes(capacity: u32) -> usize {
-        SLOTS_AT + slots_of(capacity) * size_of::<Slot>()
+        page_up((SLOTS_AT + slots_of(capacity) * size_of::<Slot>()) as u64) as usize
     }
     /// Maps the ring behind a descriptor.
     pub fn map(fd: impl AsFd, capacity: u32) -> io::Result<Self> {
@@ -124,6 +124,6 @@ impl HoldersMemory {
     pub fn range_of(first: usize, count: usize) -> (u64, u64) {
         let at = |chunk: usize| (HOLDERS_AT + chunk * size_of::<Holders>()) as u64;
         let start = at(first) & !(PAGE - 1);
-        (start, crate::os::memory::page_up(at(first + count)) - start)
+        (start, page_up(at(first + count)) - start)
     }
 }

@@ -1,11 +1,12 @@
-use std::sync::Arc;
-use std::os::fd::AsFd;
 use dora_channel::{broker::*, os::clock::monotonic_ns, *};
+use std::os::fd::AsFd;
+use std::sync::Arc;
 
 #[test]
 fn two_ends_in_one_process() {
     let budget = Budget::create(64 << 20, 1).unwrap();
-    let (a, b) = (NodeChannels::create("a", budget.limit()).unwrap(), NodeChannels::create("b", budget.limit()).unwrap());
+    let (a, b) =
+        (NodeChannels::create("a", budget.limit()).unwrap(), NodeChannels::create("b", budget.limit()).unwrap());
     let edge = BrokeredEdge::create(4).unwrap();
     let dup = |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().unwrap();
     let arena = Arena::open(dup(a.arena()), dup(a.holders()), BudgetMemory::map(budget.fd()).unwrap(), 0).unwrap();
@@ -38,7 +39,10 @@ fn two_ends_in_one_process() {
                 assert_eq!(u64::from_ne_bytes(message.payload()[..8].try_into().unwrap()), next);
                 next += 1;
             }
-            Polled::Closed { input } => { assert_eq!(input, 9); break }
+            Polled::Closed { input } => {
+                assert_eq!(input, 9);
+                break;
+            }
             Polled::Broken { .. } => panic!(),
             Polled::Empty => waiter.wait(|| consumer.is_ready(), None),
         }
