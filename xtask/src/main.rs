@@ -1,2 +1,58 @@
-//! Set-up, tests, demo and checks of this repository.
-fn main() {}
+//! Tests, demo, benchmarks and checks of this repository: `cargo xtask help`.
+//!
+//! One file per command. This file knows their names and nothing of what they do.
+
+mod bench;
+mod check_deps;
+mod demo;
+mod examples;
+mod markdown;
+mod pictures;
+mod report;
+mod shell;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Tests, demo, benchmarks and checks of this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show the system at work: photographs go through three nodes, an annotated picture and a summary come out.
+    Demo(demo::Arguments),
+    /// Run every check and every test, with small counts (`--full`: with the counts that a release asks for).
+    Test(test::Arguments),
+    /// Build the benchmarks for release and run them; every further argument goes to their driver.
+    Bench(bench::Arguments),
+    /// Check which crate depends on which, against the rules of ARCHITECTURE.md.
+    CheckDeps,
+    /// Check file sizes, words that do not belong into sources, descriptions of crates, links between documents.
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::CheckDeps => check_deps::run().map_err(report::Trouble::from),
+        Command::Tidy => tidy::run().map_err(report::Trouble::from),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => {
+            eprintln!("error: {trouble}");
+            ExitCode::FAILURE
+        }
+    }
+}

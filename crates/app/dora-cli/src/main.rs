@@ -1,2 +1,4 @@
-//! The dora command.
-fn main() {}
+//! The `dora` program.
+fn main() -> std::process::ExitCode {
+    dora_cli::main()
+}

@@ -1,1 +1,53 @@
-//! One small process per dataflow and machine: spawns, reaps, brokers channels, ends everything.
+//! One small process per dataflow and machine: spawns the nodes, brokers their channels, reads what they print, reaps
+//! them, and ends everything when it must.
+//!
+//! ```no_run
+//! # use std::process::ExitCode;
+//! // The hidden command `dora keeper` is this and nothing else:
+//! fn keeper_command() -> ExitCode {
+//!     dora_keeper::run()
+//! }
+//! ```
+//!
+//! It has one thread and one loop, and sleeps when nothing happens. It knows mechanisms only: which program runs where,
+//! and what its result means, is decided by the supervisor at the other end of its socket
+//! ([`dora_message::supervision`]). What it says to nodes is [`dora_message::keeper`].
+//!
+//! In reading order: [`start`](mod@start) how it begins, `event_loop` the loop, `supervisor` what it is told, `dataflow`
+//! the nodes together, `node` one of them, `spawn` and `program` its process, `conversation` what is said to it, `broker`
+//! what it is given, `stdio` what it prints, `stop` how it ends, [`cleanup`] what it leaves behind; `outbox`, `poller` and
+//! `signals` are tools.
+
+mod broker;
+pub mod cleanup;
+mod conversation;
+mod dataflow;
+mod event_loop;
+mod node;
+mod outbox;
+mod poller;
+mod program;
+mod signals;
+mod spawn;
+pub mod start;
+mod stdio;
+mod stop;
+mod supervisor;
+
+use std::process::ExitCode;
+
+/// Is a keeper until its dataflow is over: the whole of `dora keeper`. Standard input is the socket to the supervisor
+/// that started it with [`start::start`].
+///
+/// Call it from the main thread of a process that has no other thread: nodes die with the thread that started them.
+pub fn run() -> ExitCode {
+    let inheritance = spawn::Inheritance::keep_and_raise_limits();
+    match start::settle().and_then(|socket| event_loop::Keeper::new(socket, inheritance)?.run()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Standard error is the supervisor's; whoever starts `dora keeper` by hand reads it too.
+            eprintln!("dora keeper: {error}; it is started by `dora run`, not by hand");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -17,7 +17,7 @@ use std::{
 use crate::{
     Policy,
     descriptor::{Descriptor, INLINE_LEN, Place},
-    layout::{HoldersMemory, MAX_CHUNKS, RingMemory},
+    layout::{HoldersMemory, MAX_CHUNKS, RingMemory, SMALLEST_CHUNK},
     os::{
         clock::monotonic_ns,
         memory::{Access, Mapping, OnFork},
@@ -46,13 +46,16 @@ impl PeerArena {
     }
 
     fn release(&self, chunk: u32, bit: usize) {
-        if self.holders.chunks()[chunk as usize].release(bit) {
-            let bell = self.holders.memory_bell();
-            let mut last = self.last_woken.load(Relaxed);
-            if bell.notify(&mut last).is_some() {
-                self.last_woken.store(last, Relaxed);
-                futex_wake(bell.word());
-            }
+        if !self.holders.is_here() {
+            return; // a copy in a forked child: the parent holds the sample, and releases it
+        }
+        self.holders.chunks()[chunk as usize].release(bit);
+        // Whoever else holds the chunk: a producer that waits for this consumer has to learn that it need not.
+        let bell = self.holders.memory_bell();
+        let mut last = self.last_woken.load(Relaxed);
+        if bell.notify(&mut last).is_some() {
+            self.last_woken.store(last, Relaxed);
+            futex_wake(bell.word());
         }
     }
 }
@@ -93,7 +96,8 @@ impl Message {
             }
             Place::Chunk { chunk, offset } => {
                 let end = offset.checked_add(descriptor.span()?)?;
-                if chunk as usize >= MAX_CHUNKS || end > peer.data.len() as u64 {
+                let aligned = offset.is_multiple_of(SMALLEST_CHUNK);
+                if chunk as usize >= MAX_CHUNKS || end > peer.data.len() as u64 || !aligned {
                     return None;
                 }
                 let sample = Sample { peer: peer.clone(), chunk, bit, offset: offset as usize };
@@ -221,11 +225,7 @@ impl InEdge {
     }
 
     fn made_room(&mut self) {
-        // The fence inside `notify` orders our pop before the look at the word; the hint before it only saves the fence
-        // where nobody waits, and a sender that announces itself after the hint finds our pop.
-        crate::protocol::full_fence();
-        let ring = self.ring.header();
-        if ring.space().is_announced() && self.capacity.saturating_sub(ring.len()) >= self.wake_at {
+        if self.ring.header().owes_room(self.capacity, self.wake_at) {
             self.wake_sender();
         }
     }
@@ -233,11 +233,15 @@ impl InEdge {
 
 impl Drop for InEdge {
     fn drop(&mut self) {
+        if !self.ring.is_here() {
+            return; // a copy in a forked child
+        }
         // What is still queued stays there and counts as undelivered; the producer releases its memory.
         self.ring.header().set_state(CONSUMER_LEFT);
-        let space = self.ring.header().space();
-        let _ = space.notify(&mut 0);
-        futex_wake(space.word());
+        for bell in [self.ring.header().space(), self.peer.holders.memory_bell()] {
+            let _ = bell.notify(&mut 0);
+            futex_wake(bell.word());
+        }
     }
 }
 

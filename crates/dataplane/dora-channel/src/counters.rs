@@ -29,7 +29,7 @@ impl LatencyHistogram {
     #[inline]
     pub fn record(&self, latency_ns: u64) {
         let bucket = &self.0[bucket_of(latency_ns)];
-        bucket.store(bucket.load(Relaxed) + 1, Relaxed);
+        bucket.store(bucket.load(Relaxed).wrapping_add(1), Relaxed);
     }
     /// All buckets.
     pub fn read(&self) -> [u64; LATENCY_BUCKETS] {

@@ -11,6 +11,8 @@ use crate::{
 
 /// The longest queue of an edge. 64 MiB of slots; longer queues hide a consumer that is too slow.
 pub const MAX_CAPACITY: u32 = 1 << 20;
+/// Chunks are this many bytes times a power of two, and aligned to it.
+pub const SMALLEST_CHUNK: u64 = 256;
 /// The most chunks one producer has.
 pub const MAX_CHUNKS: usize = 1 << 16;
 
@@ -30,10 +32,19 @@ impl RingMemory {
     pub fn bytes(capacity: u32) -> usize {
         page_up((SLOTS_AT + slots_of(capacity) * size_of::<Slot>()) as u64) as usize
     }
-    /// Maps the ring behind a descriptor.
+    /// Maps the ring behind a descriptor. A capacity beyond [`MAX_CAPACITY`], or one that the memory is too small for, is
+    /// an error.
     pub fn map(fd: impl AsFd, capacity: u32) -> io::Result<Self> {
+        if capacity > MAX_CAPACITY {
+            let message = format!("a queue of {capacity} messages is longer than the limit of {MAX_CAPACITY}");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
         let mapping = Mapping::new(fd, Self::bytes(capacity), Access::Write, OnFork::Omit)?;
         Ok(RingMemory { mapping, slots: slots_of(capacity) })
+    }
+    /// Whether this process has it mapped; a forked child has not.
+    pub fn is_here(&self) -> bool {
+        self.mapping.is_here()
     }
     /// Its header.
     #[inline]
@@ -107,6 +118,11 @@ impl HoldersMemory {
     /// Maps the first page only: enough for [`Self::memory_bell`].
     pub fn map_bell(fd: impl AsFd) -> io::Result<Self> {
         Ok(HoldersMemory(Mapping::new(fd, HOLDERS_AT, Access::Write, OnFork::Omit)?))
+    }
+    /// Whether this process has it mapped; a forked child has not.
+    #[inline]
+    pub fn is_here(&self) -> bool {
+        self.0.is_here()
     }
     /// Where the producer waits until a chunk is released.
     #[inline]

@@ -42,8 +42,10 @@ pub fn virtual_len(budget_limit: u64) -> u64 {
 #[derive(Debug, thiserror::Error)]
 pub enum AllocateError {
     /// All producers together have used their budget.
-    #[error("the memory budget of {limit} bytes is spent ({used} in use)")]
+    #[error("{wanted} bytes more exceed the memory budget of {limit} bytes ({used} in use)")]
     Budget {
+        /// Bytes asked for, whole pages.
+        wanted: u64,
         /// The budget in bytes.
         limit: u64,
         /// Bytes in use by all producers.
@@ -63,6 +65,17 @@ pub enum AllocateError {
     /// The machine has no memory left, whatever the budget says.
     #[error("no shared memory: {0}")]
     System(#[from] io::Error),
+}
+
+impl AllocateError {
+    /// Whether releasing messages may help.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            AllocateError::Budget { wanted, limit, .. } => wanted <= limit,
+            AllocateError::TooManyChunks | AllocateError::System(_) => true,
+            AllocateError::TooLarge { .. } => false,
+        }
+    }
 }
 
 /// The payload memory of one producer. Shared by its sender and by whoever prepares messages for it.
@@ -91,12 +104,16 @@ impl Arena {
         self.slab.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Only with the slab locked: whoever published the chunk locked it after it had set `edge_words`, so what is loaded
+    /// here covers all bits that the chunk can have.
+    fn is_free(&self, chunk: u32) -> bool {
+        self.holders.chunks()[chunk as usize].is_free(self.edge_words.load(Relaxed))
+    }
+
     /// Lends a chunk of `len` bytes. Its content is whatever an earlier message left there.
     pub fn allocate(self: &Arc<Self>, len: usize) -> Result<Chunk, AllocateError> {
-        let words = self.edge_words.load(Relaxed);
-        let is_free = |chunk: u32| self.holders.chunks()[chunk as usize].is_free(words);
         let populate = |offset: u64, len: u64| self.mapping.populate(offset as usize, len as usize);
-        let (id, offset) = self.slab().allocate(len, &is_free, &populate)?;
+        let (id, offset) = self.slab().allocate(len, &|chunk| self.is_free(chunk), &populate)?;
         Ok(Chunk::lend(self.clone(), id, offset, len))
     }
 
@@ -139,9 +156,8 @@ impl Arena {
 
     /// Chunks that some consumer holds, or that still lie in a queue.
     pub fn held(&self) -> usize {
-        let count = self.slab().chunk_count();
-        let words = self.edge_words.load(Relaxed);
-        self.holders.chunks()[..count].iter().filter(|h| !h.is_free(words)).count()
+        let slab = self.slab();
+        (0..slab.chunk_count()).filter(|chunk| !self.is_free(*chunk as u32)).count()
     }
 
     /// Whether an edge holds any chunk, queued or received.
@@ -157,7 +173,6 @@ impl Arena {
 
     /// Gives the pages of all free chunks back to the system.
     pub fn trim(&self) {
-        let words = self.edge_words.load(Relaxed);
-        self.slab().trim(&|chunk| self.holders.chunks()[chunk as usize].is_free(words));
+        self.slab().trim(&|chunk| self.is_free(chunk));
     }
 }

@@ -12,11 +12,10 @@ use std::{
 use super::AllocateError;
 use crate::{
     budget::BudgetMemory,
-    layout::{HoldersMemory, MAX_CHUNKS},
+    layout::{HoldersMemory, MAX_CHUNKS, SMALLEST_CHUNK},
     os::memory::{allocate, give_back, page_up},
 };
 
-const SMALLEST: u64 = 256;
 const GROUP: u64 = 64 << 10;
 const HUGE: u64 = 2 << 20;
 const CLASSES: usize = 29; // up to 64 GiB
@@ -47,11 +46,11 @@ pub(super) struct Slab {
 }
 
 fn class_of(len: usize) -> usize {
-    ((len as u64).max(SMALLEST).next_power_of_two() / SMALLEST).trailing_zeros() as usize
+    ((len as u64).max(SMALLEST_CHUNK).next_power_of_two() / SMALLEST_CHUNK).trailing_zeros() as usize
 }
 
 fn class_size(class: usize) -> u64 {
-    SMALLEST << class
+    SMALLEST_CHUNK << class
 }
 
 impl Slab {
@@ -219,7 +218,7 @@ impl Slab {
     /// Makes pages present, within the budget.
     fn take(&mut self, offset: u64, len: u64) -> Result<(), AllocateError> {
         if !self.budget.take(self.slot, len) {
-            return Err(AllocateError::Budget { limit: self.budget.limit(), used: self.budget.used() });
+            return Err(AllocateError::Budget { wanted: len, limit: self.budget.limit(), used: self.budget.used() });
         }
         allocate(self.fd.as_fd(), offset, len).inspect_err(|_| self.budget.give(self.slot, len))?;
         self.used += len;

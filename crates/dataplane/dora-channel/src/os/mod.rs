@@ -4,9 +4,10 @@
 
 mod linux {
     pub mod clock;
+    pub mod fork;
     pub mod memory;
     pub mod packet;
     pub mod sleep;
 }
 
-pub use linux::{clock, memory, packet, sleep};
+pub use linux::{clock, fork, memory, packet, sleep};

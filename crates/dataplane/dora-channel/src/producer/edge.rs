@@ -60,12 +60,16 @@ impl OutEdge {
     pub(super) fn is_dead(&self) -> bool {
         self.ring.header().state() & CONSUMER_DEAD != 0
     }
-    /// A lossless edge whose consumer has something queued or in its hands: it will release memory.
+    /// A lossless edge whose consumer has a chunk queued or in its hands: it will release memory. Messages without a
+    /// chunk do not count: nobody would hear of their end.
     pub(super) fn will_release(&self, arena: &Arena) -> bool {
-        self.blocks() && !self.is_gone() && (!self.ring.header().is_empty() || arena.is_held_by(self.bit))
+        self.blocks() && !self.is_gone() && arena.is_held_by(self.bit)
     }
 
     pub(super) fn close(&self) {
+        if !self.ring.is_here() {
+            return; // a copy in a forked child
+        }
         self.ring.header().set_state(CLOSED);
         self.consumer.wake();
     }
@@ -139,16 +143,20 @@ impl OutEdge {
         None
     }
 
-    /// Takes the oldest message back because memory is short. False: the policy forbids it, or there is none.
+    /// Takes the oldest message back because memory is short. False: the policy forbids it, or it would give no memory.
     pub(super) fn give_up_oldest(&mut self, arena: &Arena) -> bool {
+        let has_chunk = |words: Words| matches!(Descriptor::from_words(&words).place, Place::Chunk { .. });
         if self.policy != Policy::DropOldest {
             return false;
         }
-        let oldest = self.tx.take_oldest(self.ring.header(), self.ring.slots());
-        if let Some(words) = &oldest {
-            self.release(words, arena);
+        let (ring, slots) = (self.ring.header(), self.ring.slots());
+        while self.tx.queued(ring, slots).any(has_chunk) {
+            if let Some(oldest) = self.tx.take_oldest(ring, slots) {
+                self.release(&oldest, arena);
+                return true;
+            }
         }
-        oldest.is_some()
+        false
     }
 
     /// Releases what is queued for a consumer that reads no more. The queue itself stays as it is: it is what counts as

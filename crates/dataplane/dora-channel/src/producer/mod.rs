@@ -84,6 +84,16 @@ pub enum SendError {
     /// The chunk belongs to another producer.
     #[error("the sample was allocated by another node")]
     ForeignChunk,
+    /// Payload and header do not fit into the chunk.
+    #[error("a payload of {len} bytes with metadata of {header_len} bytes does not fit into a sample of {chunk} bytes")]
+    ChunkTooShort {
+        /// Payload length.
+        len: usize,
+        /// Header length.
+        header_len: usize,
+        /// Length of the chunk.
+        chunk: usize,
+    },
 }
 
 /// The outputs of a node. Outputs are known by their position.
@@ -123,8 +133,9 @@ impl Producer {
         &self.arena
     }
 
-    /// Adds a consumer to an output.
+    /// Adds a consumer to an output. Its bit may have been that of a consumer whose process is gone.
     pub fn add_edge(&mut self, output: usize, edge: OutEdge) {
+        self.forget_gone();
         let Some(output) = self.outputs.get_mut(output) else { return };
         self.arena.set_highest_bit(edge.bit());
         self.control.add(edge.ring());
@@ -142,17 +153,12 @@ impl Producer {
     /// backpressure are waited for, and only then it is an error.
     pub fn allocate(&mut self, len: usize) -> Result<Chunk, SendError> {
         loop {
-            match self.arena.allocate(len) {
-                Err(
-                    error @ (AllocateError::Budget { .. } | AllocateError::System(_) | AllocateError::TooManyChunks),
-                ) => {
-                    self.purge_departed();
-                    if self.evict_oldest() {
-                        continue;
-                    }
-                    self.wait_for_release(len, error)?;
-                }
+            let error = match self.arena.allocate(len) {
+                Err(error) if error.may_pass() => error,
                 result => return result.map_err(Into::into),
+            };
+            if !self.forget_gone() && !self.evict_oldest() {
+                self.wait_for_release(len, error)?;
             }
         }
     }
@@ -189,6 +195,11 @@ impl Producer {
                 return Err(SendError::HeaderTooLong { len: header_len });
             }
             Payload::Chunk { chunk, .. } if !chunk.is_from(&self.arena) => return Err(SendError::ForeignChunk),
+            Payload::Chunk { chunk, len, header_len }
+                if chunk_layout(len, header_len).is_none_or(|(needed, _)| needed > chunk.len()) =>
+            {
+                return Err(SendError::ChunkTooShort { len, header_len, chunk: chunk.len() });
+            }
             Payload::Chunk { .. } if target.edges.is_empty() => {
                 target.sequence += 1;
                 return Ok(0); // dropping the chunk gives it back
@@ -229,8 +240,9 @@ impl Producer {
         (0..self.outputs.len()).for_each(|output| self.close_output(output));
     }
 
-    /// Takes edges out whose consumer reads no more.
-    fn forget_gone(&mut self) {
+    /// Takes edges out whose consumer reads no more. True if that may have released something.
+    fn forget_gone(&mut self) -> bool {
+        let before = self.departed.len();
         for output in &mut self.outputs {
             for edge in output.edges.extract_if(.., |edge| edge.is_gone()) {
                 output.members.remove(edge.bit());
@@ -239,19 +251,25 @@ impl Producer {
                 self.departed.push(edge);
             }
         }
-        self.purge_departed();
+        let released = self.departed.len() > before;
+        self.purge_departed() || released
     }
 
-    /// Clears the bits of consumers whose process is gone.
-    fn purge_departed(&mut self) {
-        let arena = &self.arena;
+    /// Clears the bits of consumers whose process is gone, and forgets those that hold nothing. True if any was cleared.
+    fn purge_departed(&mut self) -> bool {
+        let (arena, outputs) = (&self.arena, &self.outputs);
+        let mut purged = false;
         self.departed.retain(|edge| {
-            let dead = edge.is_dead();
-            if dead {
+            // Another consumer may have got the bit too early: then only the old one can release what it holds.
+            let is_taken = outputs.iter().any(|output| output.members.contains(edge.bit()));
+            if edge.is_dead() && !is_taken {
                 arena.purge(edge.bit());
+                purged = true;
+                return false;
             }
-            !dead
+            arena.is_held_by(edge.bit())
         });
+        purged
     }
 }
 

@@ -2,18 +2,16 @@
 //!
 //! The waiter publishes (sleep number, waiting), fences, looks at every condition once more, then sleeps while the word
 //! is unchanged. The waker makes its condition true, fences, and looks at the word. Either the waiter sees the condition
-//! or the waker sees the announcement (Dekker's argument over two full fences).
+//! or the waker sees the announcement (Dekker's argument over two full fences). All ordering comes from these fences; the
+//! word itself is relaxed everywhere.
 //!
 //! A waker makes at most one system call per sleep: it remembers the number of the sleep it woke last. No waker relies
 //! on another: one that dies or is stopped between its CAS and its system call strands nobody, because a second waker of
 //! the same sleep wakes too.
 
-use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
-use super::{
-    AtomicU32,
-    order::{Site, bell_fence},
-};
+use super::{AtomicU32, order::Site};
 
 const STATE: u32 = 0b11;
 const AWAKE: u32 = 0;
@@ -60,14 +58,14 @@ impl Bell {
         // Only the waiter changes the sleep number, so this load cannot miss one.
         let word = (self.word.load(Relaxed) & !FLAGS).wrapping_add(ONE_SLEEP) | kind | ANNOUNCED;
         // A swap and not a store: it keeps all changes of the word in one chain of read-modify-writes.
-        self.word.swap(word, AcqRel);
-        bell_fence(Site::BellSleepFence);
+        self.word.swap(word, Relaxed);
+        Site::BellSleepFence.fence();
         Sleep { word }
     }
 
     /// Waiter: it is awake (woken, timed out, or it found a condition true).
     pub fn cancel(&self) {
-        self.word.fetch_and(!STATE, AcqRel);
+        self.word.fetch_and(!STATE, Relaxed);
     }
 
     /// Waker, after making its condition true. `Some`: the caller must make the system call for that kind of sleep.
@@ -75,11 +73,11 @@ impl Bell {
     #[must_use]
     #[inline]
     pub fn notify(&self, last: &mut u32) -> Option<SleepOn> {
-        bell_fence(Site::BellWakeFence);
+        Site::BellWakeFence.fence();
         let mut word = self.word.load(Relaxed);
         if word & STATE == ANNOUNCED {
             let waking = word + (WAKING - ANNOUNCED);
-            match self.word.compare_exchange(word, waking, AcqRel, Relaxed) {
+            match self.word.compare_exchange(word, waking, Relaxed, Relaxed) {
                 Ok(_) => word = waking,
                 // Another waker was first, and may be slow or dead: wake too.
                 Err(now) if now == waking => word = now,

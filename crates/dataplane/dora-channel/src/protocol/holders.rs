@@ -4,11 +4,9 @@
 //! clears its own bit when it drops the sample; the producer clears the bit of an evicted message, of a refused push and
 //! of a dead consumer. A chunk without bits may be written again.
 
-use super::{
-    AtomicU64,
-    order::{holder_free, holder_release},
-};
 use std::sync::atomic::Ordering::Relaxed;
+
+use super::{AtomicU64, order::Site};
 
 /// Words of one set of edges: 8, a cache line; 1 under loom, where every atomic costs states.
 pub const EDGE_WORDS: usize = if cfg!(loom) { 1 } else { 8 };
@@ -24,6 +22,10 @@ impl EdgeSet {
     /// Adds an edge. `bit` is below [`MAX_EDGES`].
     pub fn insert(&mut self, bit: usize) {
         self.0[bit / 64] |= 1 << (bit % 64);
+    }
+    /// Whether an edge is in it.
+    pub fn contains(&self, bit: usize) -> bool {
+        self.0[bit / 64] & 1 << (bit % 64) != 0
     }
     /// Removes an edge.
     pub fn remove(&mut self, bit: usize) {
@@ -43,8 +45,11 @@ impl Default for Holders {
 }
 
 impl Holders {
-    /// Producer: these edges may read the chunk. Published by the ring's `tail`, so no ordering of its own. Words that
-    /// are empty stay untouched: a producer with at most 64 edges writes one word.
+    /// Producer: these edges may read the chunk. Published by the ring's `tail`, so no ordering of its own.
+    ///
+    /// Words that are empty in `edges` stay untouched, so a producer with at most 64 edges writes one word. They are zero
+    /// already: a chunk is armed only after it was seen free in all words that its producer's edges used until then, no
+    /// edge of a later word was in any set armed before, and bits are only cleared after that.
     #[inline]
     pub fn arm(&self, edges: &EdgeSet) {
         for (word, bits) in self.0.iter().zip(edges.0) {
@@ -53,11 +58,10 @@ impl Holders {
             }
         }
     }
-    /// One edge is done with the chunk. True if no other edge of the same word holds it.
+    /// One edge is done with the chunk.
     #[inline]
-    pub fn release(&self, bit: usize) -> bool {
-        let mask = 1 << (bit % 64);
-        self.0[bit / 64].fetch_and(!mask, holder_release()) & !mask == 0
+    pub fn release(&self, bit: usize) {
+        self.0[bit / 64].fetch_and(!(1 << (bit % 64)), Site::HolderRelease.ordering());
     }
     /// Whether this edge holds the chunk.
     pub fn is_held_by(&self, bit: usize) -> bool {
@@ -66,6 +70,6 @@ impl Holders {
     /// Producer: nobody holds the chunk, and all their reads are over. `words`: how many words its edges use.
     #[inline]
     pub fn is_free(&self, words: usize) -> bool {
-        self.0[..words].iter().all(|word| word.load(holder_free()) == 0)
+        self.0[..words].iter().all(|word| word.load(Site::HolderFree.ordering()) == 0)
     }
 }

@@ -12,6 +12,7 @@ mod bell;
 mod holders;
 pub mod order;
 mod ring;
+mod watch;
 
 pub use bell::{Bell, Sleep, SleepOn};
 pub use holders::{EDGE_WORDS, EdgeSet, Holders, MAX_EDGES};
@@ -27,9 +28,3 @@ pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
 #[derive(Debug, Default)]
 #[repr(C, align(128))]
 pub struct Padded<T>(pub T);
-
-/// Orders everything before it against everything after it, for all threads.
-#[inline]
-pub fn full_fence() {
-    fence(std::sync::atomic::Ordering::SeqCst);
-}

@@ -1,27 +1,31 @@
-//! Every memory ordering of the protocol, by name, so that each can be weakened alone.
+//! Every memory ordering that the protocol rests on, by name, so that each can be weakened alone.
 //!
-//! In the product each function is a constant. Under loom one of them may be switched to its weaker form by
-//! [`mutate`]; the models must then fail (`tests/loom.rs` goes through all of them). A site that no model can catch
-//! says why.
+//! In the product [`Site::ordering`] is a constant. Under loom one site may be switched to its weaker form by
+//! [`mutate`]; some model must then fail (`tests/loom.rs` goes through all of them). Accesses outside of this list are
+//! `Relaxed`: they are guesses that a CAS confirms, counters, or ordered by one of these sites.
 
-use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{self, Acquire, Relaxed, Release};
 
 /// One place of the protocol whose ordering matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
 pub enum Site {
     /// Producer stores `tail`: the slot and the payload are written.
-    TailPublish = 1,
+    TailPublish,
     /// Consumer loads `tail`: it may read slot and payload.
     TailSeen,
     /// Consumer moves `head`: its read of the slot is over.
     HeadPop,
-    /// Producer moves `head` (evict): it took the entry, and sees the consumer's moves.
+    /// Producer loads `head`: it may write the slots before it.
+    FullSeesPop,
+    /// Producer moves `head` (evict): who sees the new `head` also sees that `tail` is beyond it.
     HeadEvict,
-    /// `CLOSED` is set after the last push.
-    ClosedSet,
-    /// `CLOSED` is seen: `tail` is final.
-    ClosedSeen,
+    /// Consumer loads `head`: the `tail` it loads next is not older.
+    PopSeesEvict,
+    /// A state bit is set: the last push (`CLOSED`), the last pop (`CONSUMER_LEFT`) or the last read of a payload
+    /// (`CONSUMER_DEAD`) is over.
+    StateSet,
+    /// A state bit is seen.
+    StateSeen,
     /// A consumer clears its bit: its reads of the payload are over.
     HolderRelease,
     /// The producer sees no bit: it may write the chunk.
@@ -30,85 +34,70 @@ pub enum Site {
     BellSleepFence,
     /// Fence between making a condition true and looking for a sleeper.
     BellWakeFence,
+    /// Fence between a pop and looking for a sender that waits for room.
+    RoomFence,
 }
 
 impl Site {
     /// All sites, for the mutation run.
-    pub const ALL: [Site; 10] = [
+    pub const ALL: [Site; 13] = [
         Site::TailPublish,
         Site::TailSeen,
         Site::HeadPop,
+        Site::FullSeesPop,
         Site::HeadEvict,
-        Site::ClosedSet,
-        Site::ClosedSeen,
+        Site::PopSeesEvict,
+        Site::StateSet,
+        Site::StateSeen,
         Site::HolderRelease,
         Site::HolderFree,
         Site::BellSleepFence,
         Site::BellWakeFence,
+        Site::RoomFence,
     ];
+
+    const fn strong(self) -> Ordering {
+        match self {
+            Site::TailPublish | Site::HeadPop | Site::HeadEvict | Site::StateSet | Site::HolderRelease => Release,
+            Site::TailSeen | Site::FullSeesPop | Site::PopSeesEvict | Site::StateSeen | Site::HolderFree => Acquire,
+            Site::BellSleepFence | Site::BellWakeFence | Site::RoomFence => Ordering::SeqCst,
+        }
+    }
+
+    /// The ordering of the access at this site.
+    #[inline(always)]
+    pub(super) fn ordering(self) -> Ordering {
+        if is_mutated(self) { Relaxed } else { self.strong() }
+    }
+
+    /// The fence at this site.
+    #[inline(always)]
+    pub(super) fn fence(self) {
+        if !is_mutated(self) {
+            super::fence(self.strong());
+        }
+    }
 }
 
 #[cfg(loom)]
-static MUTATED: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+thread_local! {
+    // All threads of a model run on the thread that checks it, so models that run side by side do not meet.
+    static MUTATED: std::cell::Cell<Option<Site>> = const { std::cell::Cell::new(None) };
+}
 
-/// Weakens one site (or none) for the models that follow.
+/// Weakens one site (or none) for the models that this thread checks from now on.
 #[cfg(loom)]
 pub fn mutate(site: Option<Site>) {
-    MUTATED.store(site.map_or(0, |s| s as u32), Ordering::SeqCst);
+    MUTATED.set(site);
 }
 
 #[cfg(loom)]
 fn is_mutated(site: Site) -> bool {
-    MUTATED.load(Ordering::SeqCst) == site as u32
+    MUTATED.get() == Some(site)
 }
 
 #[cfg(not(loom))]
 #[inline(always)]
 const fn is_mutated(_: Site) -> bool {
     false
-}
-
-#[inline(always)]
-fn at(site: Site, strong: Ordering) -> Ordering {
-    if is_mutated(site) { Relaxed } else { strong }
-}
-
-#[inline(always)]
-pub(super) fn tail_publish() -> Ordering {
-    at(Site::TailPublish, Release)
-}
-#[inline(always)]
-pub(super) fn tail_seen() -> Ordering {
-    at(Site::TailSeen, Acquire)
-}
-#[inline(always)]
-pub(super) fn head_pop() -> Ordering {
-    at(Site::HeadPop, AcqRel)
-}
-#[inline(always)]
-pub(super) fn head_evict() -> Ordering {
-    at(Site::HeadEvict, AcqRel)
-}
-#[inline(always)]
-pub(super) fn closed_set() -> Ordering {
-    at(Site::ClosedSet, Release)
-}
-#[inline(always)]
-pub(super) fn closed_seen() -> Ordering {
-    at(Site::ClosedSeen, Acquire)
-}
-#[inline(always)]
-pub(super) fn holder_release() -> Ordering {
-    at(Site::HolderRelease, Release)
-}
-#[inline(always)]
-pub(super) fn holder_free() -> Ordering {
-    at(Site::HolderFree, Acquire)
-}
-/// A full fence, unless this site is the mutated one.
-#[inline(always)]
-pub(super) fn bell_fence(site: Site) {
-    if !is_mutated(site) {
-        super::fence(Ordering::SeqCst);
-    }
 }

@@ -4,12 +4,9 @@
 //! moving `head` by CAS; the producer may take the oldest entry back by the same CAS. A slot that was overwritten while
 //! it was read means that `head` moved: the CAS fails and the copy is thrown away.
 
-use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
-use super::{
-    AtomicU32, AtomicU64, Bell, Padded,
-    order::{closed_seen, closed_set, head_evict, head_pop, tail_publish, tail_seen},
-};
+use super::{AtomicU32, AtomicU64, Bell, Padded, order::Site, watch::Watch};
 
 /// Words of one slot: 8, a cache line; 2 under loom, enough to see a torn read.
 pub const WORDS: usize = if cfg!(loom) { 2 } else { 8 };
@@ -52,24 +49,22 @@ struct Cold {
 }
 
 /// One entry of a ring.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(C, align(64))]
-pub struct Slot([AtomicU64; WORDS]);
-
-impl Default for Slot {
-    fn default() -> Self {
-        Slot(std::array::from_fn(|_| AtomicU64::new(0)))
-    }
+pub struct Slot {
+    words: [AtomicU64; WORDS],
+    watch: Watch,
 }
 
 impl Slot {
     #[inline]
     fn read(&self) -> Words {
-        std::array::from_fn(|i| self.0[i].load(Relaxed))
+        std::array::from_fn(|i| self.words[i].load(Relaxed))
     }
     #[inline]
     fn write(&self, words: &Words) {
-        for (slot, word) in self.0.iter().zip(words) {
+        self.watch.writes();
+        for (slot, word) in self.words.iter().zip(words) {
             slot.store(*word, Relaxed);
         }
     }
@@ -85,46 +80,53 @@ impl RingHeader {
     /// The state bits.
     #[inline]
     pub fn state(&self) -> u32 {
-        self.cold.0.state.load(closed_seen())
+        self.cold.0.state.load(Site::StateSeen.ordering())
     }
-    /// Sets state bits; everything the caller did before is visible to who sees them.
+    /// Sets state bits. Everything the caller did before is visible to whoever sees them.
     pub fn set_state(&self, bits: u32) {
-        self.cold.0.state.fetch_or(bits, closed_set());
+        self.cold.0.state.fetch_or(bits, Site::StateSet.ordering());
     }
     /// Where a sender waits for room.
     #[inline]
     pub fn space(&self) -> &Bell {
         &self.cold.0.space
     }
-    /// Entries in the queue at some moment during the call.
+    /// Entries in the queue, as far as this thread knows.
     #[inline]
     pub fn len(&self) -> u64 {
         let head = self.head.0.load(Relaxed);
-        self.tail.0.tail.load(Acquire).saturating_sub(head)
+        self.tail.0.tail.load(Relaxed).saturating_sub(head)
     }
-    /// Whether the queue is empty at some moment during the call.
+    /// Whether the queue is empty, as far as this thread knows.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// Whether [`RxCursor::pop`] would return something other than `Empty`. The order of the loads matters to nobody:
-    /// the waiter asks between two fences.
+    /// Whether [`RxCursor::pop`] may return something other than `Empty`, nonsense included. The order of the loads
+    /// matters to nobody: the waiter asks after a full fence.
     #[inline]
     pub fn is_ready(&self) -> bool {
-        !self.is_empty() || self.state() & CLOSED != 0
+        self.head.0.load(Relaxed) != self.tail.0.tail.load(Relaxed) || self.state() & CLOSED != 0
+    }
+    /// Consumer, after a pop: whether a sender sleeps on [`Self::space`] and there is room enough to wake it. Costs a
+    /// fence; a sender that announces itself after the fence sees the pop.
+    #[inline]
+    pub fn owes_room(&self, capacity: u64, enough: u64) -> bool {
+        Site::RoomFence.fence();
+        self.space().is_announced() && capacity.saturating_sub(self.len()) >= enough
     }
     /// Messages given up by the queue policy: evicted or refused.
     pub fn dropped(&self) -> u64 {
-        self.tail.0.dropped.load(Relaxed) + self.tail.0.refused.load(Relaxed)
+        self.tail.0.dropped.load(Relaxed).wrapping_add(self.tail.0.refused.load(Relaxed))
     }
     /// Messages that the producer put on this edge, given up ones included.
     pub fn sent(&self) -> u64 {
-        self.tail.0.tail.load(Acquire) + self.tail.0.refused.load(Relaxed)
+        self.tail.0.tail.load(Relaxed).wrapping_add(self.tail.0.refused.load(Relaxed))
     }
     /// Messages that left the queue to the consumer.
     pub fn popped(&self) -> u64 {
         let evicted = self.tail.0.dropped.load(Relaxed);
-        self.head.0.load(Acquire).saturating_sub(evicted)
+        self.head.0.load(Relaxed).saturating_sub(evicted)
     }
     /// Payload bytes sent.
     pub fn bytes(&self) -> u64 {
@@ -160,10 +162,8 @@ impl TxCursor {
         if self.tail.saturating_sub(self.head_seen) < self.capacity {
             return false;
         }
-        // Acquire pairs with the consumer's CAS: its read of the slot is over before we write it again. No model can
-        // catch its absence: a copy torn by an early write is thrown away, because `head` has moved and the CAS fails.
-        // It stays, because a payload chunk is reused on the strength of the holders, not of this load.
-        self.head_seen = ring.head.0.load(Acquire);
+        // The consumer's copies of the slots before `head` are over.
+        self.head_seen = ring.head.0.load(Site::FullSeesPop.ordering());
         self.tail.saturating_sub(self.head_seen) >= self.capacity
     }
     /// Queues an entry; false if the queue is full.
@@ -174,7 +174,7 @@ impl TxCursor {
         }
         slots[self.tail as usize & (slots.len() - 1)].write(words);
         self.tail += 1;
-        ring.tail.0.tail.store(self.tail, tail_publish());
+        ring.tail.0.tail.store(self.tail, Site::TailPublish.ordering());
         true
     }
     /// Takes the oldest entry back from a full queue. `None`: the consumer was faster and made room.
@@ -183,29 +183,22 @@ impl TxCursor {
     }
     /// Takes the oldest entry back, full or not. `None`: the queue is empty, or the consumer was faster.
     pub fn take_oldest(&mut self, ring: &RingHeader, slots: &[Slot]) -> Option<Words> {
-        let head = ring.head.0.load(Acquire);
+        let head = ring.head.0.load(Relaxed);
         if head >= self.tail {
             return None;
         }
-        let words = slots[head as usize & (slots.len() - 1)].read(); // our own earlier write
-        match ring.head.0.compare_exchange(head, head + 1, head_evict(), Acquire) {
-            Ok(_) => {
-                self.head_seen = head + 1;
-                count(&ring.tail.0.dropped, 1);
-                Some(words)
-            }
-            Err(now) => {
-                self.head_seen = now;
-                None
-            }
-        }
+        let slot = &slots[head as usize & (slots.len() - 1)];
+        let words = slot.read(); // our own earlier write
+        // `head_seen` stays as it is: the next push loads `head` again, and with it the consumer's pops.
+        ring.head.0.compare_exchange(head, head + 1, Site::HeadEvict.ordering(), Relaxed).ok()?;
+        slot.watch.evicted();
+        count(&ring.tail.0.dropped, 1);
+        Some(words)
     }
-}
 
-impl TxCursor {
-    /// The entries that are queued now. For a consumer that pops no more: otherwise they may be gone already.
+    /// The entries that are queued, as far as the producer knows; a consumer that still pops may have taken them already.
     pub fn queued<'a>(&self, ring: &RingHeader, slots: &'a [Slot]) -> impl Iterator<Item = Words> + use<'a> {
-        let head = ring.head.0.load(Acquire).max(self.tail.saturating_sub(slots.len() as u64));
+        let head = ring.head.0.load(Relaxed).max(self.tail.saturating_sub(slots.len() as u64));
         (head..self.tail).map(move |at| slots[at as usize & (slots.len() - 1)].read())
     }
 }
@@ -232,10 +225,10 @@ pub struct RxCursor {
 impl RxCursor {
     #[inline]
     fn try_pop(&mut self, ring: &RingHeader, slots: &[Slot]) -> Pop {
-        let mut head = ring.head.0.load(Acquire);
         loop {
+            let head = ring.head.0.load(Site::PopSeesEvict.ordering());
             if head >= self.tail_seen {
-                self.tail_seen = ring.tail.0.tail.load(tail_seen());
+                self.tail_seen = ring.tail.0.tail.load(Site::TailSeen.ordering());
                 if head == self.tail_seen {
                     return Pop::Empty;
                 }
@@ -243,11 +236,11 @@ impl RxCursor {
                     return Pop::Broken;
                 }
             }
-            // May be overwritten while we read: then the CAS fails.
-            let words = slots[head as usize & (slots.len() - 1)].read();
-            match ring.head.0.compare_exchange(head, head + 1, head_pop(), Acquire) {
-                Ok(_) => return Pop::Item(words),
-                Err(now) => head = now,
+            let slot = &slots[head as usize & (slots.len() - 1)];
+            slot.watch.reads();
+            let words = slot.read(); // may be overwritten meanwhile: then the CAS fails
+            if ring.head.0.compare_exchange(head, head + 1, Site::HeadPop.ordering(), Relaxed).is_ok() {
+                return Pop::Item(words);
             }
         }
     }

@@ -20,6 +20,8 @@ use rustix::{
     mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap},
 };
 
+use super::fork::process_id;
+
 /// Size of a page. x86_64 and the usual arm64 kernels; a larger page only wastes a little.
 pub const PAGE: u64 = 4096;
 
@@ -59,9 +61,18 @@ pub fn reopen_read_only(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(File::open(format!("/proc/self/fd/{}", fd.as_raw_fd()))?.into())
 }
 
-/// Makes pages present. A full machine is an error here, not a SIGBUS at a later store.
+/// Makes pages present. A full machine is an error here, not a SIGBUS at a later store; nothing is kept then.
 pub fn allocate(fd: BorrowedFd<'_>, offset: u64, len: u64) -> io::Result<()> {
-    rustix::io::retry_on_intr(|| fallocate(fd, FallocateFlags::empty(), offset, len)).map_err(Into::into)
+    // In pieces: a signal makes the kernel undo a whole call, and with frequent ones a long call would never end.
+    const PIECE: u64 = 4 << 20;
+    let end = offset + len;
+    for at in (offset..end).step_by(PIECE as usize) {
+        let piece = PIECE.min(end - at);
+        rustix::io::retry_on_intr(|| fallocate(fd, FallocateFlags::empty(), at, piece)).inspect_err(|_| {
+            let _ = give_back(fd, offset, at - offset);
+        })?;
+    }
+    Ok(())
 }
 
 /// Gives pages back to the system; they read as zero afterwards.
@@ -98,6 +109,8 @@ pub enum Access {
 pub struct Mapping {
     start: NonNull<u8>,
     len: usize,
+    /// The only process in which it exists; `None` where forked children have it too.
+    only_in: Option<u32>,
 }
 
 // SAFETY: a mapping is plain memory; what lies in it is reached through atomics or under the rules of the holders.
@@ -123,12 +136,20 @@ impl Mapping {
         let Some(start) = NonNull::new(start.cast::<u8>()) else {
             return Err(io::Error::other("the kernel mapped at address 0"));
         };
-        let mapping = Mapping { start, len };
+        let only_in = (on_fork == OnFork::Omit).then(process_id);
+        let mapping = Mapping { start, len, only_in };
         mapping.advise(0, len, Advice::LinuxDontDump)?;
         if on_fork == OnFork::Omit {
             mapping.advise(0, len, Advice::LinuxDontFork)?;
         }
         Ok(mapping)
+    }
+
+    /// Whether this process has it: a forked child does not have what is mapped with [`OnFork::Omit`]. What is dropped
+    /// in such a child asks first.
+    #[inline]
+    pub fn is_here(&self) -> bool {
+        self.only_in.is_none_or(|process| process == process_id())
     }
 
     fn advise(&self, offset: usize, len: usize, advice: Advice) -> io::Result<()> {
@@ -182,6 +203,9 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        if !self.is_here() {
+            return; // something else of this forked child may lie there
+        }
         // SAFETY: our own mapping; references into it borrow from self and are gone.
         let _ = unsafe { munmap(self.start.as_ptr().cast::<c_void>(), self.len) };
     }

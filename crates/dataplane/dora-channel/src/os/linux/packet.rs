@@ -61,9 +61,9 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8], blocking: Blocking) ->
     let capacity = buffer.len();
     let message = loop {
         match recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut control, flags) {
-            Err(rustix::io::Errno::INTR) => {}
-            // A peer that died with packets unread resets the connection: the same as gone.
-            Err(rustix::io::Errno::CONNRESET) => return Ok((0, Vec::new())),
+            // A peer that died with packets unread resets the connection. That is told once and before the packets that
+            // it had sent; after these, a packet of no bytes says that it is gone.
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
             result => break result?,
         }
     };

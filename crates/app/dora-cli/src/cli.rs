@@ -1,0 +1,75 @@
+//! The command line: which commands there are. What each does is in its file under `command/`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{command, error::CommandError, unserved};
+
+const EXAMPLES: &str = "\
+Examples:
+  dora run dataflow.yml             run a dataflow, until all its nodes are done or Ctrl-C
+  dora validate dataflow.yml        say what is wrong with a file, and where
+  dora graph --open dataflow.yml    look at a dataflow
+
+`dora help COMMAND` tells more about each command.";
+
+/// Real-time dataflows: nodes in any language exchange messages without copies.
+#[derive(Parser)]
+#[command(name = "dora", bin_name = "dora", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = false)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Graph(command::graph::Arguments),
+    Completion(command::completion::Arguments),
+}
+
+/// The `dora` program: reads the command line, does what it says.
+///
+/// The exit code is 0 when all went well, 1 when the dataflow or the command failed, 2 when the command line is wrong.
+pub fn main() -> ExitCode {
+    // Arguments that are not UTF-8 are none of the names looked for here; clap judges them.
+    let arguments: Vec<String> =
+        std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let outcome = unserved::refuse(&arguments).and_then(|()| match Cli::try_parse() {
+        Ok(cli) => cli.command.execute(),
+        Err(error) => {
+            // A closed pipe is no reason to fail.
+            let _ = error.print();
+            Ok(ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)))
+        }
+    });
+    outcome.unwrap_or_else(|error| error.tell())
+}
+
+impl Command {
+    fn execute(self) -> Result<ExitCode, CommandError> {
+        match self {
+            Self::Graph(arguments) => command::graph::execute(&arguments),
+            Self::Completion(arguments) => command::completion::execute(&arguments),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_explains_itself_with_examples() {
+        for command in super::Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{} has no description", command.get_name());
+            assert!(command.get_after_help().is_some(), "{} has no examples", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What a command tells its user when it cannot go on: what happened, where, what to do next; and its exit code.
+
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+
+/// Exit code of a command that was used wrongly; clap uses the same.
+const EXIT_USAGE: u8 = 2;
+/// Exit code of a command that failed.
+const EXIT_FAILED: u8 = 1;
+
+/// Why a command does not end well.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    /// The command line asks for something that is not there.
+    #[error("{what}")]
+    Usage { what: String, hint: Option<String> },
+    /// Something did not work.
+    #[error("{what}")]
+    Failed { what: String, hint: Option<String> },
+    /// The dataflow file has mistakes; this is the report with their code frames.
+    #[error("{report}")]
+    Mistakes { report: String, summary: String },
+    /// The user knows already.
+    #[error("{what}")]
+    Told { what: String },
+}
+
+impl CommandError {
+    pub(crate) fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage { what: what.into(), hint: Some(hint.into()) }
+    }
+
+    pub(crate) fn failed(what: impl Into<String>) -> Self {
+        Self::Failed { what: what.into(), hint: None }
+    }
+
+    pub(crate) fn with_hint(self, next: impl Into<String>) -> Self {
+        match self {
+            Self::Usage { what, .. } => Self::Usage { what, hint: Some(next.into()) },
+            Self::Failed { what, .. } => Self::Failed { what, hint: Some(next.into()) },
+            other => other,
+        }
+    }
+
+    /// Writes it to standard error and gives the exit code of the process.
+    pub(crate) fn tell(&self) -> ExitCode {
+        let error = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
+        let code = if matches!(self, Self::Usage { .. }) { EXIT_USAGE } else { EXIT_FAILED };
+        match self {
+            Self::Told { .. } => {}
+            Self::Mistakes { report, summary } => {
+                anstream::eprintln!("{}\n\n{error}error{error:#}: {summary}", report.trim_end());
+            }
+            Self::Usage { what, hint } | Self::Failed { what, hint } => {
+                anstream::eprintln!("{error}error{error:#}: {what}");
+                if let Some(hint) = hint {
+                    tell_hint(hint);
+                }
+            }
+        }
+        ExitCode::from(code)
+    }
+}
+
+/// Says on standard error what to do next.
+pub(crate) fn tell_hint(hint: &str) {
+    let style = Style::new().fg_color(Some(AnsiColor::Cyan.into())).bold();
+    anstream::eprintln!("{style}hint{style:#}: {hint}");
+}
+
+/// Says on standard error what is worth knowing.
+pub(crate) fn tell_note(note: &str) {
+    let style = Style::new().fg_color(Some(AnsiColor::Green.into())).bold();
+    anstream::eprintln!("{style}note{style:#}: {note}");
+}
+
+/// An error of the operating system on a file, with the file's name.
+pub(crate) fn file_error(doing: &str, path: &std::path::Path, error: &std::io::Error) -> CommandError {
+    CommandError::failed(format!("cannot {doing} `{}`: {}", path.display(), describe(error)))
+}
+
+/// The error without the number that Rust appends.
+fn describe(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}

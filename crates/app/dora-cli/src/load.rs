@@ -1,0 +1,72 @@
+//! From a path on the command line to a checked dataflow; mistakes become an error that shows all of them.
+
+use std::{io::IsTerminal as _, path::Path};
+
+use dora_descriptor::{Diagnostics, Loaded, Options};
+
+use crate::error::CommandError;
+
+/// Reads and checks a dataflow file. Warnings are told, mistakes are the error.
+pub(crate) fn load(path: &Path, options: &Options) -> Result<Loaded, CommandError> {
+    let loaded = load_quietly(path, options)?.map_err(|mistakes| mistakes_error(path, &mistakes))?;
+    tell_warnings(&loaded.warnings);
+    Ok(loaded)
+}
+
+/// Reads and checks a dataflow file, and leaves the mistakes to the caller.
+pub(crate) fn load_quietly(path: &Path, options: &Options) -> Result<Result<Loaded, Diagnostics>, CommandError> {
+    let shown = path.display();
+    let text = path.to_string_lossy();
+    if text.starts_with("http://") || text.starts_with("https://") {
+        return Err(CommandError::usage(
+            format!("`{shown}` is a URL; this version reads dataflows from files only"),
+            "download it first, together with the files that it names",
+        ));
+    }
+    if path.is_dir() {
+        return Err(CommandError::failed(format!("`{shown}` is a directory, expected a dataflow file"))
+            .with_hint(format!("did you mean `{}`?", path.join("dataflow.yml").display())));
+    }
+    if !path.exists() {
+        return Err(CommandError::failed(format!("there is no file `{shown}`")).with_hint(nearby(path)));
+    }
+    Ok(dora_descriptor::load(path, options))
+}
+
+/// The error that shows all mistakes of a file.
+pub(crate) fn mistakes_error(path: &Path, mistakes: &Diagnostics) -> CommandError {
+    let count = mistakes.error_count();
+    CommandError::Mistakes {
+        report: mistakes.render(stderr_is_coloured()),
+        summary: format!("`{}` has {count} mistake{}", path.display(), if count == 1 { "" } else { "s" }),
+    }
+}
+
+/// Shows warnings on standard error.
+pub(crate) fn tell_warnings(warnings: &Diagnostics) {
+    if !warnings.is_empty() {
+        anstream::eprintln!("{}\n", warnings.render(stderr_is_coloured()).trim_end());
+    }
+}
+
+fn stderr_is_coloured() -> bool {
+    let stderr = std::io::stderr();
+    anstream::AutoStream::choice(&stderr) != anstream::ColorChoice::Never && stderr.is_terminal()
+}
+
+/// Dataflow files in the directory of a path that does not exist.
+fn nearby(path: &Path) -> String {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return format!("there is no directory `{}` either", directory.display());
+    };
+    let is_yaml = |name: &str| name.ends_with(".yml") || name.ends_with(".yaml");
+    let mut found: Vec<String> =
+        entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| is_yaml(name)).collect();
+    found.sort();
+    found.truncate(5);
+    match found.is_empty() {
+        true => format!("`{}` holds no .yml file", directory.display()),
+        false => format!("`{}` holds {}", directory.display(), found.join(", ")),
+    }
+}

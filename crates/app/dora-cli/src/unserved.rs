@@ -1,0 +1,116 @@
+//! Verbs and flags that exist in dora but not yet in this version: refused by name, so that nobody searches for a typo.
+
+use crate::error::CommandError;
+
+/// Verbs that later versions serve, with what helps today.
+const VERBS: &[(&str, &str)] = &[
+    ("up", RUN),
+    ("down", RUN),
+    ("destroy", RUN),
+    ("start", RUN),
+    ("stop", "Ctrl-C stops a dataflow that was started by `dora run`"),
+    ("restart", RUN),
+    ("list", RUN),
+    ("ps", RUN),
+    ("logs", "`dora run FILE` shows the nodes' output while they run"),
+    ("build", "build the nodes with their own tools, then use `dora run FILE`"),
+    ("status", RUN),
+    ("check", RUN),
+    ("system", RUN),
+    ("doctor", "`dora validate FILE` checks a dataflow file"),
+    ("new", "the directory examples/hello holds a dataflow to start from"),
+    ("clean", RUN),
+    ("cluster", RUN),
+    ("coordinator", RUN),
+    ("daemon", RUN),
+    ("runtime", "`dora run FILE` starts the nodes of a dataflow"),
+    ("node", RUN),
+    ("topic", "`dora run -v FILE` ends with the figures of every edge"),
+    ("top", "`dora run -v FILE` ends with the figures of every edge"),
+    ("inspect", "`dora run -v FILE` ends with the figures of every edge"),
+    ("param", "`env:` in the dataflow file and `dora run --env KEY=VALUE` give values to nodes"),
+    ("record", RUN),
+    ("replay", RUN),
+    ("trace", RUN),
+    ("context", RUN),
+    ("hub", "name the node's program in `path:`"),
+    ("self", "`cargo install --path crates/app/dora-cli` installs another version"),
+];
+
+const RUN: &str = "`dora run FILE` runs a dataflow without a service";
+
+/// Flags that later versions serve: verb, flag, what helps today.
+const FLAGS: &[(&str, &str, &str)] = &[
+    ("run", "--uv", "activate the Python environment, or name its interpreter in `path:`"),
+    ("run", "--allow-shell-nodes", "put the commands into a script with a `#!` line and name it in `path:`"),
+    ("run", "--locked", BUILDS),
+    ("run", "--write-lockfile", BUILDS),
+    ("run", "--lockfile", BUILDS),
+    ("run", "--hub-override", "name the node's program in `path:`"),
+    ("validate", "--node-manifest", "`output_types` and `input_types` in the dataflow file are checked"),
+    ("validate", "--offline", "validating never uses the network"),
+    ("expand", "--module", "expand the dataflow file that uses the module"),
+];
+
+const BUILDS: &str = "this version builds nothing, so there is nothing to lock";
+
+/// Looks at the arguments after the program's name before clap does.
+pub(crate) fn refuse(arguments: &[String]) -> Result<(), CommandError> {
+    let Some(verb) = arguments.first() else { return Ok(()) };
+    let asked = match (verb.as_str(), arguments.get(1)) {
+        ("help", Some(verb)) => verb,
+        _ => verb,
+    };
+    if let Some((name, instead)) = VERBS.iter().find(|(name, _)| name == asked) {
+        return Err(CommandError::Usage {
+            what: format!("`dora {name}` is not served by this version yet; {instead}"),
+            hint: None,
+        });
+    }
+    for argument in arguments.iter().skip(1).take_while(|argument| *argument != "--") {
+        let flag = argument.split_once('=').map_or(argument.as_str(), |(flag, _)| flag);
+        if let Some((_, _, instead)) = FLAGS.iter().find(|(of, name, _)| of == verb && *name == flag) {
+            return Err(unserved_flag(verb, flag, instead));
+        }
+    }
+    Ok(())
+}
+
+fn unserved_flag(verb: &str, flag: &str, instead: &str) -> CommandError {
+    CommandError::usage(format!("`dora {verb} {flag}` is not served by this version yet"), instead)
+}
+
+/// The refusal of a flag of `dora run`, for callers that do not come from the command line.
+pub(crate) fn refuse_run_flag(flag: &str) -> CommandError {
+    let instead = FLAGS.iter().find(|(verb, name, _)| *verb == "run" && *name == flag).map_or("", |(_, _, text)| text);
+    unserved_flag("run", flag, instead)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(line: &str) -> Option<String> {
+        let arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        refuse(&arguments).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn verbs_are_refused_by_name() {
+        let expected = "`dora up` is not served by this version yet; `dora run FILE` runs a dataflow without a service";
+        assert_eq!(refused("up --interface 127.0.0.1").as_deref(), Some(expected));
+        assert_eq!(refused("help up").as_deref(), Some(expected));
+        assert_eq!(refused("rnu a.yml"), None);
+        assert_eq!(refused("run up"), None);
+    }
+
+    #[test]
+    fn flags_are_refused_by_name() {
+        for line in ["run a.yml --uv", "run --lockfile=x a.yml", "validate --offline a.yml"] {
+            assert!(refused(line).is_some_and(|text| text.contains("not served")), "{line}");
+        }
+        for line in ["validate a.yml --uv", "run a.yml -- --uv", "graph a.yml"] {
+            assert_eq!(refused(line), None, "{line}");
+        }
+    }
+}

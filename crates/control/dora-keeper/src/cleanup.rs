@@ -1,0 +1,147 @@
+//! Kills what nodes have left behind: children and grandchildren in whatever process group or session.
+//!
+//! Works for a process that is a child subreaper: everything its children ever forked stays its descendant. It must not
+//! know of nodes.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, Signal, WaitOptions, getpid, pidfd_open, pidfd_send_signal, waitpid},
+};
+
+/// What was found and what became of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cleanup {
+    /// Processes that were killed.
+    pub killed: u32,
+    /// Processes that still run: they belong to another user, or the kernel does not let go of them.
+    pub survivors: Vec<u32>,
+}
+
+/// How long to wait for the kernel to end what was killed. Only a process inside a stuck system call takes this long.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Kills all descendants of this process except `spared` ones and theirs; returns when they are gone.
+///
+/// Descendants that fork while they are being killed are caught in the next round, because their children become ours.
+pub fn kill_descendants(spared: &[u32]) -> Cleanup {
+    let deadline = Instant::now() + PATIENCE;
+    let mut cleanup = Cleanup::default();
+    let mut counted = HashSet::new();
+    loop {
+        let processes = descendants(spared);
+        let mut dying = Vec::new();
+        let mut unkillable = Vec::new();
+        for process in processes {
+            match process.kill() {
+                Killed::Yes(pidfd) => {
+                    cleanup.killed += u32::from(counted.insert((process.pid, process.started)));
+                    dying.push((process.pid, pidfd));
+                }
+                Killed::GoneAlready => {}
+                Killed::No => unkillable.push(process.pid.as_raw_pid().unsigned_abs()),
+            }
+        }
+        if dying.is_empty() || !wait_until_dead(&dying, deadline) {
+            unkillable.extend(dying.iter().map(|(pid, _)| pid.as_raw_pid().unsigned_abs()));
+            cleanup.survivors = unkillable;
+            return cleanup;
+        }
+    }
+}
+
+/// A process as `/proc` shows it.
+struct Process {
+    pid: Pid,
+    parent: i32,
+    /// Tells it from a later process with the same number.
+    started: u64,
+}
+
+enum Killed {
+    Yes(OwnedFd),
+    GoneAlready,
+    No,
+}
+
+impl Process {
+    /// Reads `/proc/PID/stat`; `None` if it is gone or a zombie.
+    fn read(pid: Pid) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid())).ok()?;
+        // The second field is the command in parentheses, which may itself contain anything.
+        let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+        let (state, parent) = (fields.next()?, fields.next()?.parse().ok()?);
+        let started = fields.nth(17)?.parse().ok()?;
+        (!matches!(state, "Z" | "X")).then_some(Process { pid, parent, started })
+    }
+    fn kill(&self) -> Killed {
+        let Ok(pidfd) = pidfd_open(self.pid, PidfdFlags::empty()) else { return Killed::GoneAlready };
+        // The pidfd may already be that of a later process; a look at its start time tells.
+        match Process::read(self.pid) {
+            Some(now) if now.started == self.started => match pidfd_send_signal(&pidfd, Signal::KILL) {
+                Ok(()) => Killed::Yes(pidfd),
+                Err(_) => Killed::No,
+            },
+            _ => Killed::GoneAlready,
+        }
+    }
+}
+
+/// All living descendants of this process, without the spared ones and theirs.
+fn descendants(spared: &[u32]) -> Vec<Process> {
+    let mut children: HashMap<i32, Vec<Process>> = HashMap::new();
+    let numbers = fs::read_dir("/proc").into_iter().flatten().flatten();
+    for pid in numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw)) {
+        if let Some(process) = Process::read(pid) {
+            children.entry(process.parent).or_default().push(process);
+        }
+    }
+    let mut found = Vec::new();
+    let mut parents = vec![getpid().as_raw_pid()];
+    while let Some(parent) = parents.pop() {
+        for child in children.remove(&parent).into_iter().flatten() {
+            let number = child.pid.as_raw_pid();
+            if !spared.contains(&number.unsigned_abs()) {
+                parents.push(number);
+                found.push(child);
+            }
+        }
+    }
+    found
+}
+
+/// Waits until all are dead and reaps those that are our children. False: the deadline has come.
+fn wait_until_dead(dying: &[(Pid, OwnedFd)], deadline: Instant) -> bool {
+    for (pid, pidfd) in dying {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+            match poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&timeout)) {
+                Ok(0) => return false,
+                Ok(_) => break,
+                Err(_) => {}
+            }
+        }
+        // An error means that it is the child of another process, which reaps it.
+        let _ = waitpid(Some(*pid), WaitOptions::NOHANG);
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_name_cannot_confuse_the_parser() {
+        let own = Process::read(getpid()).unwrap();
+        assert_eq!(Some(own.parent), rustix::process::getppid().map(Pid::as_raw_pid));
+        assert!(own.started > 0);
+    }
+}

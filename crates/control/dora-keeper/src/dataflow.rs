@@ -1,0 +1,318 @@
+//! The nodes of a dataflow together: start, start barrier, stop, end.
+//!
+//! The three places where one node's fate becomes another's are here: the barrier ([`Dataflow::check_barrier`]), its
+//! failure ([`Dataflow::fail_barrier`]) and a death ([`Dataflow::process_ended`]). It must not know of descriptors.
+
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use dora_message::{
+    keeper::{FromNode, ToNode},
+    supervision::{ExitCause, ExitStatus, FinalReport, FromKeeper, LaunchPlan, OutputStream},
+};
+use rustix::process::Pid;
+
+use crate::{
+    broker::Wiring,
+    cleanup::Cleanup,
+    conversation::Stage,
+    node::{Life, Node, Signalled},
+    poller::{Poller, Port},
+    spawn::Inheritance,
+    stdio::Amount,
+    stop::{Ladder, Step},
+    supervisor::SupervisorLink,
+};
+
+/// Time that nodes have to end by themselves after the start barrier has failed.
+const BARRIER_GRACE: Duration = Duration::from_secs(5);
+
+/// The start barrier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Barrier {
+    /// Some node is not ready.
+    Waiting,
+    /// All nodes were ready; messages flow.
+    Passed,
+    /// It never will be passed; the reason is for nodes that connect from now on.
+    Failed(String),
+}
+
+/// A dataflow that was launched.
+pub(crate) struct Dataflow {
+    plan: LaunchPlan,
+    nodes: Vec<Node>,
+    wiring: Wiring,
+    barrier: Barrier,
+    ladder: Option<Ladder>,
+    /// The supervisor wants the nodes to end.
+    stopping: bool,
+    output_paused: bool,
+}
+
+impl Dataflow {
+    /// Starts all nodes. The error is a sentence; processes may run and are the caller's to kill.
+    pub(crate) fn launch(
+        plan: LaunchPlan,
+        inheritance: &Inheritance,
+        poller: &Rc<Poller>,
+        link: &mut SupervisorLink,
+    ) -> Result<Self, String> {
+        let mut failed: Option<usize> = None;
+        let mut nodes: Vec<Node> = Vec::with_capacity(plan.nodes.len());
+        for (number, node_plan) in plan.nodes.iter().enumerate() {
+            let node = match failed {
+                None => Node::spawn(plan.dataflow_id, node_plan, number, inheritance, poller),
+                Some(first) => Err(format!("not started, because node `{}` could not be", plan.nodes[first].id)),
+            };
+            nodes.push(node.unwrap_or_else(|error| {
+                let cause = if failed.is_some() { ExitCause::Cascading } else { ExitCause::Own };
+                failed.get_or_insert(number);
+                Node::unborn(error, cause)
+            }));
+            if let Some(pid) = nodes[number].pid() {
+                let pid = pid.as_raw_pid().unsigned_abs();
+                link.send(&FromKeeper::Spawned { node: node_plan.id.clone(), pid });
+            }
+        }
+        // After the processes were started: they load their code meanwhile.
+        let wiring = Wiring::create(&plan).map_err(|error| error.to_string())?;
+        let mut dataflow = Dataflow {
+            plan,
+            nodes,
+            wiring,
+            barrier: Barrier::Waiting,
+            ladder: None,
+            stopping: false,
+            output_paused: false,
+        };
+        if let Some(first) = failed {
+            dataflow.bury_unborn(first, link);
+        }
+        dataflow.check_barrier(link);
+        Ok(dataflow)
+    }
+
+    fn bury_unborn(&mut self, first: usize, link: &mut SupervisorLink) {
+        if let Life::Ended(status, _) = &self.nodes[first].life {
+            self.fail_barrier(format!("node `{}` {status}", self.plan.nodes[first].id));
+        }
+        for number in first..self.nodes.len() {
+            self.wiring.gone(number);
+            self.nodes[number].report(&self.plan.nodes[number], link);
+        }
+    }
+
+    /// All nodes have ended and the supervisor was told.
+    pub(crate) fn is_over(&self) -> bool {
+        self.nodes.iter().all(|node| node.life == Life::Over)
+    }
+
+    /// What is known at the end.
+    pub(crate) fn report(&self, cleanup: &Cleanup) -> FinalReport {
+        FinalReport { edges: self.wiring.counters(), orphans_killed: cleanup.killed }
+    }
+
+    /// When [`Dataflow::tick`] has something to do.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.ladder.as_ref().and_then(Ladder::deadline)
+    }
+
+    /// Something can be read from a node's descriptor, or written to it.
+    pub(crate) fn port_ready(&mut self, number: usize, port: Port, link: &mut SupervisorLink) {
+        let Some(node) = self.nodes.get_mut(number) else { return };
+        let plan = &self.plan.nodes[number];
+        match port {
+            Port::Socket => {
+                node.conversation.flush();
+                while let Some(packet) = self.nodes[number].conversation.receive() {
+                    self.hear(number, packet, link);
+                }
+            }
+            Port::Stdout => node.forward(plan, OutputStream::Stdout, Amount::Some, link),
+            Port::Stderr => node.forward(plan, OutputStream::Stderr, Amount::Some, link),
+        }
+    }
+
+    fn hear(&mut self, number: usize, packet: FromNode, link: &mut SupervisorLink) {
+        let conversation = &mut self.nodes[number].conversation;
+        match packet {
+            FromNode::Hello { version, api } => match &self.barrier {
+                Barrier::Failed(reason) => conversation.refuse(reason),
+                _ => conversation.welcome(version, &api, &self.plan, number, &self.wiring),
+            },
+            FromNode::Ready => {
+                if conversation.ready() {
+                    self.wiring.mapped(number);
+                    self.check_barrier(link);
+                }
+            }
+            FromNode::Failed { reason } => conversation.gave_up(reason),
+        }
+    }
+
+    /// Lets all nodes start if no one is waited for any more: every node is ready or has ended.
+    fn check_barrier(&mut self, link: &mut SupervisorLink) {
+        let waited_for = |node: &Node| node.pid().is_some() && node.conversation.stage() != Stage::Ready;
+        if self.barrier != Barrier::Waiting || self.nodes.iter().any(waited_for) {
+            return;
+        }
+        self.barrier = Barrier::Passed;
+        self.wiring.started();
+        for node in self.nodes.iter_mut().filter(|node| node.pid().is_some()) {
+            node.conversation.start();
+        }
+        link.send(&FromKeeper::AllReady);
+    }
+
+    /// The dataflow does not start: all nodes are told why and have some time to end.
+    fn fail_barrier(&mut self, reason: String) {
+        self.refuse_all(&reason);
+        self.barrier = Barrier::Failed(reason);
+        self.hurry(Ladder::begin(Instant::now(), BARRIER_GRACE));
+    }
+
+    fn refuse_all(&mut self, reason: &str) {
+        let connected = |node: &&mut Node| matches!(node.conversation.stage(), Stage::Wiring | Stage::Ready);
+        for node in self.nodes.iter_mut().filter(connected) {
+            node.conversation.refuse(reason);
+        }
+    }
+
+    fn hurry(&mut self, ladder: Ladder) {
+        match &mut self.ladder {
+            Some(running) => running.hurry(ladder),
+            none => *none = Some(ladder),
+        }
+    }
+
+    /// Asks all nodes to stop. Programs that never connected cannot be asked: they get SIGTERM.
+    pub(crate) fn stop(&mut self, grace: Duration) {
+        self.hurry(Ladder::begin(Instant::now(), grace));
+        if std::mem::replace(&mut self.stopping, true) {
+            return;
+        }
+        if self.barrier == Barrier::Waiting {
+            let reason = "the dataflow was stopped before it started".to_owned();
+            self.refuse_all(&reason);
+            self.barrier = Barrier::Failed(reason);
+        }
+        for (number, node) in self.nodes.iter_mut().enumerate() {
+            if node.conversation.stage() == Stage::Silent {
+                node.terminate();
+            } else if node.conversation.mail(&ToNode::Stop) {
+                self.wiring.wake(number);
+            }
+        }
+    }
+
+    /// SIGKILL to all nodes, at once.
+    pub(crate) fn kill(&mut self) {
+        self.stopping = true;
+        for node in &mut self.nodes {
+            node.kill(Signalled::KilledByOrder);
+        }
+    }
+
+    /// Does what is due at this time.
+    pub(crate) fn tick(&mut self, now: Instant) {
+        while let Some(step) = self.ladder.as_mut().and_then(|ladder| ladder.due(now)) {
+            for node in &mut self.nodes {
+                match step {
+                    Step::Terminate => node.terminate(),
+                    Step::Kill => node.kill(Signalled::KilledByLadder),
+                }
+            }
+        }
+    }
+
+    /// A child of the keeper has ended: one of the nodes, or what a node had left behind.
+    pub(crate) fn process_ended(&mut self, pid: Pid, status: ExitStatus, link: &mut SupervisorLink) {
+        let Some(number) = self.nodes.iter().position(|node| node.pid() == Some(pid)) else { return };
+        // What it said last may still lie in its socket.
+        self.port_ready(number, Port::Socket, link);
+        let cause = self.cause(&self.nodes[number], &status);
+        let plan = &self.plan.nodes[number];
+        let node = &mut self.nodes[number];
+        node.life = Life::Ended(status.clone(), cause);
+        node.drain(plan, link);
+        node.conversation.close();
+        match &self.barrier {
+            Barrier::Waiting if status.is_success() => link.send(&FromKeeper::Warning {
+                message: format!("node `{}` exited before it connected; the others start without it", plan.id),
+            }),
+            Barrier::Waiting => self.fail_barrier(self.blame(number, &status)),
+            Barrier::Passed if cause == ExitCause::Own && !status.is_success() => self.tell_consumers(number, &status),
+            _ => {}
+        }
+        self.wiring.gone(number);
+        self.nodes[number].report(&self.plan.nodes[number], link);
+        self.check_barrier(link);
+    }
+
+    fn cause(&self, node: &Node, status: &ExitStatus) -> ExitCause {
+        let by_term = matches!(
+            status,
+            ExitStatus::Signal { signal: libc::SIGTERM | libc::SIGINT } | ExitStatus::Code { code: 143 | 130 }
+        );
+        let by_kill = *status == ExitStatus::Signal { signal: libc::SIGKILL };
+        let by_us = match node.signalled {
+            Signalled::No => false,
+            Signalled::Terminated => by_term,
+            Signalled::KilledByLadder | Signalled::KilledByOrder => by_kill || by_term,
+        };
+        let refused = node.conversation.stage() == Stage::Refused && node.conversation.fault().is_none();
+        match self.stopping {
+            true if by_kill && node.signalled == Signalled::KilledByLadder => ExitCause::GraceExceeded,
+            true if by_us || refused || status.is_success() => ExitCause::Stopped,
+            false if by_us || refused => ExitCause::Cascading,
+            _ => ExitCause::Own,
+        }
+    }
+
+    /// Why the barrier failed, for the other nodes.
+    fn blame(&self, number: usize, status: &ExitStatus) -> String {
+        let (id, node) = (&self.plan.nodes[number].id, &self.nodes[number]);
+        if let Some(fault) = node.conversation.fault() {
+            return format!("node `{id}` could not connect: {fault}");
+        }
+        let when = match node.conversation.stage() {
+            Stage::Silent => "before it connected",
+            _ => "before all nodes were ready",
+        };
+        format!("node `{id}` {status} {when}{}", last_words(node))
+    }
+
+    /// The node has failed: its consumers read that before they read the end of its messages.
+    fn tell_consumers(&mut self, number: usize, status: &ExitStatus) {
+        let error = format!("{status}{}", last_words(&self.nodes[number]));
+        let failed = ToNode::NodeFailed { node: self.plan.nodes[number].id.clone(), error };
+        for consumer in self.wiring.consumers(number) {
+            if self.nodes[consumer].conversation.mail(&failed) {
+                self.wiring.wake(consumer);
+            }
+        }
+    }
+
+    /// Reads less or more of what nodes print, as the supervisor keeps up.
+    pub(crate) fn balance_output(&mut self, link: &mut SupervisorLink) {
+        let paused = link.congested();
+        if paused == self.output_paused {
+            return;
+        }
+        self.output_paused = paused;
+        for (node, plan) in self.nodes.iter_mut().zip(&self.plan.nodes) {
+            node.pause_output(paused);
+            if !paused && matches!(node.life, Life::Ended(..)) {
+                node.drain(plan, link);
+                node.report(plan, link);
+            }
+        }
+    }
+}
+
+fn last_words(node: &Node) -> String {
+    node.last_words().map(|line| format!(": {line}")).unwrap_or_default()
+}

@@ -1,0 +1,197 @@
+//! The keeper's only loop: waits for a descriptor or a deadline, and hands what happened to the dataflow.
+
+use std::{
+    io,
+    os::fd::OwnedFd,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use dora_message::supervision::{ExitStatus, FromKeeper};
+use rustix::process::{WaitOptions, WaitStatus, wait};
+
+use crate::{
+    cleanup::{Cleanup, kill_descendants},
+    dataflow::Dataflow,
+    poller::{Poller, Token},
+    signals::Signals,
+    spawn::Inheritance,
+    supervisor::{Order, SupervisorLink},
+};
+
+/// Grace of a stop that was asked for by a signal to the keeper itself.
+const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+
+/// A keeper process.
+pub(crate) struct Keeper {
+    poller: Rc<Poller>,
+    signals: Signals,
+    link: SupervisorLink,
+    inheritance: Inheritance,
+    dataflow: Option<Dataflow>,
+}
+
+/// Whether the loop goes on.
+enum Next {
+    Continue,
+    /// Everything was said; it only has to be read.
+    Finish,
+    /// Nobody is there any more.
+    Abandon,
+}
+
+impl Keeper {
+    pub(crate) fn new(supervisor: OwnedFd, inheritance: Inheritance) -> io::Result<Self> {
+        let poller = Rc::new(Poller::new()?);
+        let signals = Signals::new()?;
+        poller.add(signals.fd(), Token::Signals)?;
+        let link = SupervisorLink::new(supervisor, &poller)?;
+        Ok(Keeper { poller, signals, link, inheritance, dataflow: None })
+    }
+
+    /// Runs until everything is over. Whatever the reason, nothing that was started is left.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        let ended = self.serve();
+        // After an orderly end there is nothing to kill, and this costs one look.
+        kill_descendants(&[]);
+        ended
+    }
+
+    fn serve(&mut self) -> io::Result<()> {
+        loop {
+            let deadline = self.dataflow.as_ref().and_then(Dataflow::deadline);
+            for token in self.poller.wait(deadline)? {
+                match self.handle(token) {
+                    Next::Continue => {}
+                    Next::Finish => return self.say_goodbye(),
+                    Next::Abandon => return Ok(()),
+                }
+            }
+            let Some(dataflow) = &mut self.dataflow else { continue };
+            dataflow.tick(Instant::now());
+            dataflow.balance_output(&mut self.link);
+            if dataflow.is_over() {
+                let cleanup = kill_descendants(&[]);
+                self.warn_of_survivors(&cleanup);
+                if let Some(dataflow) = &self.dataflow {
+                    self.link.send_report(&dataflow.report(&cleanup));
+                }
+                return self.say_goodbye();
+            }
+        }
+    }
+
+    fn handle(&mut self, token: Token) -> Next {
+        match token {
+            Token::Supervisor => {
+                self.link.flush();
+                while let Some(order) = self.link.receive() {
+                    match self.obey(order) {
+                        Next::Continue => {}
+                        other => return other,
+                    }
+                }
+            }
+            Token::SupervisorProcess => return Next::Abandon,
+            Token::Signals => {
+                let pending = self.signals.take();
+                if pending.child {
+                    self.reap();
+                }
+                if pending.terminate {
+                    match &mut self.dataflow {
+                        Some(dataflow) => dataflow.stop(DEFAULT_GRACE),
+                        None => return Next::Abandon,
+                    }
+                }
+            }
+            Token::Node(number, port) => {
+                if let Some(dataflow) = &mut self.dataflow {
+                    dataflow.port_ready(number, port, &mut self.link);
+                }
+            }
+        }
+        Next::Continue
+    }
+
+    fn obey(&mut self, order: Order) -> Next {
+        match (order, &mut self.dataflow) {
+            (Order::Abandon, _) => return Next::Abandon,
+            (Order::Unreadable(reason), _) => return self.fail(reason),
+            (Order::Launch(plan), None) => {
+                match Dataflow::launch(*plan, &self.inheritance, &self.poller, &mut self.link) {
+                    Ok(dataflow) => self.dataflow = Some(dataflow),
+                    Err(reason) => return self.fail(reason),
+                }
+            }
+            (Order::Launch(_), Some(_)) => {
+                let message = "this keeper runs a dataflow already; a second one was refused".to_owned();
+                self.link.send(&FromKeeper::Warning { message });
+            }
+            (Order::Stop { grace_ms }, Some(dataflow)) => dataflow.stop(Duration::from_millis(grace_ms)),
+            (Order::Kill, Some(dataflow)) => dataflow.kill(),
+            (Order::Stop { .. } | Order::Kill, None) => return Next::Finish,
+        }
+        Next::Continue
+    }
+
+    fn fail(&mut self, reason: String) -> Next {
+        kill_descendants(&[]);
+        self.link.send(&FromKeeper::Failed { reason });
+        Next::Finish
+    }
+
+    /// Takes the status of every child that has ended, so that none stays a zombie.
+    fn reap(&mut self) {
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+            if let Some(dataflow) = &mut self.dataflow {
+                dataflow.process_ended(pid, exit_status(status), &mut self.link);
+            }
+        }
+    }
+
+    fn warn_of_survivors(&mut self, cleanup: &Cleanup) {
+        if !cleanup.survivors.is_empty() {
+            let pids: Vec<_> = cleanup.survivors.iter().map(u32::to_string).collect();
+            let message = format!(
+                "nodes have left processes behind that cannot be killed, because they belong to another user or hang in \
+                 the kernel: {}",
+                pids.join(", ")
+            );
+            self.link.send(&FromKeeper::Warning { message });
+        }
+    }
+
+    /// Waits until the supervisor has read everything, or is gone.
+    fn say_goodbye(&mut self) -> io::Result<()> {
+        while !self.link.is_drained() {
+            for token in self.poller.wait(None)? {
+                match token {
+                    Token::Supervisor => {
+                        self.link.flush();
+                        while let Some(order) = self.link.receive() {
+                            if matches!(order, Order::Abandon) {
+                                return Ok(());
+                            }
+                        }
+                    }
+                    Token::SupervisorProcess => return Ok(()),
+                    Token::Signals => {
+                        self.signals.take();
+                    }
+                    Token::Node(..) => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn exit_status(status: WaitStatus) -> ExitStatus {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => ExitStatus::Code { code },
+        (None, Some(signal)) => ExitStatus::Signal { signal },
+        // Only ends are waited for.
+        (None, None) => ExitStatus::Code { code: -1 },
+    }
+}

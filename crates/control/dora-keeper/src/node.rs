@@ -1,0 +1,176 @@
+//! One node: its process, its output, the signals it got.
+
+use std::{io, rc::Rc};
+
+use dora_message::{
+    id::DataflowId,
+    supervision::{ExitCause, ExitStatus, FromKeeper, NodePlan, OutputStream},
+};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::{
+    conversation::{Conversation, Stage},
+    outbox::Outbox,
+    poller::{Poller, Port, Token},
+    spawn::{self, Inheritance, Spawned},
+    stdio::{Amount, LastLines, Pipe},
+    supervisor::SupervisorLink,
+};
+
+/// Where a node is between its start and the report of its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// The process runs, or has ended and was not waited for: its number belongs to nobody else.
+    Running(Pid),
+    /// The process is gone; its output is still being forwarded.
+    Ended(ExitStatus, ExitCause),
+    /// The supervisor knows.
+    Over,
+}
+
+/// The strongest signal that the keeper has sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Signalled {
+    /// None.
+    No,
+    /// SIGTERM.
+    Terminated,
+    /// SIGKILL, because the grace was over.
+    KilledByLadder,
+    /// SIGKILL, because the supervisor wants it at once.
+    KilledByOrder,
+}
+
+/// One node.
+pub(crate) struct Node {
+    pub(crate) life: Life,
+    pub(crate) conversation: Conversation,
+    pub(crate) signalled: Signalled,
+    stdout: Option<Pipe>,
+    stderr: Option<Pipe>,
+    last_stderr: LastLines,
+}
+
+impl Node {
+    /// Starts the process; the error is a sentence for its user.
+    pub(crate) fn spawn(
+        dataflow: DataflowId,
+        plan: &NodePlan,
+        number: usize,
+        inheritance: &Inheritance,
+        poller: &Rc<Poller>,
+    ) -> Result<Self, String> {
+        let spawned = spawn::spawn(dataflow, plan, inheritance)?;
+        let pid = spawned.pid;
+        Self::watch(spawned, number, poller).map_err(|error| {
+            let _ = kill_process_group(pid, Signal::KILL);
+            format!("the keeper cannot watch it: {error}")
+        })
+    }
+
+    fn watch(spawned: Spawned, number: usize, poller: &Rc<Poller>) -> io::Result<Self> {
+        let token = |port| Token::Node(number, port);
+        Ok(Node {
+            life: Life::Running(spawned.pid),
+            conversation: Conversation::new(Some(Outbox::new(spawned.socket, token(Port::Socket), poller)?)),
+            signalled: Signalled::No,
+            stdout: Some(Pipe::new(spawned.stdout, token(Port::Stdout), poller)?),
+            stderr: Some(Pipe::new(spawned.stderr, token(Port::Stderr), poller)?),
+            last_stderr: LastLines::default(),
+        })
+    }
+
+    /// A node that was not started.
+    pub(crate) fn unborn(error: String, cause: ExitCause) -> Self {
+        Node {
+            life: Life::Ended(ExitStatus::SpawnFailed { error }, cause),
+            conversation: Conversation::new(None),
+            signalled: Signalled::No,
+            stdout: None,
+            stderr: None,
+            last_stderr: LastLines::default(),
+        }
+    }
+
+    pub(crate) fn pid(&self) -> Option<Pid> {
+        match self.life {
+            Life::Running(pid) => Some(pid),
+            _ => None,
+        }
+    }
+
+    /// SIGTERM to the process group, and SIGCONT: a stopped process would not hear it.
+    pub(crate) fn terminate(&mut self) {
+        self.signal(Signal::TERM, Signalled::Terminated);
+        self.signal(Signal::CONT, Signalled::Terminated);
+    }
+
+    /// SIGKILL to the process group.
+    pub(crate) fn kill(&mut self, why: Signalled) {
+        self.signal(Signal::KILL, why);
+    }
+
+    fn signal(&mut self, signal: Signal, mark: Signalled) {
+        if let Life::Running(pid) = self.life {
+            let _ = kill_process_group(pid, signal);
+            self.signalled = self.signalled.max(mark);
+        }
+    }
+
+    /// Last line on standard error, if it printed there.
+    pub(crate) fn last_words(&self) -> Option<&str> {
+        self.last_stderr.last()
+    }
+
+    /// Stops or continues to read what the node prints.
+    pub(crate) fn pause_output(&mut self, paused: bool) {
+        for pipe in [&mut self.stdout, &mut self.stderr] {
+            if pipe.as_mut().is_some_and(|pipe| pipe.pause(paused).is_err()) {
+                *pipe = None;
+            }
+        }
+    }
+
+    /// Forwards what the node has printed on one stream.
+    pub(crate) fn forward(&mut self, plan: &NodePlan, stream: OutputStream, amount: Amount, link: &mut SupervisorLink) {
+        let pipe = match stream {
+            OutputStream::Stdout => &mut self.stdout,
+            OutputStream::Stderr => &mut self.stderr,
+        };
+        let last_stderr = &mut self.last_stderr;
+        let mut emit = |text: String, partial| {
+            if stream == OutputStream::Stderr {
+                last_stderr.push(&text);
+            }
+            link.send(&FromKeeper::Line { node: plan.id.clone(), stream, text, partial });
+        };
+        if pipe.as_mut().is_some_and(|pipe| !pipe.read(amount, &mut emit)) {
+            *pipe = None;
+        }
+    }
+
+    /// After the process is gone: forwards what is left in the pipes, unless the supervisor is too slow just now.
+    pub(crate) fn drain(&mut self, plan: &NodePlan, link: &mut SupervisorLink) {
+        for stream in [OutputStream::Stdout, OutputStream::Stderr] {
+            if !link.congested() {
+                self.forward(plan, stream, Amount::Rest, link);
+            }
+        }
+    }
+
+    /// Tells the supervisor that the node has ended, once all of its output has been told.
+    pub(crate) fn report(&mut self, plan: &NodePlan, link: &mut SupervisorLink) {
+        if !matches!(self.life, Life::Ended(..)) || self.stdout.is_some() || self.stderr.is_some() {
+            return;
+        }
+        if let Life::Ended(status, cause) = std::mem::replace(&mut self.life, Life::Over) {
+            link.send(&FromKeeper::Exited {
+                node: plan.id.clone(),
+                status,
+                cause,
+                never_connected: self.conversation.stage() == Stage::Silent,
+                last_stderr: self.last_stderr.take(),
+            });
+        }
+    }
+}

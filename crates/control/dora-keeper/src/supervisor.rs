@@ -1,0 +1,140 @@
+//! The link to whoever supervises this keeper: `dora run`, or a daemon.
+//!
+//! It never waits for a supervisor that reads slowly: what cannot be sent is kept, and [`SupervisorLink::congested`]
+//! tells when the nodes' output should be left in their pipes instead. It must not know what the packets cause.
+
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+    rc::Rc,
+};
+
+use dora_channel::os::memory::{memfd_with, read_memfd};
+use dora_message::supervision::{FinalReport, FromKeeper, LaunchPlan, ToKeeper};
+use rustix::{
+    net::sockopt::socket_peercred,
+    process::{PidfdFlags, pidfd_open},
+};
+
+use crate::{
+    outbox::{Outbox, Received},
+    poller::{Poller, Token},
+};
+
+/// Output that is kept for a slow supervisor, in bytes, before the nodes' pipes are left alone.
+const MOST_QUEUED: usize = 1024 * 1024;
+/// The longest launch plan, in bytes of JSON.
+const LONGEST_PLAN: u64 = 256 * 1024 * 1024;
+
+/// What the supervisor wants.
+pub(crate) enum Order {
+    /// Start these nodes.
+    Launch(Box<LaunchPlan>),
+    /// Start nodes, but the plan cannot be read.
+    Unreadable(String),
+    /// See [`ToKeeper::Stop`].
+    Stop {
+        /// Time that the nodes have to end by themselves, in milliseconds.
+        grace_ms: u64,
+    },
+    /// See [`ToKeeper::Kill`].
+    Kill,
+    /// The supervisor is gone.
+    Abandon,
+}
+
+/// The link, and a watch over the process at its other end.
+pub(crate) struct SupervisorLink {
+    outbox: Outbox,
+    gone: bool,
+    _process: Option<OwnedFd>,
+}
+
+impl SupervisorLink {
+    /// Watches the socket and, besides, the process that made it: a copy of the socket may outlive its process.
+    pub(crate) fn new(socket: OwnedFd, poller: &Rc<Poller>) -> io::Result<Self> {
+        let process = watch_creator(&socket);
+        if let Some(pidfd) = &process {
+            poller.add(pidfd, Token::SupervisorProcess)?;
+        }
+        Ok(SupervisorLink { outbox: Outbox::new(socket, Token::Supervisor, poller)?, gone: false, _process: process })
+    }
+
+    /// The supervisor does not read as fast as the nodes print.
+    pub(crate) fn congested(&self) -> bool {
+        self.outbox.queued_bytes() >= MOST_QUEUED
+    }
+
+    /// Everything has been sent, or nobody is there to read it.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.gone || self.outbox.queued_bytes() == 0
+    }
+
+    /// Reports something.
+    pub(crate) fn send(&mut self, packet: &FromKeeper) {
+        self.send_with(packet, None);
+    }
+
+    /// Reports that everything is over.
+    pub(crate) fn send_report(&mut self, report: &FinalReport) {
+        let sent = serde_json::to_vec(report).map_err(io::Error::from).and_then(|json| {
+            let memory = memfd_with("dora-report", &json)?;
+            Ok((memory, json.len() as u64))
+        });
+        match sent {
+            Ok((memory, report_len)) => self.send_with(&FromKeeper::Finished { report_len }, Some(memory)),
+            Err(error) => self.send(&FromKeeper::Failed { reason: format!("the final report was lost: {error}") }),
+        }
+    }
+
+    fn send_with(&mut self, packet: &FromKeeper, memory: Option<OwnedFd>) {
+        // Our own types always have a JSON form.
+        let Ok(json) = serde_json::to_vec(packet) else { return };
+        let fds: Vec<_> = memory.iter().map(AsFd::as_fd).collect();
+        if !self.gone && self.outbox.send(json, &fds).is_err() {
+            self.gone = true;
+        }
+    }
+
+    /// Sends what has waited.
+    pub(crate) fn flush(&mut self) {
+        if self.outbox.flush().is_err() {
+            self.gone = true;
+        }
+    }
+
+    /// The next order, if one has come. Packets that are not understood are ignored.
+    pub(crate) fn receive(&mut self) -> Option<Order> {
+        loop {
+            let (bytes, fds) = match self.outbox.receive() {
+                Received::Packet(bytes, fds) => (bytes, fds),
+                Received::Nothing => return None,
+                Received::Gone => return Some(Order::Abandon),
+            };
+            match serde_json::from_slice(&bytes) {
+                Ok(ToKeeper::Launch { plan_len }) => {
+                    return Some(match read_plan(fds, plan_len) {
+                        Ok(plan) => Order::Launch(plan),
+                        Err(error) => Order::Unreadable(format!("the launch plan cannot be read: {error}")),
+                    });
+                }
+                Ok(ToKeeper::Stop { grace_ms }) => return Some(Order::Stop { grace_ms }),
+                Ok(ToKeeper::Kill) => return Some(Order::Kill),
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+fn read_plan(fds: Vec<OwnedFd>, len: u64) -> io::Result<Box<LaunchPlan>> {
+    let memory = fds.into_iter().next().ok_or(io::Error::new(io::ErrorKind::InvalidData, "no memory came with it"))?;
+    Ok(Box::new(serde_json::from_slice(&read_memfd(memory, len, LONGEST_PLAN)?)?))
+}
+
+/// A pidfd of the process that made the socket pair, if that is our parent: then the number was not reused meanwhile.
+/// Otherwise the parent is dead already, and the socket says so.
+fn watch_creator(socket: &OwnedFd) -> Option<OwnedFd> {
+    let creator = socket_peercred(socket).ok()?.pid;
+    let pidfd = pidfd_open(creator, PidfdFlags::empty()).ok()?;
+    (rustix::process::getppid() == Some(creator)).then_some(pidfd)
+}

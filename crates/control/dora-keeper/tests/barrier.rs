@@ -1,0 +1,81 @@
+//! The start barrier: nobody starts before everybody is ready, and everybody is told if that cannot be.
+
+mod common;
+
+use common::*;
+use dora_message::supervision::{ExitCause, FromKeeper};
+
+#[test]
+fn all_start_together() {
+    let finished = Run::launch(&plan().helper("a", "exit 0").helper("b", "exit 0").sh("plain", "exit 0")).finish();
+    let all_ready = finished.seen.iter().position(|packet| *packet == FromKeeper::AllReady).unwrap();
+    let connected = |packet: &FromKeeper| matches!(packet, FromKeeper::Line { text, .. } if text.contains("wired"));
+    assert!(finished.seen.iter().rposition(connected).unwrap() < finished.seen.len());
+    let exited = |packet: &FromKeeper| matches!(packet, FromKeeper::Exited { node, .. } if node.as_str() != "plain");
+    assert!(finished.seen.iter().position(exited).unwrap() > all_ready);
+    for id in ["a", "b"] {
+        let (status, cause, never_connected, _) = finished.exited(id);
+        assert_eq!((status, cause, never_connected), (code(0), ExitCause::Own, false));
+        assert!(finished.stdout(id).contains(&format!("i am {id} with 0 inputs")));
+    }
+    assert_eq!(finished.warnings(), ["node `plain` exited before it connected; the others start without it"]);
+}
+
+/// Runs a node that fails before the start beside one that is fine; what the fine one is told.
+fn told(plan: dora_message::supervision::LaunchPlan) -> (String, Finished) {
+    let finished = Run::launch(&plan.helper("fine", "serve")).finish();
+    assert_eq!(finished.exit("fine"), (code(1), ExitCause::Cascading));
+    assert!(!finished.seen.contains(&FromKeeper::AllReady));
+    (finished.stdout("fine"), finished)
+}
+
+#[test]
+fn a_node_fails_before_it_connects() {
+    let (told, finished) = told(plan().sh("bad", "echo no such device >&2; exit 3"));
+    assert!(told.contains("node `bad` exited with code 3 before it connected: no such device"), "{told}");
+    assert_eq!(finished.exit("bad"), (code(3), ExitCause::Own));
+}
+
+#[test]
+fn a_node_is_killed_before_it_connects() {
+    let (told, finished) = told(plan().sh("bad", "kill -SEGV $$"));
+    assert!(told.contains("node `bad` was killed by SIGSEGV before it connected"), "{told}");
+    assert_eq!(finished.exit("bad"), (signal(11), ExitCause::Own));
+}
+
+#[test]
+fn a_node_fails_while_it_connects() {
+    let (told, _) = told(plan().helper("bad", "faint"));
+    assert!(told.contains("node `bad` exited with code 9 before all nodes were ready"), "{told}");
+}
+
+#[test]
+fn a_node_says_why_it_gives_up() {
+    let (told, finished) = told(plan().helper("bad", "give-up"));
+    assert!(told.contains("node `bad` could not connect: no camera found"), "{told}");
+    assert_eq!(finished.exit("bad"), (code(7), ExitCause::Own));
+}
+
+#[test]
+fn a_node_of_another_version() {
+    let (told, finished) = told(plan().helper("bad", "version 99"));
+    let stdout = finished.stdout("bad");
+    for text in [&told, &stdout] {
+        assert!(text.contains("9.9.9 (protocol 99)") && text.contains(env!("CARGO_PKG_VERSION")), "{text}");
+    }
+    assert_eq!(finished.exit("bad"), (code(1), ExitCause::Own));
+}
+
+#[test]
+fn a_program_that_never_connects_ends_with_the_others() {
+    let finished =
+        Run::launch(&plan().sh("plain", "trap 'exit 1' TERM; sleep 1000 & wait").sh("bad", "exit 3")).finish();
+    assert_eq!(finished.exit("bad"), (code(3), ExitCause::Own));
+    assert!(!finished.exit("plain").0.is_success());
+}
+
+#[test]
+fn nonsense_is_ignored() {
+    let finished = Run::launch(&plan().helper("a", "babble")).finish();
+    assert_eq!(finished.exit("a"), (code(0), ExitCause::Own));
+}

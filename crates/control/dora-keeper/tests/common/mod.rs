@@ -1,0 +1,252 @@
+//! A supervisor for tests: launches plans, collects what the keeper reports.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    path::Path,
+    process::Child,
+    time::{Duration, Instant},
+};
+
+use dora_channel::os::{
+    memory::{memfd_with, read_memfd},
+    packet::{self, Blocking},
+};
+use dora_message::{
+    keeper::{MAX_PACKET, QueuePolicy},
+    supervision::{
+        EdgePlan, ExitCause, ExitStatus, FinalReport, FromKeeper, LaunchPlan, NodePlan, OutputStream, ToKeeper,
+    },
+};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, pidfd_open},
+};
+
+/// The program that plays keeper, supervisor and nodes.
+pub const HELPER: &str = env!("CARGO_BIN_EXE_dora-keeper-test-helper");
+
+/// Longer than anything takes on a busy machine: it only ends tests that hang.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub fn plan() -> LaunchPlan {
+    LaunchPlan {
+        dataflow_id: uuid::Uuid::new_v4(),
+        clock_anchor_ns: 0,
+        memory_budget: 64 << 20,
+        exit_when_nodes_finish: false,
+        write_events_to: None,
+        descriptor: serde_json::json!({ "nodes": [] }),
+        nodes: Vec::new(),
+        edges: Vec::new(),
+    }
+}
+
+pub trait Build {
+    fn node(self, id: &str, program: impl AsRef<Path>, args: &[&str]) -> Self;
+    /// A shell script.
+    fn sh(self, id: &str, script: &str) -> Self;
+    /// A node that speaks the protocol.
+    fn helper(self, id: &str, behaviour: &str) -> Self;
+    fn edge(self, from: u32, to: u32, capacity: u32, policy: QueuePolicy) -> Self;
+}
+
+impl Build for LaunchPlan {
+    fn node(mut self, id: &str, program: impl AsRef<Path>, args: &[&str]) -> Self {
+        self.nodes.push(NodePlan {
+            id: id.into(),
+            program: program.as_ref().to_owned(),
+            args: args.iter().map(|&arg| arg.to_owned()).collect(),
+            env: std::env::vars().collect(),
+            working_dir: "/".into(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+        });
+        self
+    }
+    fn sh(self, id: &str, script: &str) -> Self {
+        self.node(id, "/bin/sh", &["-c", script])
+    }
+    fn helper(self, id: &str, behaviour: &str) -> Self {
+        let args: Vec<_> = ["node"].into_iter().chain(behaviour.split(' ')).collect();
+        self.node(id, HELPER, &args)
+    }
+    fn edge(mut self, from: u32, to: u32, capacity: u32, policy: QueuePolicy) -> Self {
+        self.edges.push(EdgePlan { from, output: "out".into(), to, input: "in".into(), capacity, policy });
+        self
+    }
+}
+
+/// A keeper that runs a plan.
+pub struct Run {
+    pub keeper: Child,
+    pub socket: OwnedFd,
+    pub seen: Vec<FromKeeper>,
+    pub report: Option<FinalReport>,
+}
+
+impl Run {
+    pub fn launch(plan: &LaunchPlan) -> Self {
+        let run = Self::idle();
+        let json = serde_json::to_vec(plan).unwrap();
+        let memory = memfd_with("plan", &json).unwrap();
+        let launch = serde_json::to_vec(&ToKeeper::Launch { plan_len: json.len() as u64 }).unwrap();
+        packet::send(run.socket.as_fd(), &launch, &[memory.as_fd()], Blocking::Yes).unwrap();
+        run
+    }
+    /// A keeper that was not told anything yet.
+    pub fn idle() -> Self {
+        let (keeper, socket) = dora_keeper::start::start(Path::new(HELPER)).unwrap();
+        Run { keeper, socket, seen: Vec::new(), report: None }
+    }
+    pub fn tell(&self, packet: &ToKeeper) {
+        packet::send(self.socket.as_fd(), &serde_json::to_vec(packet).unwrap(), &[], Blocking::Yes).unwrap();
+    }
+    pub fn stop(&self, grace_ms: u64) {
+        self.tell(&ToKeeper::Stop { grace_ms });
+    }
+    /// Whether a packet comes within this time.
+    pub fn is_readable(&self, within: Duration) -> bool {
+        readable(&self.socket, within)
+    }
+    /// The next packet; `None` when the keeper is gone.
+    pub fn next(&mut self) -> Option<FromKeeper> {
+        assert!(self.is_readable(PATIENCE), "nothing came; seen so far: {:#?}", self.seen);
+        let mut buffer = vec![0; MAX_PACKET];
+        let (len, fds) = packet::receive(self.socket.as_fd(), &mut buffer, Blocking::Yes).unwrap();
+        if len == 0 {
+            return None;
+        }
+        let packet: FromKeeper = serde_json::from_slice(&buffer[..len]).unwrap();
+        if let FromKeeper::Finished { report_len } = &packet {
+            let memory = fds.into_iter().next().unwrap();
+            self.report = Some(serde_json::from_slice(&read_memfd(memory, *report_len, 1 << 20).unwrap()).unwrap());
+        }
+        self.seen.push(packet.clone());
+        Some(packet)
+    }
+    /// Reads until a packet fits, and gives what was made of it.
+    pub fn until<T>(&mut self, fits: impl Fn(&FromKeeper) -> Option<T>) -> T {
+        loop {
+            match self.next() {
+                Some(packet) => {
+                    if let Some(found) = fits(&packet) {
+                        return found;
+                    }
+                }
+                None => panic!("the keeper is gone; seen: {:#?}", self.seen),
+            }
+        }
+    }
+    pub fn until_line(&mut self, expected: &str) {
+        self.until(|packet| matches!(packet, FromKeeper::Line { text, .. } if text == expected).then_some(()));
+    }
+    /// The number that a node prints after a word.
+    pub fn until_number(&mut self, word: &str) -> u32 {
+        self.until(|packet| match packet {
+            FromKeeper::Line { text, .. } => text.strip_prefix(word)?.trim().parse().ok(),
+            _ => None,
+        })
+    }
+    pub fn until_all_ready(&mut self) {
+        self.until(|packet| (*packet == FromKeeper::AllReady).then_some(()));
+    }
+    /// Reads to the end, which must be an orderly one.
+    pub fn finish(mut self) -> Finished {
+        while self.next().is_some() {}
+        assert!(self.keeper.wait().unwrap().success());
+        let report = self.report.unwrap_or_else(|| panic!("no report; seen: {:#?}", self.seen));
+        Finished { seen: self.seen, report }
+    }
+}
+
+/// What a keeper has said in all.
+pub struct Finished {
+    pub seen: Vec<FromKeeper>,
+    pub report: FinalReport,
+}
+
+impl Finished {
+    pub fn exit(&self, id: &str) -> (ExitStatus, ExitCause) {
+        let (status, cause, ..) = self.exited(id);
+        (status, cause)
+    }
+    pub fn exited(&self, id: &str) -> (ExitStatus, ExitCause, bool, Vec<String>) {
+        let mut found = self.seen.iter().filter_map(|packet| match packet {
+            FromKeeper::Exited { node, status, cause, never_connected, last_stderr } if node.as_str() == id => {
+                Some((status.clone(), *cause, *never_connected, last_stderr.clone()))
+            }
+            _ => None,
+        });
+        let exited = found.next().unwrap_or_else(|| panic!("no end of {id} in {:#?}", self.seen));
+        assert!(found.next().is_none(), "{id} ended twice");
+        exited
+    }
+    /// All pieces of a stream, lines ended by newlines.
+    pub fn text(&self, id: &str, wanted: OutputStream) -> String {
+        let mut text = String::new();
+        for packet in &self.seen {
+            match packet {
+                FromKeeper::Line { node, stream, text: piece, partial } if node.as_str() == id && *stream == wanted => {
+                    text += piece;
+                    text += if *partial { "" } else { "\n" };
+                }
+                _ => {}
+            }
+        }
+        text
+    }
+    pub fn stdout(&self, id: &str) -> String {
+        self.text(id, OutputStream::Stdout)
+    }
+    pub fn warnings(&self) -> Vec<&str> {
+        let warning = |packet| match packet {
+            &FromKeeper::Warning { ref message } => Some(message.as_str()),
+            _ => None,
+        };
+        self.seen.iter().filter_map(warning).collect()
+    }
+}
+
+pub fn code(code: i32) -> ExitStatus {
+    ExitStatus::Code { code }
+}
+pub fn signal(signal: i32) -> ExitStatus {
+    ExitStatus::Signal { signal }
+}
+
+pub fn readable(fd: impl AsFd, within: Duration) -> bool {
+    let deadline = Instant::now() + within;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+        match poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&timeout)) {
+            Ok(ready) => return ready > 0,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// A process that lives now, to see later that it does not.
+pub struct Witness(OwnedFd);
+
+impl Witness {
+    pub fn of(pid: u32) -> Self {
+        let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
+        Witness(pidfd_open(pid, PidfdFlags::empty()).unwrap())
+    }
+    pub fn sees_death(&self) {
+        assert!(readable(&self.0, PATIENCE), "the process still lives");
+    }
+    pub fn sees_life(&self) {
+        assert!(!readable(&self.0, Duration::ZERO), "the process is dead");
+    }
+}
+
+/// A number of KiB in `/proc/PID/status`, for example `VmRSS`.
+pub fn status_kib(pid: u32, key: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}

@@ -1,0 +1,135 @@
+//! Whatever is killed, in whatever order: nothing stays behind.
+
+mod common;
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+};
+
+use common::*;
+use dora_message::supervision::{ExitCause, FromKeeper, LaunchPlan};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Nodes of every kind that escapes a careless parent; each prints `pid N` for each of its processes.
+fn escapers() -> LaunchPlan {
+    plan()
+        .sh("stopped", "echo pid $$; kill -STOP $$; sleep 1000")
+        .sh("double-fork", "echo pid $$; (sh -c 'echo pid $$; exec sleep 1000' &); sleep 1000")
+        .sh("own-session", "echo pid $$; (setsid sh -c 'echo pid $$; trap \"\" TERM HUP; sleep 1000' &); sleep 1000")
+        .sh("deaf", "trap '' TERM HUP INT; echo pid $$; while :; do sleep 1000; done")
+        .sh("stopped-grandchild", "echo pid $$; setsid sh -c 'echo pid $$; kill -STOP $$; sleep 1000' & sleep 1000")
+        .sh("closes-everything", "echo pid $$; exec <&- >&- 2>&-; sleep 1000 & sleep 1000")
+}
+const ESCAPERS: usize = 9;
+
+fn kill(pid: u32) {
+    kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::KILL).unwrap();
+}
+
+/// A supervisor in a process of its own, with the keeper and the processes of its nodes.
+struct Supervised {
+    supervisor: Child,
+    keeper: u32,
+    witnesses: Vec<Witness>,
+}
+
+fn supervised() -> Supervised {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    serde_json::to_writer(&file, &escapers()).unwrap();
+    let mut command = Command::new(HELPER);
+    let mut supervisor = command.arg("supervise").arg(file.path()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(supervisor.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let first: serde_json::Value = serde_json::from_str(&lines.next().unwrap()).unwrap();
+    let keeper = first["keeper"].as_u64().unwrap() as u32;
+    let mut witnesses = vec![Witness::of(keeper)];
+    while witnesses.len() < 1 + ESCAPERS {
+        let packet: FromKeeper = serde_json::from_str(&lines.next().unwrap()).unwrap();
+        if let FromKeeper::Line { text, .. } = packet
+            && let Some(pid) = text.strip_prefix("pid ")
+        {
+            witnesses.push(Witness::of(pid.parse().unwrap()));
+        }
+    }
+    Supervised { supervisor, keeper, witnesses }
+}
+
+#[test]
+fn the_supervisor_is_killed() {
+    let mut run = supervised();
+    run.supervisor.kill().unwrap();
+    run.witnesses.iter().for_each(Witness::sees_death);
+    run.supervisor.wait().unwrap();
+}
+
+#[test]
+fn the_supervisor_is_killed_while_a_copy_of_its_socket_lives() {
+    // The copy is in this process: only the pidfd can tell.
+    let mut run = supervised();
+    let supervisor = Pid::from_child(&run.supervisor);
+    let pidfd = rustix::process::pidfd_open(supervisor, rustix::process::PidfdFlags::empty()).unwrap();
+    let copies: Vec<_> = (3..32)
+        .filter_map(|fd| rustix::process::pidfd_getfd(&pidfd, fd, rustix::process::PidfdGetfdFlags::empty()).ok())
+        .collect();
+    assert!(!copies.is_empty());
+    run.supervisor.kill().unwrap();
+    run.witnesses.iter().for_each(Witness::sees_death);
+    run.supervisor.wait().unwrap();
+}
+
+#[test]
+fn the_keeper_is_killed() {
+    // Nodes end with it; what they had left behind is for the supervisor to end, which tests of dora-daemon show.
+    let plan =
+        plan().sh("stopped", "echo pid $$; kill -STOP $$").sh("deaf", "trap '' TERM HUP INT; echo pid $$; sleep 1000");
+    let mut run = Run::launch(&plan);
+    let witnesses = [Witness::of(run.until_number("pid ")), Witness::of(run.until_number("pid "))];
+    run.keeper.kill().unwrap();
+    witnesses.iter().for_each(Witness::sees_death);
+    while run.next().is_some() {}
+    run.keeper.wait().unwrap();
+}
+
+#[test]
+fn orphans_end_with_the_dataflow() {
+    let script = "(setsid sh -c 'echo orphan $$; trap \"\" TERM; sleep 1000' &) ; (sh -c 'kill -STOP $$' &); exit 0";
+    let mut run = Run::launch(&plan().sh("a", script).sh("b", "sleep 1000"));
+    let orphan = Witness::of(run.until_number("orphan "));
+    run.until(|packet| matches!(packet, FromKeeper::Exited { .. }).then_some(()));
+    orphan.sees_life();
+    run.stop(3_600_000);
+    let finished = run.finish();
+    orphan.sees_death();
+    // The two of `setsid`, and the stopped one.
+    assert_eq!(finished.report.orphans_killed, 3);
+    assert_eq!(finished.exit("b"), (signal(15), ExitCause::Stopped));
+}
+
+#[test]
+fn the_keeper_is_small_and_sleeps() {
+    let mut run = Run::launch(&plan().helper("a", "serve").helper("b", "serve").sh("c", "exit 0"));
+    run.until_all_ready();
+    // What it still had to say after the start.
+    while run.is_readable(std::time::Duration::from_millis(200)) {
+        run.next();
+    }
+    let switches = |pid| status_kib(pid, "voluntary_ctxt_switches");
+    let keeper = run.keeper.id();
+    let before = switches(keeper);
+    assert!(!run.is_readable(std::time::Duration::from_millis(300)));
+    assert_eq!(switches(keeper), before);
+    let anonymous = status_kib(keeper, "RssAnon");
+    assert!(anonymous < 1024, "{anonymous} KiB of its own");
+    let descriptors = std::fs::read_dir(format!("/proc/{keeper}/fd")).unwrap().count();
+    assert!(descriptors <= 12 + 2 * 8, "{descriptors} descriptors");
+    println!("{} KiB in all", status_kib(keeper, "VmRSS"));
+    run.stop(3_600_000);
+    run.finish();
+}
+
+#[test]
+fn a_keeper_that_is_told_nothing_ends_with_its_supervisor() {
+    let mut run = Run::idle();
+    drop(run.socket);
+    assert!(run.keeper.wait().unwrap().success());
+}

@@ -1,0 +1,9 @@
+//! What needs the whole dataflow: edges, cycles, types.
+
+mod cycles;
+mod types;
+mod wiring;
+
+pub(crate) use cycles::cycles;
+pub(crate) use types::types;
+pub(crate) use wiring::connect;

@@ -1,0 +1,275 @@
+//! What a keeper and whoever supervises it (a daemon, or `dora run`) say to each other.
+//!
+//! One `SOCK_SEQPACKET` pair, one JSON object per packet. The supervisor decides (policy), the keeper executes
+//! (mechanism): it is given a complete [`LaunchPlan`] and reports what happens. This module must not know how a dataflow
+//! file looks (dora-descriptor) nor how processes are made (dora-keeper).
+
+use std::{fmt, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{DataId, DataflowId, NodeId},
+    keeper::{EdgeCounters, InputConfig, QueuePolicy},
+};
+
+/// Everything a keeper needs to run the nodes of one dataflow on one machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LaunchPlan {
+    /// The run.
+    pub dataflow_id: DataflowId,
+    /// See [`NodeRunConfig::clock_anchor_ns`](crate::keeper::NodeRunConfig::clock_anchor_ns).
+    pub clock_anchor_ns: u64,
+    /// Bytes of shared memory that all producers together may use for payload.
+    pub memory_budget: u64,
+    /// Timers do not keep nodes alive.
+    pub exit_when_nodes_finish: bool,
+    /// Directory for recorded inputs, if asked for.
+    pub write_events_to: Option<PathBuf>,
+    /// The expanded dataflow as JSON, for `dataflow_descriptor()`.
+    pub descriptor: serde_json::Value,
+    /// The nodes; edges refer to them by position.
+    pub nodes: Vec<NodePlan>,
+    /// The edges; their numbers are their positions.
+    pub edges: Vec<EdgePlan>,
+}
+
+/// One process to start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodePlan {
+    /// The node.
+    pub id: NodeId,
+    /// Absolute path of the program.
+    pub program: PathBuf,
+    /// Its arguments, already split.
+    pub args: Vec<String>,
+    /// Its whole environment, without `DORA_NODE_CONFIG`, which the keeper adds.
+    pub env: Vec<(String, String)>,
+    /// Its working directory.
+    pub working_dir: PathBuf,
+    /// Its inputs, timers included.
+    pub inputs: Vec<InputConfig>,
+    /// Its outputs.
+    pub outputs: Vec<DataId>,
+}
+
+/// One edge to broker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EdgePlan {
+    /// Position of the producer in [`LaunchPlan::nodes`].
+    pub from: u32,
+    /// Its output.
+    pub output: DataId,
+    /// Position of the consumer in [`LaunchPlan::nodes`].
+    pub to: u32,
+    /// Its input.
+    pub input: DataId,
+    /// Length of the queue.
+    pub capacity: u32,
+    /// What happens when the queue is full.
+    pub policy: QueuePolicy,
+}
+
+/// Packets from the supervisor to the keeper.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToKeeper {
+    /// Start everything. Descriptor: a memfd with the JSON of [`LaunchPlan`].
+    Launch {
+        /// Bytes of JSON in the memfd.
+        plan_len: u64,
+    },
+    /// Ask all nodes to stop; SIGTERM after the grace, SIGKILL after half of it again.
+    Stop {
+        /// Time that the nodes have to end by themselves, in milliseconds.
+        grace_ms: u64,
+    },
+    /// SIGKILL to everything, at once.
+    Kill,
+}
+
+/// Which stream of a node a line came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ExitStatus {
+    /// It returned this code.
+    Code {
+        /// The exit code.
+        code: i32,
+    },
+    /// A signal ended it.
+    Signal {
+        /// Number of the signal.
+        signal: i32,
+    },
+    /// It could not be started.
+    SpawnFailed {
+        /// The reason, for people.
+        error: String,
+    },
+}
+
+impl ExitStatus {
+    /// Whether it returned 0.
+    pub fn is_success(&self) -> bool {
+        *self == ExitStatus::Code { code: 0 }
+    }
+}
+
+/// For people, to follow the name of a node: "exited with code 3", "was killed by SIGSEGV".
+impl fmt::Display for ExitStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ExitStatus::Code { code } => write!(f, "exited with code {code}"),
+            ExitStatus::Signal { signal } => match signal_name(*signal) {
+                Some(name) => write!(f, "was killed by {name}"),
+                None => write!(f, "was killed by signal {signal}"),
+            },
+            ExitStatus::SpawnFailed { error } => write!(f, "could not be started: {error}"),
+        }
+    }
+}
+
+/// Name of a signal, for example `SIGSEGV` for 11. The numbers of Linux on x86, ARM and RISC-V.
+pub fn signal_name(signal: i32) -> Option<&'static str> {
+    const NAMES: [&str; 31] = [
+        "SIGHUP",
+        "SIGINT",
+        "SIGQUIT",
+        "SIGILL",
+        "SIGTRAP",
+        "SIGABRT",
+        "SIGBUS",
+        "SIGFPE",
+        "SIGKILL",
+        "SIGUSR1",
+        "SIGSEGV",
+        "SIGUSR2",
+        "SIGPIPE",
+        "SIGALRM",
+        "SIGTERM",
+        "SIGSTKFLT",
+        "SIGCHLD",
+        "SIGCONT",
+        "SIGSTOP",
+        "SIGTSTP",
+        "SIGTTIN",
+        "SIGTTOU",
+        "SIGURG",
+        "SIGXCPU",
+        "SIGXFSZ",
+        "SIGVTALRM",
+        "SIGPROF",
+        "SIGWINCH",
+        "SIGIO",
+        "SIGPWR",
+        "SIGSYS",
+    ];
+    NAMES.get(usize::try_from(signal).ok()?.checked_sub(1)?).copied()
+}
+
+/// Why the keeper thinks a node ended the way it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitCause {
+    /// By itself.
+    Own,
+    /// It was asked to stop, and did, in time or by our SIGTERM.
+    Stopped,
+    /// It had to be killed because it did not stop in time.
+    GraceExceeded,
+    /// Another node failed before the start barrier.
+    Cascading,
+}
+
+/// Packets from the keeper to its supervisor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromKeeper {
+    /// A process runs.
+    Spawned {
+        /// The node.
+        node: NodeId,
+        /// Its process id.
+        pid: u32,
+    },
+    /// Every node has passed the start barrier.
+    AllReady,
+    /// One line of a node's output, without its newline; longer lines come in pieces.
+    Line {
+        /// The node.
+        node: NodeId,
+        /// Where it was written.
+        stream: OutputStream,
+        /// The text, invalid UTF-8 replaced.
+        text: String,
+        /// More of the same line follows.
+        #[serde(default)]
+        partial: bool,
+    },
+    /// A process has ended and its output is complete.
+    Exited {
+        /// The node.
+        node: NodeId,
+        /// How it ended.
+        status: ExitStatus,
+        /// Why.
+        cause: ExitCause,
+        /// It never said Hello: a program that does not use the API.
+        #[serde(default)]
+        never_connected: bool,
+        /// Last lines of its standard error.
+        last_stderr: Vec<String>,
+    },
+    /// Something went wrong that is not a node's fault; the run goes on.
+    Warning {
+        /// What and what to do, for people.
+        message: String,
+    },
+    /// The keeper cannot run the dataflow. It has killed what it had started; the last packet.
+    Failed {
+        /// What went wrong and what to do, for people.
+        reason: String,
+    },
+    /// All nodes have ended and nothing is left. The last packet. Descriptor: a memfd with the JSON of [`FinalReport`].
+    Finished {
+        /// Bytes of JSON in the memfd.
+        report_len: u64,
+    },
+}
+
+/// What the keeper knows when everything is over.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct FinalReport {
+    /// Counters of each edge, in the order of [`LaunchPlan::edges`].
+    pub edges: Vec<EdgeCounters>,
+    /// Processes that nodes had left behind and that were killed.
+    pub orphans_killed: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exits_read_as_sentences() {
+        assert_eq!(ExitStatus::Code { code: 3 }.to_string(), "exited with code 3");
+        assert_eq!(ExitStatus::Signal { signal: 11 }.to_string(), "was killed by SIGSEGV");
+        assert_eq!(ExitStatus::Signal { signal: 40 }.to_string(), "was killed by signal 40");
+        assert_eq!((signal_name(0), signal_name(-1), signal_name(32)), (None, None, None));
+        assert_eq!(
+            (signal_name(1), signal_name(15), signal_name(31)),
+            (Some("SIGHUP"), Some("SIGTERM"), Some("SIGSYS"))
+        );
+    }
+}

@@ -1,0 +1,23 @@
+//! Says hello ten times, once per tick of its timer.
+
+use dora_node_api::{DoraNode, Event};
+
+fn main() -> eyre::Result<()> {
+    let (mut node, mut events) = DoraNode::init_from_env()?;
+    let mut said = 0;
+    while let Some(event) = events.recv() {
+        match event {
+            Event::Input { metadata, .. } => {
+                said += 1;
+                node.send_output("greeting".into(), metadata.parameters, format!("hello {said}"))?;
+                if said == 10 {
+                    break;
+                }
+            }
+            Event::Stop(_) => break,
+            _ => {}
+        }
+    }
+    // Leaving main closes the output; the listener hears everything that was said, then the end.
+    Ok(())
+}

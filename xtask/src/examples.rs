@@ -1,0 +1,45 @@
+//! Runs the examples: each has a dataflow whose nodes exit with an error if a result is not what it should be.
+
+use std::time::{Duration, Instant};
+
+use crate::pictures;
+use crate::report::{Outcome, Report, Trouble};
+use crate::shell::{Shell, release_binary};
+use crate::workspace::{self, Package};
+
+/// The dataflow of the demo, which needs photographs.
+pub const VISION_DATAFLOW: &str = "examples/vision/dataflow.yml";
+
+/// An example that has not ended by itself by then is stopped, and counts as failed.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+
+/// All packages below examples/, by directory.
+pub fn packages() -> Result<Vec<Package>, String> {
+    let mut packages = workspace::packages()?;
+    packages.retain(|package| package.directory().starts_with("examples"));
+    packages.sort_by(|a, b| a.manifest_path.cmp(&b.manifest_path));
+    Ok(packages)
+}
+
+/// Runs each example as a step of its own. The binaries are built already.
+pub fn run_all(report: &mut Report) -> Result<(), Trouble> {
+    for package in packages()? {
+        let directory = package.directory().display().to_string();
+        let dataflow = format!("{directory}/dataflow.yml");
+        report.step(&format!("example {directory}"), || run(&dataflow));
+    }
+    Ok(())
+}
+
+fn run(dataflow: &str) -> Outcome {
+    if dataflow == VISION_DATAFLOW {
+        pictures::fetch()?;
+    }
+    let start = Instant::now();
+    let limit = format!("{}s", TIME_LIMIT.as_secs());
+    Shell::program(release_binary("dora")).args(["run", dataflow, "--stop-after", &limit]).run()?;
+    if start.elapsed() >= TIME_LIMIT {
+        return Err(Trouble::Failed(format!("{dataflow} did not end by itself within {limit}")));
+    }
+    Ok(())
+}
