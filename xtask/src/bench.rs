@@ -5,6 +5,7 @@ use crate::shell::{Shell, release_binary};
 
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
+#[command(disable_help_flag = true)]
 pub struct Arguments {
     /// Go to the benchmark driver as they are; `--help` shows what it understands.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -1,8 +1,8 @@
 //! Sets a goal and waits for its result; sets another one, far away, and cancels it on the way.
 
 use dora_node_api::{
-    DoraNode, Event, EventStream, GOAL_ID, GOAL_STATUS, GOAL_STATUS_CANCELED, GOAL_STATUS_SUCCEEDED, MetadataParameters, Parameter,
-    get_string_param,
+    DoraNode, Event, EventStream, GOAL_ID, GOAL_STATUS, GOAL_STATUS_CANCELED, GOAL_STATUS_SUCCEEDED,
+    MetadataParameters, Parameter, get_string_param,
 };
 
 fn main() -> eyre::Result<()> {
@@ -20,7 +20,12 @@ fn main() -> eyre::Result<()> {
 }
 
 /// Sets a goal, follows it, cancels it once it has reached `cancel_at`; returns its final status and how far it came.
-fn pursue(node: &mut DoraNode, events: &mut EventStream, target: i64, cancel_at: Option<i64>) -> eyre::Result<(String, i64)> {
+fn pursue(
+    node: &mut DoraNode,
+    events: &mut EventStream,
+    target: i64,
+    cancel_at: Option<i64>,
+) -> eyre::Result<(String, i64)> {
     let goal_id = DoraNode::new_goal_id();
     let about = MetadataParameters::from([(GOAL_ID.to_owned(), Parameter::String(goal_id.clone()))]);
     node.send_output("goal".into(), about.clone(), target)?;

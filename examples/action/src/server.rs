@@ -1,8 +1,8 @@
 //! Counts up to the goal, one step per tick, tells how far it is, and stops when it is told to.
 
 use dora_node_api::{
-    DoraNode, Event, GOAL_ID, GOAL_STATUS, GOAL_STATUS_CANCELED, GOAL_STATUS_SUCCEEDED, MetadataParameters, NodeResult, Parameter,
-    get_string_param,
+    DoraNode, Event, GOAL_ID, GOAL_STATUS, GOAL_STATUS_CANCELED, GOAL_STATUS_SUCCEEDED, MetadataParameters, NodeResult,
+    Parameter, get_string_param,
 };
 
 /// The goal that is worked on.

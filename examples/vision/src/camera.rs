@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use dora_node_api::{DoraNode, Event};
 use eyre::{Context, OptionExt};
 use image::RgbImage;
-use vision_example::frame::Frame;
+use image::imageops::FilterType;
+use vision_example::frame::{CAMERA_SIZE, Frame};
 
 fn main() -> eyre::Result<()> {
-    let directory = PathBuf::from(std::env::var("PICTURES").wrap_err("PICTURES names the directory of the photographs")?);
+    let directory =
+        PathBuf::from(std::env::var("PICTURES").wrap_err("PICTURES names the directory of the photographs")?);
     let frames: i64 = std::env::var("FRAMES").wrap_err("FRAMES is the number of frames to send")?.parse()?;
     let photographs = load(&directory)?;
     let (mut node, mut events) = DoraNode::init_from_env()?;
@@ -37,7 +39,7 @@ fn main() -> eyre::Result<()> {
     Ok(())
 }
 
-/// Decodes every photograph of a directory, in the order of their names.
+/// Decodes every photograph of a directory, in the order of their names, at the size of the camera.
 fn load(directory: &Path) -> eyre::Result<Vec<(String, RgbImage)>> {
     let entries = directory.read_dir().wrap_err_with(|| {
         format!("cannot read the photographs in {}: `cargo xtask demo --prepare` fetches them", directory.display())
@@ -50,7 +52,7 @@ fn load(directory: &Path) -> eyre::Result<Vec<(String, RgbImage)>> {
         .map(|path| {
             let picture = image::open(path).wrap_err_with(|| format!("cannot decode {}", path.display()))?;
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            Ok((name, picture.into_rgb8()))
+            Ok((name, picture.resize(CAMERA_SIZE.0, CAMERA_SIZE.1, FilterType::Triangle).into_rgb8()))
         })
         .collect()
 }

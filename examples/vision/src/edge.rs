@@ -90,7 +90,13 @@ pub fn table(edges: &[Summary]) -> String {
         let name = format!("{} -> {}", edge.from, edge.to);
         text += &format!(
             "{name:34} {:>6} {:>9} {:>8} {:>7.1}   {:.1} / {:.1} / {:.1}\n",
-            edge.sent, edge.received, edge.dropped, edge.rate_hz, edge.latency_p50_us, edge.latency_p99_us, edge.latency_max_us
+            edge.sent,
+            edge.received,
+            edge.dropped,
+            edge.rate_hz,
+            edge.latency_p50_us,
+            edge.latency_p99_us,
+            edge.latency_max_us
         );
     }
     text

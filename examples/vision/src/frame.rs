@@ -3,6 +3,9 @@
 use dora_node_api::{MetadataParameters, Parameter, get_integer_param, get_string_param};
 use eyre::OptionExt;
 
+/// No frame is wider or higher than this, in pixels.
+pub const CAMERA_SIZE: (u32, u32) = (640, 480);
+
 /// A frame of the camera. Its pixels travel as data, all of this as parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {

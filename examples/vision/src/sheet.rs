@@ -1,10 +1,10 @@
 //! Draws what was found onto the photographs and puts them together on one sheet.
 
-use image::imageops::{FilterType, overlay, resize};
+use image::imageops::overlay;
 use image::{Rgb, RgbImage};
 
-/// The place for one photograph on the sheet, in pixels.
-const TILE: (u32, u32) = (560, 420);
+use crate::frame::CAMERA_SIZE;
+
 const COLUMNS: usize = 3;
 const EDGE_COLOUR: Rgb<u8> = Rgb([255, 196, 0]);
 const CORNER_COLOUR: Rgb<u8> = Rgb([0, 255, 90]);
@@ -31,19 +31,17 @@ pub fn annotate(picture: &mut RgbImage, edges: &[u8], corners: &[u32]) {
     }
 }
 
-/// Puts pictures side by side, each as large as its place allows.
+/// Puts pictures of at most the size of the camera side by side.
 pub fn sheet<'a>(pictures: impl ExactSizeIterator<Item = &'a RgbImage>) -> RgbImage {
     let columns = pictures.len().clamp(1, COLUMNS);
     let rows = pictures.len().div_ceil(columns).max(1);
-    let mut sheet = RgbImage::new(TILE.0 * columns as u32, TILE.1 * rows as u32);
+    let (tile_width, tile_height) = CAMERA_SIZE;
+    let mut sheet = RgbImage::new(tile_width * columns as u32, tile_height * rows as u32);
     for (index, picture) in pictures.enumerate() {
-        let scale = f64::min(f64::from(TILE.0) / f64::from(picture.width()), f64::from(TILE.1) / f64::from(picture.height()));
-        let (width, height) = (f64::from(picture.width()) * scale, f64::from(picture.height()) * scale);
-        let scaled = resize(picture, width as u32, height as u32, FilterType::Triangle);
         let (column, row) = ((index % columns) as i64, (index / columns) as i64);
-        let left = column * i64::from(TILE.0) + i64::from(TILE.0 - scaled.width()) / 2;
-        let top = row * i64::from(TILE.1) + i64::from(TILE.1 - scaled.height()) / 2;
-        overlay(&mut sheet, &scaled, left, top);
+        let left = column * i64::from(tile_width) + (i64::from(tile_width) - i64::from(picture.width())) / 2;
+        let top = row * i64::from(tile_height) + (i64::from(tile_height) - i64::from(picture.height())) / 2;
+        overlay(&mut sheet, picture, left, top);
     }
     sheet
 }
@@ -67,7 +65,7 @@ mod tests {
     #[test]
     fn a_sheet_has_three_columns() {
         let pictures = vec![RgbImage::new(300, 200); 4];
-        assert_eq!(sheet(pictures.iter()).dimensions(), (3 * TILE.0, 2 * TILE.1));
-        assert_eq!(sheet(pictures[..1].iter()).dimensions(), TILE);
+        assert_eq!(sheet(pictures.iter()).dimensions(), (3 * CAMERA_SIZE.0, 2 * CAMERA_SIZE.1));
+        assert_eq!(sheet(pictures[..1].iter()).dimensions(), CAMERA_SIZE);
     }
 }

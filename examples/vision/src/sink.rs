@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dora_node_api::{DataId, DoraArray, DoraNode, Event, Metadata, StopCause};
 use eyre::{Context, OptionExt};
@@ -106,7 +106,7 @@ impl Sink {
 }
 
 /// Writes the sheet, the table for people and the same for programs.
-fn write(directory: &PathBuf, annotated: &BTreeMap<String, RgbImage>, edges: &[Summary]) -> eyre::Result<()> {
+fn write(directory: &Path, annotated: &BTreeMap<String, RgbImage>, edges: &[Summary]) -> eyre::Result<()> {
     fs::create_dir_all(directory).wrap_err_with(|| format!("cannot create {}", directory.display()))?;
     sheet(annotated.values()).save(directory.join("annotated.png"))?;
     fs::write(directory.join("summary.txt"), table(edges))?;

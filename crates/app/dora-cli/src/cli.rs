@@ -25,7 +25,10 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Validate(command::validate::Arguments),
+    Expand(command::expand::Arguments),
     Graph(command::graph::Arguments),
+    Schema(command::schema::Arguments),
     Completion(command::completion::Arguments),
 }
 
@@ -50,7 +53,10 @@ pub fn main() -> ExitCode {
 impl Command {
     fn execute(self) -> Result<ExitCode, CommandError> {
         match self {
+            Self::Validate(arguments) => command::validate::execute(&arguments),
+            Self::Expand(arguments) => command::expand::execute(&arguments),
             Self::Graph(arguments) => command::graph::execute(&arguments),
+            Self::Schema(arguments) => command::schema::execute(&arguments),
             Self::Completion(arguments) => command::completion::execute(&arguments),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal as _, path::Path};
 
-use dora_descriptor::{Diagnostics, Loaded, Options};
+use dora_descriptor::{Capabilities, Diagnostics, Loaded, Options};
 
 use crate::error::CommandError;
 
@@ -11,6 +11,11 @@ pub(crate) fn load(path: &Path, options: &Options) -> Result<Loaded, CommandErro
     let loaded = load_quietly(path, options)?.map_err(|mistakes| mistakes_error(path, &mistakes))?;
     tell_warnings(&loaded.warnings);
     Ok(loaded)
+}
+
+/// What `dora run` of this version does with a dataflow.
+pub(crate) fn served() -> Capabilities {
+    Capabilities { python_nodes: true, ..Capabilities::default() }
 }
 
 /// Reads and checks a dataflow file, and leaves the mistakes to the caller.

@@ -71,7 +71,14 @@ impl Conversation {
 
     /// Sends what has waited for room.
     pub(crate) fn flush(&mut self) {
-        if self.outbox.as_mut().is_some_and(|outbox| outbox.flush().is_err()) {
+        let flushed = self.outbox.as_mut().map_or(Ok(()), Outbox::flush);
+        self.close_unless(flushed);
+    }
+
+    /// A node that is gone may have left packets that must be read: only [`Received::Gone`] ends the conversation then.
+    fn close_unless(&mut self, sent: io::Result<()>) {
+        let gone = [io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset];
+        if sent.is_err_and(|error| !gone.contains(&error.kind())) {
             self.close();
         }
     }
@@ -84,9 +91,8 @@ impl Conversation {
     fn send(&mut self, packet: &ToNode, fds: &[BorrowedFd<'_>]) {
         // Our own types always have a JSON form.
         let Ok(json) = serde_json::to_vec(packet) else { return };
-        if self.outbox.as_mut().is_some_and(|outbox| outbox.send(json, fds).is_err()) {
-            self.close();
-        }
+        let sent = self.outbox.as_mut().map_or(Ok(()), |outbox| outbox.send(json, fds));
+        self.close_unless(sent);
     }
 
     /// Answers a Hello: everything that the node needs, or a refusal if it speaks another version.

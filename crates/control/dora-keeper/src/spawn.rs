@@ -34,7 +34,7 @@ impl Inheritance {
     /// Raises the keeper's own limit of open files as far as allowed; nodes get the present one.
     pub(crate) fn keep_and_raise_limits() -> Self {
         let open_files = rustix::process::getrlimit(Resource::Nofile);
-        let raised = Rlimit { current: open_files.maximum, ..open_files.clone() };
+        let raised = Rlimit { current: open_files.maximum, ..open_files };
         let _ = rustix::process::setrlimit(Resource::Nofile, raised);
         Inheritance { open_files }
     }

@@ -1,4 +1,6 @@
 //! Plays the keeper, the supervisor and nodes in the tests of this crate.
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+#![allow(clippy::disallowed_methods, reason = "some nodes end without a word")]
 
 use std::{
     io::{BufReader, Write},

@@ -1,4 +1,5 @@
 //! What a process gets from the keeper, and what is said when it cannot be started.
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod common;
 

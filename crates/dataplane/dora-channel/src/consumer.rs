@@ -250,6 +250,8 @@ impl Drop for InEdge {
 pub struct Consumer {
     edges: Vec<InEdge>,
     next: usize,
+    /// What edges that are gone had given up, by input.
+    dropped_before: Vec<(u32, u64)>,
     /// Added to `CLOCK_MONOTONIC` to get the clock of the stamps.
     clock_offset_ns: u64,
 }
@@ -257,7 +259,7 @@ pub struct Consumer {
 impl Consumer {
     /// A node without inputs yet. `clock_offset_ns` plus `CLOCK_MONOTONIC` is the clock that senders stamp with.
     pub fn new(clock_offset_ns: u64) -> Self {
-        Consumer { edges: Vec::new(), next: 0, clock_offset_ns }
+        Consumer { edges: Vec::new(), next: 0, dropped_before: Vec::new(), clock_offset_ns }
     }
 
     /// Adds an incoming edge.
@@ -272,7 +274,15 @@ impl Consumer {
 
     /// Messages that the policy of an input gave up so far.
     pub fn dropped(&self, input: u32) -> u64 {
-        self.edges.iter().filter(|edge| edge.input == input).map(|edge| edge.ring.header().dropped()).sum()
+        let open = self.edges.iter().map(|edge| (edge.input, edge.ring.header().dropped()));
+        open.chain(self.dropped_before.iter().copied()).filter(|(of, _)| *of == input).map(|(_, dropped)| dropped).sum()
+    }
+
+    /// Takes an edge out that gives nothing more: its input.
+    fn retire(&mut self, at: usize) -> u32 {
+        let edge = self.edges.remove(at);
+        self.dropped_before.push((edge.input, edge.ring.header().dropped()));
+        edge.input
     }
 
     /// Whether [`Self::poll`] would find something.
@@ -297,15 +307,14 @@ impl Consumer {
                         edge.made_room();
                     }
                     let Some(message) = Message::new(descriptor, &edge.peer, edge.bit) else {
-                        let input = self.edges.remove(at).input;
-                        return Polled::Broken { input };
+                        return Polled::Broken { input: self.retire(at) };
                     };
                     let now = monotonic_ns().wrapping_add(self.clock_offset_ns);
                     edge.ring.latency().record(now.saturating_sub(descriptor.stamp_ns));
                     return Polled::Message { input: edge.input, message };
                 }
-                Pop::Closed => return Polled::Closed { input: self.edges.remove(at).input },
-                Pop::Broken => return Polled::Broken { input: self.edges.remove(at).input },
+                Pop::Closed => return Polled::Closed { input: self.retire(at) },
+                Pop::Broken => return Polled::Broken { input: self.retire(at) },
             }
         }
         Polled::Empty

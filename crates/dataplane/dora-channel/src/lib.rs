@@ -7,6 +7,7 @@
 //! - [`broker`]: what the keeper does: creates the memory, marks the edges of the dead.
 //! - [`Producer`] with [`Arena`] and [`OutEdge`]: what a node sends with.
 //! - [`Consumer`] with [`InEdge`] and [`Message`]: what a node receives with.
+//! - [`local`]: the same channel inside one process, for operators and tests.
 //! - [`Waiter`] and [`Waker`]: how a node sleeps and is woken.
 //! - [`os`]: the only part that calls the system.
 //!
@@ -36,6 +37,8 @@ mod counters;
 mod descriptor;
 #[cfg(not(loom))]
 mod layout;
+#[cfg(not(loom))]
+pub mod local;
 #[cfg(not(loom))]
 pub mod os;
 #[cfg(not(loom))]

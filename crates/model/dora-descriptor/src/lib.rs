@@ -29,13 +29,13 @@
 //!
 //! This crate must not know about processes, machines or time. It reads files only through [`Loader`].
 
+mod check;
+mod decode;
 mod diagnostic;
 mod draft;
 mod emit;
 mod expand;
 pub mod graph;
-mod check;
-mod decode;
 mod keys;
 mod load;
 mod loader;

@@ -138,8 +138,11 @@ fn logs(rest: Option<&str>) -> Result<Source, SourceError> {
     let (word, node) = rest.split_once('/').map_or((rest, None), |(word, node)| (word, Some(node)));
     let Some(level) = LogLevel::from_word(word) else {
         let levels = LogLevel::ALL.map(LogLevel::as_str);
-        return Err(SourceError::new(format!("`{word}` is no log level"))
-            .maybe_help(suggest::did_you_mean(word, "log levels", levels)));
+        return Err(SourceError::new(format!("`{word}` is no log level")).maybe_help(suggest::did_you_mean(
+            word,
+            "log levels",
+            levels,
+        )));
     };
     let node = node.map(str::parse).transpose()?;
     Ok(Source::Logs { level: Some(level), node })

@@ -109,8 +109,20 @@ struct Window {
     text: String,
     /// Number of the first line, counted from 0.
     first_line: usize,
-    /// Pieces of the file that `text` consists of: offset in the file, offset in `text`, length.
-    pieces: Vec<(usize, usize, usize)>,
+    /// What `text` consists of, one piece per line.
+    pieces: Vec<Piece>,
+}
+
+/// A piece of a line.
+struct Piece {
+    /// Offset in the file.
+    file: usize,
+    /// Offset in the text of the window.
+    text: usize,
+    /// Bytes.
+    len: usize,
+    /// Columns by which the window shows it too far left.
+    cut: usize,
 }
 
 impl Window {
@@ -141,10 +153,12 @@ impl Window {
             let from = content.floor_char_boundary(focus.saturating_sub(MAX_FRAME_LINE / 4));
             (from, content.floor_char_boundary(from + MAX_FRAME_LINE))
         };
+        let mut cut = content[..from].chars().count();
         if from > 0 {
             self.text.push_str("...");
+            cut = cut.saturating_sub(3);
         }
-        self.pieces.push((offset + from, self.text.len(), to - from));
+        self.pieces.push(Piece { file: offset + from, text: self.text.len(), len: to - from, cut });
         self.text.push_str(&content[from..to]);
         if to < content.len() {
             self.text.push_str("...");
@@ -156,8 +170,8 @@ impl Window {
 
     /// Where a byte of the file stands in the window; the nearest place that is shown if it was cut.
     fn offset(&self, byte: usize) -> usize {
-        let piece = self.pieces.iter().rev().find(|(file, _, _)| *file <= byte).or(self.pieces.first());
-        piece.map_or(0, |(file, text, len)| text + byte.saturating_sub(*file).min(*len))
+        let piece = self.pieces.iter().rev().find(|piece| piece.file <= byte).or(self.pieces.first());
+        piece.map_or(0, |piece| piece.text + byte.saturating_sub(piece.file).min(piece.len))
     }
 
     fn label(&self, label: &Label) -> LabeledSpan {
@@ -176,12 +190,15 @@ impl SourceCode for Window {
         context_after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
         let inner = self.text.read_span(span, context_before, context_after)?;
+        let piece = self.pieces.iter().rev().find(|piece| piece.text <= span.offset());
+        // Without context it is the position that is asked for, not the lines.
+        let cut = piece.filter(|_| context_before == 0).map_or(0, |piece| piece.cut);
         Ok(Box::new(MietteSpanContents::new_named(
             self.name.clone(),
             inner.data(),
             *inner.span(),
             inner.line() + self.first_line,
-            inner.column(),
+            inner.column() + cut,
             inner.line_count(),
         )))
     }

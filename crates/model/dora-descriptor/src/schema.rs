@@ -84,7 +84,9 @@ fn shape(shape_of: Shape, definitions: &mut Map<String, Value>) -> Value {
         Shape::Bool => json!({ "type": "boolean" }),
         Shape::Int(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Shape::Seconds(true) => json!({ "type": "number", "minimum": 0, "exclusiveMaximum": u64::MAX as f64 }),
-        Shape::Seconds(false) => json!({ "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": u64::MAX as f64 }),
+        Shape::Seconds(false) => {
+            json!({ "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": u64::MAX as f64 })
+        }
         Shape::Bytes => json!({ "type": ["integer", "string"], "minimum": 0, "pattern": BYTES }),
         Shape::Word(words, false) => json!({ "enum": words }),
         Shape::Word(words, true) => json!({ "type": "string", "pattern": format!("^(?i:{})$", words.join("|")) }),

@@ -212,9 +212,9 @@ impl Refusals<'_> {
     /// A key that stands on the node or on one of its operators.
     fn log_key(&mut self, node: &Node, asked: bool, served: bool, key: &'static str) {
         let operators = node.runtime().map(|runtime| runtime.operators.as_slice()).unwrap_or_default();
-        let span = operators.iter().find_map(|operator| {
-            self.loaded.places.written(&node.id, &Part::Operator(operator.id.clone(), key))
-        });
+        let span = operators
+            .iter()
+            .find_map(|operator| self.loaded.places.written(&node.id, &Part::Operator(operator.id.clone(), key)));
         let span = span.unwrap_or_else(|| self.loaded.places.part(&node.id, &Part::Key(key)));
         self.check(asked, served, span, &format!("`{key}` is"));
     }

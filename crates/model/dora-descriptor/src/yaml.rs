@@ -175,11 +175,7 @@ impl Builder<'_> {
                 }
             }
             Event::Alias(anchor) => self.alias(anchor, span)?,
-            Event::Nothing
-            | Event::StreamStart
-            | Event::StreamEnd
-            | Event::DocumentStart(_)
-            | Event::DocumentEnd => {}
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {}
         }
         Ok(())
     }

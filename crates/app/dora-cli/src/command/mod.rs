@@ -1,7 +1,10 @@
 //! One file per command: its arguments, its help, what it does.
 
 pub(crate) mod completion;
+pub(crate) mod expand;
 pub(crate) mod graph;
+pub(crate) mod schema;
+pub(crate) mod validate;
 
 use std::io::{self, Write as _};
 

@@ -117,7 +117,13 @@ impl Scene {
     }
 
     pub(super) fn connections(&self) -> Vec<Connection> {
-        let connection = |wire: &Wire| Connection { from: wire.from, output: wire.output, to: wire.to, input: wire.input };
+        // Wires from one output in one colour may share their way; the first of them names the bundle.
+        let same = |a: &Wire, b: &Wire| (a.from, a.output, a.class) == (b.from, b.output, b.class);
+        let first_like = |wire: &Wire| self.wires.iter().position(|other| same(wire, other)).unwrap_or(self.wires.len());
+        let connection = |wire: &Wire| {
+            let &Wire { from, output, to, input, .. } = wire;
+            Connection { from, output, to, input, bundle: first_like(wire) }
+        };
         self.wires.iter().map(connection).collect()
     }
 
@@ -195,7 +201,7 @@ impl Card {
         let rows = 0..self.inputs.len().max(self.outputs.len());
         let ports = rows.map(|row| port(&self.inputs, row) + port(&self.outputs, row) + 52.0).fold(0.0, f64::max);
         let title = text_width(&self.title, NAME_LETTER) + text_width(self.kind, PATH_LETTER) + 52.0;
-        let subtitle = text_width(&self.subtitle, PATH_LETTER) + 28.0;
+        let subtitle = text_width(&self.subtitle, PATH_LETTER) + 38.0;
         ports.max(title).max(subtitle).max(NARROWEST_CARD).ceil()
     }
 }

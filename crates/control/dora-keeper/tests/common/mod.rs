@@ -1,5 +1,6 @@
 //! A supervisor for tests: launches plans, collects what the keeper reports.
 #![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use std::{
     os::fd::{AsFd, OwnedFd},
@@ -138,8 +139,14 @@ impl Run {
             }
         }
     }
+    /// Reads until such a packet has come, perhaps earlier.
+    pub fn until_seen(&mut self, fits: impl Fn(&FromKeeper) -> bool) {
+        if !self.seen.iter().any(&fits) {
+            self.until(|packet| fits(packet).then_some(()));
+        }
+    }
     pub fn until_line(&mut self, expected: &str) {
-        self.until(|packet| matches!(packet, FromKeeper::Line { text, .. } if text == expected).then_some(()));
+        self.until_seen(|packet| matches!(packet, FromKeeper::Line { text, .. } if text == expected));
     }
     /// The number that a node prints after a word.
     pub fn until_number(&mut self, word: &str) -> u32 {
@@ -149,7 +156,7 @@ impl Run {
         })
     }
     pub fn until_all_ready(&mut self) {
-        self.until(|packet| (*packet == FromKeeper::AllReady).then_some(()));
+        self.until_seen(|packet| *packet == FromKeeper::AllReady);
     }
     /// Reads to the end, which must be an orderly one.
     pub fn finish(mut self) -> Finished {
@@ -200,11 +207,13 @@ impl Finished {
         self.text(id, OutputStream::Stdout)
     }
     pub fn warnings(&self) -> Vec<&str> {
-        let warning = |packet| match packet {
-            &FromKeeper::Warning { ref message } => Some(message.as_str()),
-            _ => None,
-        };
-        self.seen.iter().filter_map(warning).collect()
+        let mut warnings = Vec::new();
+        for packet in &self.seen {
+            if let FromKeeper::Warning { message } = packet {
+                warnings.push(message.as_str());
+            }
+        }
+        warnings
     }
 }
 

@@ -64,7 +64,8 @@ fn producers(drafts: &[DraftNode], sink: &mut Sink) -> IndexMap<NodeId, Producer
                     .help("nodes of a module are called `<module>.<node>`; give one of the two another id"),
             );
         }
-        let single = draft.node.runtime().filter(|runtime| runtime.single).and_then(|runtime| runtime.operators.first());
+        let single =
+            draft.node.runtime().filter(|runtime| runtime.single).and_then(|runtime| runtime.operators.first());
         let producer = Producer {
             outputs: draft.node.outputs.keys().cloned().collect(),
             single_operator: single.map(|operator| operator.id.to_string()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{scalar, sink::Sink};
 use crate::{
     diagnostic::{Code, Diagnostic},
-    keys::{Alternative, Key, MapKey, Object, Rule, Shape, Status},
+    keys::{self, Alternative, Key, MapKey, Object, Rule, Shape, Status},
     source::{Span, Spanned},
     suggest,
     yaml::{Data, Tree},
@@ -203,7 +203,7 @@ fn field_value(
         Status::Current => {}
         Status::Deprecated(instead) => sink.push(
             Diagnostic::warning(Code::Deprecated, key_span, format!("`{name}` is an old spelling"))
-                .help(format!("write `{instead}`").replace("``", "`")),
+                .help(format!("write {instead}")),
         ),
         Status::NoEffect(reason) => sink.push(
             Diagnostic::warning(Code::Deprecated, key_span, format!("`{name}` has no effect: {reason}"))
@@ -255,12 +255,7 @@ fn value(shape: Shape, tree: &Tree, sink: &mut Sink) -> Option<Spanned<Value>> {
     Some(Spanned::new(value, tree.span))
 }
 
-fn map(
-    key: MapKey,
-    item: Shape,
-    entries: &[(Tree, Tree)],
-    sink: &mut Sink,
-) -> Vec<(Spanned<String>, Spanned<Value>)> {
+fn map(key: MapKey, item: Shape, entries: &[(Tree, Tree)], sink: &mut Sink) -> Vec<(Spanned<String>, Spanned<Value>)> {
     let mut result: Vec<(Spanned<String>, Spanned<Value>)> = Vec::new();
     let mut seen: std::collections::HashMap<&str, Span> = std::collections::HashMap::new();
     for (key_tree, tree) in entries {
@@ -285,11 +280,14 @@ pub(super) fn found(tree: &Tree) -> String {
 }
 
 fn unknown_key(object: &'static Object, name: &str, span: Span) -> Diagnostic {
-    let help = if name == "<<" {
+    let help = if name == "module" {
+        Some("this is a module file; a dataflow uses it by a node with `module: <file>`".to_owned())
+    } else if name == "<<" {
         Some("merge keys are not part of YAML 1.2; repeat the keys, or use an alias for a whole value".to_owned())
     } else {
         let near = suggest::nearest(name, object.names()).map(|near| format!("did you mean `{near}`?"));
-        near.or_else(|| suggest::list(object.names()).map(|list| format!("its keys: {list}")))
+        let elsewhere = || keys::owner(name).map(|owner| format!("it is a key of {owner}"));
+        near.or_else(elsewhere).or_else(|| suggest::list(object.names()).map(|list| format!("its keys: {list}")))
     };
     Diagnostic::error(Code::UnknownKey, span, format!("`{name}` is not a key of {}", object.what)).maybe_help(help)
 }
@@ -343,10 +341,8 @@ fn check_alternatives(
     strangers: &[&str],
     sink: &mut Sink,
 ) {
-    let mut present: Vec<(&Alternative, Span)> = alternatives
-        .iter()
-        .filter_map(|alternative| Some((alternative, fields.key_span(alternative.key)?)))
-        .collect();
+    let mut present: Vec<(&Alternative, Span)> =
+        alternatives.iter().filter_map(|alternative| Some((alternative, fields.key_span(alternative.key)?))).collect();
     present.sort_by_key(|(_, span)| *span);
     let Some(((chosen, chosen_span), others)) = present.split_first() else {
         let names = || alternatives.iter().map(|alternative| alternative.key);
@@ -370,9 +366,7 @@ fn check_alternatives(
         for key in chosen.excludes {
             if let Some(span) = fields.key_span(key) {
                 let message = format!("`{key}` is not a key of {}", chosen.what);
-                sink.push(
-                    Diagnostic::error(Code::Conflict, span, message).also(*chosen_span, "").help(chosen.hint),
-                );
+                sink.push(Diagnostic::error(Code::Conflict, span, message).also(*chosen_span, "").help(chosen.hint));
             }
         }
     }

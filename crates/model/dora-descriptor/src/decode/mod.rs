@@ -47,9 +47,10 @@ impl Context<'_> {
     fn expanded(&mut self, text: &Spanned<String>, result: Result<String, VarError>) -> String {
         let (message, help) = match result {
             Ok(expanded) => return expanded,
-            Err(VarError::Unset(name)) => {
-                (format!("the environment variable `{name}` is not set"), format!("set it, or write `${{{name}:-default}}`; `$$` stands for a plain `$`"))
-            }
+            Err(VarError::Unset(name)) => (
+                format!("the environment variable `{name}` is not set"),
+                format!("set it, or write `${{{name}:-default}}`; `$$` stands for a plain `$`"),
+            ),
             Err(VarError::UnknownParam(name)) => (
                 format!("there is no parameter `{name}`"),
                 suggest::did_you_mean(&name, "parameters", self.vars.param_names())

@@ -171,7 +171,12 @@ fn check_program(
         (_, Some(args)) => {
             if shlex::split(&args.value).is_none() {
                 let message = "the quotes of these arguments do not match";
-                ctx.error(Code::InvalidValue, args.span, message, "close each quote; write \\' or \\\" for a plain one");
+                ctx.error(
+                    Code::InvalidValue,
+                    args.span,
+                    message,
+                    "close each quote; write \\' or \\\" for a plain one",
+                );
             }
         }
     }

@@ -35,9 +35,9 @@ pub(super) fn operators(
             );
             continue;
         }
-        if let Some((other, first)) = result.first()
-            && is_python(other) != is_python(&operator)
-        {
+        let other_kind =
+            |(other, _): &&(Operator, Span)| is_python(other).is_some_and(|it| is_python(&operator) == Some(!it));
+        if let Some((_, first)) = result.iter().find(other_kind) {
             ctx.sink.push(
                 Diagnostic::error(Code::Conflict, span, "Python and native operators cannot share a node")
                     .also(*first, "of the other kind")
@@ -52,8 +52,13 @@ pub(super) fn operators(
     result.into_iter().map(|(operator, _)| operator).collect()
 }
 
-fn is_python(operator: &Operator) -> bool {
-    matches!(operator.source, OperatorSource::Python { .. })
+/// Whether it is a Python operator; `None` if what it runs is missing.
+fn is_python(operator: &Operator) -> Option<bool> {
+    match &operator.source {
+        OperatorSource::Python { .. } => Some(true),
+        OperatorSource::SharedLibrary(path) if path.is_empty() => None,
+        OperatorSource::SharedLibrary(_) => Some(false),
+    }
 }
 
 fn operator(

@@ -47,9 +47,8 @@ pub(super) fn ports(
     let mut outputs = outputs(fields, operator, places, ctx);
     input_types(fields, operator, &mut inputs, places, ctx);
     output_annotations(fields, operator, &mut outputs, places, ctx);
-    let pattern = fields.text("pattern").and_then(|word| {
-        Pattern::ALL.into_iter().find(|pattern| pattern.as_str() == word.value)
-    });
+    let pattern =
+        fields.text("pattern").and_then(|word| Pattern::ALL.into_iter().find(|pattern| pattern.as_str() == word.value));
     let logs = logs(fields, operator, &outputs, ctx);
     Ports { inputs, outputs, pattern, logs }
 }
@@ -135,9 +134,13 @@ pub(super) fn outputs(
         let id = full_id(operator, &name.value);
         if let Some(first) = places.parts.insert(Part::Output(id.clone()), name.span) {
             ctx.sink.push(
-                Diagnostic::warning(Code::Suspicious, name.span, format!("the output `{}` stands here twice", name.value))
-                    .also(first, "the first time")
-                    .help("remove one of them"),
+                Diagnostic::warning(
+                    Code::Suspicious,
+                    name.span,
+                    format!("the output `{}` stands here twice", name.value),
+                )
+                .also(first, "the first time")
+                .help("remove one of them"),
             );
         }
         result.insert(id, Output::default());
@@ -212,7 +215,8 @@ fn no_port<'a>(
     let ports = ports.filter_map(|port| port.strip_prefix(prefix.as_str()));
     let help = suggest::did_you_mean(&name.value, &format!("{what}s"), ports.clone().collect::<Vec<_>>())
         .unwrap_or_else(|| format!("there are no {what}s; add it to `{what}s:`"));
-    ctx.sink.push(Diagnostic::warning(Code::Type, name.span, format!("there is no {what} `{}`", name.value)).help(help));
+    ctx.sink
+        .push(Diagnostic::warning(Code::Type, name.span, format!("there is no {what} `{}`", name.value)).help(help));
 }
 
 /// Takes what happens to lines of text.

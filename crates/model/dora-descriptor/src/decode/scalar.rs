@@ -38,7 +38,8 @@ impl Refusal {
 /// What a shape accepts, for "expected ...".
 pub(crate) fn expected(shape: Shape) -> String {
     match shape {
-        Shape::Text | Shape::Filled => "a text".to_owned(),
+        Shape::Text => "a text".to_owned(),
+        Shape::Filled => "a text that is not empty".to_owned(),
         Shape::EnvValue => "a text, a number or a boolean".to_owned(),
         Shape::NodeId => "a node id".to_owned(),
         Shape::DataId => "the id of an input or output".to_owned(),
@@ -67,12 +68,17 @@ pub(crate) fn decode(shape: Shape, scalar: &Scalar) -> Result<Value, Refusal> {
     match shape {
         Shape::EnvValue if scalar.is_null() => Err(refused().help("write \"\" for an empty text")),
         _ if scalar.is_null() => Err(refused()),
-        Shape::Filled if text.trim().is_empty() => Err(Refusal::new("must not be empty")),
+        Shape::Filled if text.trim().is_empty() => Err(refused()),
         Shape::Text | Shape::Filled | Shape::EnvValue => Ok(Value::Text(text.to_owned())),
         Shape::Source if text.is_empty() => Err(refused()),
         Shape::Source => Ok(Value::Text(text.to_owned())),
         Shape::NodeId => id::<NodeId>(text),
         Shape::DataId => id::<DataId>(text),
+        Shape::OperatorId if text.contains('/') => Err(Refusal {
+            code: Code::InvalidId,
+            ..Refusal::new(format!("operator id `{text}` must not contain `/`"))
+                .help(format!("write for example `{}`", text.replace('/', "_")))
+        }),
         // It becomes a part of the ids of its ports.
         Shape::OperatorId => id::<OperatorId>(text).and_then(|_| id::<DataId>(text)),
         Shape::Sha256 => match text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -128,8 +134,20 @@ fn quotes_or(scalar: &Scalar, number: bool, refusal: Refusal) -> Refusal {
 fn id<T: FromStr<Err: Display>>(text: &str) -> Result<Value, Refusal> {
     match text.parse::<T>() {
         Ok(_) => Ok(Value::Text(text.to_owned())),
-        Err(error) => Err(Refusal { code: Code::InvalidId, message: error.to_string(), help: None }),
+        Err(error) => {
+            let near = with_allowed_characters(text);
+            let help = near.parse::<T>().is_ok().then(|| format!("write for example `{near}`"));
+            Err(Refusal { code: Code::InvalidId, message: error.to_string(), help })
+        }
     }
+}
+
+/// The nearest text that may be an id.
+fn with_allowed_characters(text: &str) -> String {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+    let replaced: String = text.chars().map(|c| if allowed(c) { c } else { '_' }).collect();
+    let parts: Vec<&str> = replaced.split('/').filter(|part| !part.is_empty()).collect();
+    parts.join("/").trim_start_matches('.').to_owned()
 }
 
 /// A whole number as YAML writes it: decimal, `0x..` or `0o..`.
@@ -258,9 +276,14 @@ mod tests {
 
     #[test]
     fn whole_numbers() {
-        for (text, expected) in
-            [("10", Some(10)), ("007", Some(7)), ("+3", Some(3)), ("0x1F", Some(31)), ("0o17", Some(15)), ("-2", Some(-2))]
-        {
+        for (text, expected) in [
+            ("10", Some(10)),
+            ("007", Some(7)),
+            ("+3", Some(3)),
+            ("0x1F", Some(31)),
+            ("0o17", Some(15)),
+            ("-2", Some(-2)),
+        ] {
             assert_eq!(whole_number(text), expected, "{text}");
         }
         for text in ["", "1.0", "0x", "0x-1", "1_000", "ten"] {

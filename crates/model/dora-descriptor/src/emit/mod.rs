@@ -166,7 +166,8 @@ fn operator(operator: &Operator, node: &Node) -> Value {
     ports(&mut map, node, Some(&operator.id));
     set(&mut map, "pattern", operator.pattern.map(|pattern| pattern.as_str()));
     // Keys without an operator's id in their value belong to whichever comes first.
-    let first = node.runtime().and_then(|runtime| runtime.operators.first()).is_some_and(|first| first.id == operator.id);
+    let first =
+        node.runtime().and_then(|runtime| runtime.operators.first()).is_some_and(|first| first.id == operator.id);
     logs(&mut map, &node.logs, Some((&operator.id, first)));
     Value::Object(map)
 }
@@ -193,7 +194,11 @@ fn ports(map: &mut Map<String, Value>, node: &Node, operator: Option<&OperatorId
         outputs.filter_map(move |(id, port)| Some((id, of(port)?.into())))
     }
     set_map(map, "output_types", each(outputs(), |port| port.type_urn.clone()));
-    set_map(map, "output_metadata", each(outputs(), |port| Some(port.metadata.clone()).filter(|keys| !keys.is_empty())));
+    set_map(
+        map,
+        "output_metadata",
+        each(outputs(), |port| Some(port.metadata.clone()).filter(|keys| !keys.is_empty())),
+    );
     let framing = |port: &Output| Some(port.framing).filter(|framing| *framing != Framing::Raw).map(Framing::as_str);
     set_map(map, "output_framing", each(outputs(), framing));
 }

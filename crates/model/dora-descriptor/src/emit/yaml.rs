@@ -204,12 +204,14 @@ mod tests {
                   E: ""
                 m: {}
             flag: true
-        "#]].assert_eq(&text);
+        "#]]
+        .assert_eq(&text);
         assert_eq!(read(&text), value);
     }
 
     fn values() -> impl Strategy<Value = Value> {
-        let text = prop_oneof!["(?s).{0,12}", "[-a-z:#/ .\\n~'\"{}]{0,12}", "(true|null|-|---|1e3|y| x|x |x\\n\\n|\\n)"];
+        let text =
+            prop_oneof!["(?s).{0,12}", "[-a-z:#/ .\\n~'\"{}]{0,12}", "(true|null|-|---|1e3|y| x|x |x\\n\\n|\\n)"];
         let leaf = prop_oneof![text.clone().prop_map(Value::from), any::<bool>().prop_map(Value::from)];
         leaf.prop_recursive(3, 20, 4, move |inner| {
             prop_oneof![

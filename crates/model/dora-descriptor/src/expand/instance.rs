@@ -71,7 +71,11 @@ impl Expander<'_, '_> {
         }
         for input in &call.inputs {
             if !declared().any(|port| port.value == input.id) {
-                let help = suggest::did_you_mean(&input.id, "its inputs", declared().map(|port| port.value.as_str()).collect::<Vec<_>>());
+                let help = suggest::did_you_mean(
+                    &input.id,
+                    "its inputs",
+                    declared().map(|port| port.value.as_str()).collect::<Vec<_>>(),
+                );
                 let message = format!("the module `{}` has no input `{}`", module.name, input.id);
                 self.session.sink.push(Diagnostic::error(Code::Module, input.span, message).maybe_help(help));
             }
@@ -176,7 +180,8 @@ impl Expander<'_, '_> {
                     targets.insert(output.value.clone(), target.clone());
                 }
                 (Some((_, first, first_span)), Some((_, second, second_span))) => {
-                    let message = format!("two nodes of the module `{}` have the output `{}`", module.name, output.value);
+                    let message =
+                        format!("two nodes of the module `{}` have the output `{}`", module.name, output.value);
                     self.session.sink.push(
                         Diagnostic::error(Code::Module, output.span, message)
                             .also(*first_span, format!("of `{}`", first.0))
@@ -193,7 +198,8 @@ impl Expander<'_, '_> {
                         let names: Vec<&str> = producers.iter().map(|(name, _, _)| name.as_str()).collect();
                         let help = suggest::did_you_mean(&output.value, "outputs of its nodes", names)
                             .unwrap_or_else(|| "its nodes have no outputs".to_owned());
-                        let message = format!("no node of the module `{}` has the output `{}`", module.name, output.value);
+                        let message =
+                            format!("no node of the module `{}` has the output `{}`", module.name, output.value);
                         self.error(Code::Module, output.span, message, help);
                     }
                 }

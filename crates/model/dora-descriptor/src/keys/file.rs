@@ -21,8 +21,8 @@ pub(crate) static DATAFLOW: Object = Object {
             Shape::List(&Shape::Object(&TYPE_RULE)),
             "Types that may be sent where another type is expected.",
         ),
-        old("_unstable_deploy", Shape::Object(&DEPLOY), "deploy", "Spelling of `deploy` in dora 0.x."),
-        old("_unstable_debug", Shape::Object(&UNSTABLE_DEBUG), "debug", "Spelling of `debug` in dora 0.x."),
+        old("_unstable_deploy", Shape::Object(&DEPLOY), "`deploy`", "Spelling of `deploy` in dora 0.x."),
+        old("_unstable_debug", Shape::Object(&UNSTABLE_DEBUG), "`debug`", "Spelling of `debug` in dora 0.x."),
         Key {
             name: "communication",
             shape: Shape::Any,
@@ -54,7 +54,7 @@ pub(super) static DEPLOY: Object = Object {
     rules: &[],
 };
 
-static DEBUG: Object = Object {
+pub(super) static DEBUG: Object = Object {
     what: "`debug`",
     name: "Debug",
     doc: "Settings for debugging.",
@@ -70,7 +70,7 @@ static UNSTABLE_DEBUG: Object = Object {
     keys: &[old(
         "publish_all_messages_to_zenoh",
         Shape::Bool,
-        "enable_debug_inspection",
+        "`debug: { enable_debug_inspection: ... }`",
         "Spelling of `enable_debug_inspection` in dora 0.x.",
     )],
     required: &[],
@@ -102,7 +102,7 @@ pub(crate) static MODULE_FILE: Object = Object {
     rules: &[],
 };
 
-static MODULE_HEADER: Object = Object {
+pub(super) static MODULE_HEADER: Object = Object {
     what: "a module header",
     name: "ModuleHeader",
     doc: "Name and ports of a module.",

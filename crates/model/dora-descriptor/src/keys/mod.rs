@@ -60,7 +60,7 @@ pub(crate) struct Key {
 #[derive(Debug)]
 pub(crate) enum Status {
     Current,
-    /// An old spelling that is understood, with a warning that says what to write instead.
+    /// An old spelling that is understood, with a warning that says what to write instead, in backticks where it is text.
     Deprecated(&'static str),
     /// Accepted with a warning: it never had an effect.
     NoEffect(&'static str),
@@ -141,6 +141,22 @@ pub(crate) enum MapKey {
     EnvName,
     /// The name of a module's parameter.
     Param,
+}
+
+/// What the key with this name belongs to, for those who wrote it in the wrong place.
+pub(crate) fn owner(name: &str) -> Option<&'static str> {
+    let objects: [&'static Object; 8] = [
+        &DATAFLOW,
+        &node::NODE,
+        &node::INPUT,
+        &node::OPERATOR,
+        &node::PYTHON,
+        &file::DEPLOY,
+        &file::DEBUG,
+        &file::MODULE_HEADER,
+    ];
+    let mut owners = objects.into_iter().filter(|object| object.names().any(|key| key == name));
+    owners.next().map(|object| object.what)
 }
 
 const fn key(name: &'static str, shape: Shape, doc: &'static str) -> Key {

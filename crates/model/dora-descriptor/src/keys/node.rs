@@ -61,7 +61,11 @@ static NODE_KEYS: [Key; 43] = {
         key("id", Shape::NodeId, "Name of the node in this dataflow."),
         key("name", Shape::Text, "A name for people."),
         key("description", Shape::Text, "A description for people."),
-        key("path", Shape::Filled, "Program, Python file or URL; `shell` for a command line, `dynamic` to start it by hand."),
+        key(
+            "path",
+            Shape::Filled,
+            "Program, Python file or URL; `shell` for a command line, `dynamic` to start it by hand.",
+        ),
         key("path_sha256", Shape::Sha256, "SHA-256 of what a URL gives."),
         key("args", Shape::Text, "Arguments, quoted as in a shell; the command line itself with `path: shell`."),
         key("env", ENV, "Environment variables, for building and running."),
@@ -101,10 +105,23 @@ static NODE_KEYS: [Key; 43] = {
         key("module", Shape::Filled, "Module file, relative to this file."),
         key("params", Shape::Map(MapKey::Param, &Shape::Text), "Parameters of the module."),
         key("deploy", Shape::Object(&DEPLOY), "Where the node runs."),
-        old("_unstable_deploy", Shape::Object(&DEPLOY), "deploy", "Spelling of `deploy` in dora 0.x."),
-        old("custom", Shape::Object(&CUSTOM), "path, args, env, build, inputs and outputs of the node", "A node's program in dora 0.2."),
-        never("hub", "nodes are not fetched from a hub", "use `git`, a URL in `path`, or a package that `build` installs"),
-        never("ros2", "the ROS 2 bridge is not part of this implementation", "run a bridge as a node of its own, with `path`"),
+        old("_unstable_deploy", Shape::Object(&DEPLOY), "`deploy`", "Spelling of `deploy` in dora 0.x."),
+        old(
+            "custom",
+            Shape::Object(&CUSTOM),
+            "`path`, `args`, `env`, `build`, `inputs` and `outputs` directly into the node",
+            "A node's program in dora 0.2.",
+        ),
+        never(
+            "hub",
+            "nodes are not fetched from a hub",
+            "use `git`, a URL in `path`, or a package that `build` installs",
+        ),
+        never(
+            "ros2",
+            "the ROS 2 bridge is not part of this implementation",
+            "run a bridge as a node of its own, with `path`",
+        ),
     ]
 };
 
@@ -266,7 +283,7 @@ static CUSTOM: Object = Object {
     ])],
 };
 
-static INPUT: Object = Object {
+pub(super) static INPUT: Object = Object {
     what: "an input",
     name: "Input",
     doc: "An input with settings of its queue.",
@@ -339,7 +356,7 @@ const OPERATOR_SOURCE: Rule = Rule::ExactlyOne(&[
     },
 ]);
 
-static OPERATOR: Object = Object {
+pub(super) static OPERATOR: Object = Object {
     what: "an operator",
     name: "Operator",
     doc: "An operator, hosted by a process of dora.",
@@ -357,7 +374,7 @@ static OPERATORS_ITEM: Object = Object {
     rules: &[OPERATOR_SOURCE],
 };
 
-static PYTHON: Object = Object {
+pub(super) static PYTHON: Object = Object {
     what: "`python`",
     name: "Python",
     doc: "A Python operator.",

@@ -55,10 +55,7 @@ static METADATA: Object = Object {
     what: "a metadata key",
     name: "TypeMetadata",
     doc: "A metadata key that each message carries.",
-    keys: &[
-        key("key", Shape::Filled, "The key."),
-        key("description", Shape::Text, "A description for people."),
-    ],
+    keys: &[key("key", Shape::Filled, "The key."), key("description", Shape::Text, "A description for people.")],
     required: &["key"],
     rules: &[],
 };

@@ -12,7 +12,9 @@ use dora_message::id::NodeId;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-pub use node::{GitRevision, GitSource, Node, NodeKind, Operator, OperatorSource, PathKind, Pattern, Runtime, Standard};
+pub use node::{
+    GitRevision, GitSource, Node, NodeKind, Operator, OperatorSource, PathKind, Pattern, Runtime, Standard,
+};
 pub use port::{Framing, Input, LogLevel, Output, Source, TimerInterval};
 pub use supervision::{HealthRules, LogRules, RestartPolicy, RestartRules};
 

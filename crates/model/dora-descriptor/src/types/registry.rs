@@ -182,7 +182,8 @@ impl Registry {
         match self.find(name) {
             Some(definition) if definition.fields.is_empty() => definition.arrow.clone(),
             Some(definition) => {
-                let fields = definition.fields.iter().map(|(name, of)| format!("{name}:{}", self.layout(of, nesting + 1)));
+                let fields =
+                    definition.fields.iter().map(|(name, of)| format!("{name}:{}", self.layout(of, nesting + 1)));
                 format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
             }
             None => name.to_owned(),

@@ -59,11 +59,7 @@ pub(super) const PACKAGES: [(&str, &[Entry]); 5] = [
             ),
             ("CompressedImage", "LargeBinary", &[]),
             ("PointCloud", "Struct", &[("points", "LargeBinary"), ("width", "UInt32"), ("height", "UInt32")]),
-            (
-                "AudioFrame",
-                "Struct",
-                &[("sample_rate", "UInt32"), ("channels", "UInt32"), ("data", "LargeBinary")],
-            ),
+            ("AudioFrame", "Struct", &[("sample_rate", "UInt32"), ("channels", "UInt32"), ("data", "LargeBinary")]),
         ],
     ),
     (

@@ -114,7 +114,9 @@ mod tests {
         ] {
             assert!(fits(&rules, sent, expected), "{sent} {expected}");
         }
-        for (sent, expected) in [("x/T[a=1]", "x/T[a=2]"), ("x/T", "y/T"), ("std/core/v1/Int64", "std/core/v1/Int32"), ("a", "e")] {
+        for (sent, expected) in
+            [("x/T[a=1]", "x/T[a=2]"), ("x/T", "y/T"), ("std/core/v1/Int64", "std/core/v1/Int32"), ("a", "e")]
+        {
             assert!(!fits(&rules, sent, expected), "{sent} {expected}");
         }
     }

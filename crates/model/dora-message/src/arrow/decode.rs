@@ -111,7 +111,8 @@ pub fn inline_buffer(bytes: &[u8]) -> Buffer {
     };
     // words rather than Arrow's own 64-byte aligned memory: the allocator serves small, ordinary requests fastest
     let words: Vec<u64> = bytes.chunks(8).map(word).collect();
-    Buffer::from_vec(words).slice_with_length(0, bytes.len())
+    let buffer = Buffer::from_vec(words);
+    if buffer.len() == bytes.len() { buffer } else { buffer.slice_with_length(0, bytes.len()) }
 }
 
 #[inline]

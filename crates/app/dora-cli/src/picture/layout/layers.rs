@@ -3,10 +3,14 @@
 //! A connection that closes a cycle runs backwards: it gets a lane in the columns of both its ends too, so that it can
 //! leave at the right, turn, and come in from the left.
 
+use std::collections::HashMap;
+
 use super::{Connection, Shape};
 
 /// Height that a lane occupies in a column.
 const LANE_HEIGHT: f64 = 10.0;
+/// Shapes that any column may hold.
+const MOST_IN_COLUMN: usize = 9;
 
 /// Something that has a place in a column: a shape, or the lane of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +43,7 @@ pub(in super::super) struct Layered {
     pub(super) lanes: Vec<Vec<usize>>,
     /// Per connection: whether it runs from right to left.
     pub(super) backward: Vec<bool>,
+    bundles: HashMap<(usize, usize), usize>,
 }
 
 impl Layered {
@@ -53,6 +58,7 @@ impl Layered {
             neighbours: Vec::new(),
             lanes: Vec::new(),
             backward,
+            bundles: HashMap::new(),
         };
         for (index, &column) in columns_of.iter().enumerate() {
             layered.columns[column].push(index);
@@ -67,8 +73,10 @@ impl Layered {
         let out = (connection.from, shapes[connection.from].outputs[connection.output]);
         let into = (connection.to, shapes[connection.to].inputs[connection.input]);
         let (from, to) = (self.vertices[out.0].column, self.vertices[into.0].column);
-        let lanes: Vec<usize> =
-            if backward { (to..=from).map(|c| self.add_lane(c)).collect() } else { (from + 1..to).map(|c| self.add_lane(c)).collect() };
+        let lanes: Vec<usize> = match backward {
+            true => (to..=from).map(|column| self.add_lane(column)).collect(),
+            false => (from + 1..to).map(|column| self.shared_lane(column, connection.bundle)).collect(),
+        };
         let mut points: Vec<(usize, f64)> = lanes.iter().map(|&lane| (lane, LANE_HEIGHT / 2.0)).collect();
         if backward {
             self.neighbours.extend(lanes.first().map(|&lane| (into.0, lane)));
@@ -79,6 +87,16 @@ impl Layered {
         }
         self.segments.extend(points.windows(2).map(|pair| Segment { left: pair[0], right: pair[1] }));
         self.lanes.push(lanes);
+    }
+
+    /// The lane of a bundle of wires, which part only where they must.
+    fn shared_lane(&mut self, column: usize, bundle: usize) -> usize {
+        if let Some(&lane) = self.bundles.get(&(column, bundle)) {
+            return lane;
+        }
+        let lane = self.add_lane(column);
+        self.bundles.insert((column, bundle), lane);
+        lane
     }
 
     fn add_lane(&mut self, column: usize) -> usize {
@@ -129,14 +147,33 @@ fn backward(count: usize, connections: &[Connection]) -> Vec<bool> {
 }
 
 /// The column of each shape: one behind the last that feeds it. Sources stand directly before what they feed, shapes
-/// without any connection form a block.
+/// without any connection form a block, and no column grows much higher than the drawing is wide.
 fn columns(count: usize, connections: &[Connection], backward: &[bool]) -> Vec<usize> {
     let forward: Vec<&Connection> = connections.iter().zip(backward).filter(|(_, b)| !**b).map(|(c, _)| c).collect();
+    let is_alone = |shape: usize| connections.iter().all(|c| c.from != shape && c.to != shape);
+    let (alone, connected): (Vec<usize>, Vec<usize>) = (0..count).partition(|&shape| is_alone(shape));
     let mut columns = vec![0; count];
+    push_right(&mut columns, &forward);
+    spread(&mut columns, &connected, &forward);
+    for &shape in connected.iter().filter(|&&shape| connections.iter().all(|c| c.to != shape)) {
+        if let Some(first) = forward.iter().filter(|c| c.from == shape).map(|c| columns[c.to]).min() {
+            columns[shape] = first - 1;
+        }
+    }
+    let wide = (alone.len() as f64).sqrt().ceil() as usize;
+    let wide = wide.max(columns.iter().max().map_or(1, |last| last + 1)).min(alone.len().max(1));
+    for (position, shape) in alone.into_iter().enumerate() {
+        columns[shape] = position % wide;
+    }
+    columns
+}
+
+/// Moves shapes right until each stands behind all that feed it.
+fn push_right(columns: &mut [usize], forward: &[&Connection]) {
     // Without cycles, the longest path has fewer steps than there are shapes.
-    for _ in 0..count {
+    for _ in 0..columns.len() {
         let mut changed = false;
-        for connection in &forward {
+        for connection in forward {
             let needed = columns[connection.from] + 1;
             changed |= columns[connection.to] < needed;
             columns[connection.to] = columns[connection.to].max(needed);
@@ -145,17 +182,19 @@ fn columns(count: usize, connections: &[Connection], backward: &[bool]) -> Vec<u
             break;
         }
     }
-    for shape in (0..count).filter(|&shape| connections.iter().all(|c| c.to != shape)) {
-        if let Some(first) = forward.iter().filter(|c| c.from == shape).map(|c| columns[c.to]).min() {
-            columns[shape] = first - 1;
+}
+
+/// Moves shapes on from columns that hold too many, first those that feed nothing.
+fn spread(columns: &mut [usize], shapes: &[usize], forward: &[&Connection]) {
+    let most = MOST_IN_COLUMN.max((2.5 * shapes.len() as f64).sqrt().ceil() as usize);
+    let mut column = 0;
+    while shapes.iter().any(|&shape| columns[shape] >= column) {
+        let mut members: Vec<usize> = shapes.iter().copied().filter(|&shape| columns[shape] == column).collect();
+        members.sort_by_key(|&shape| !forward.iter().any(|connection| connection.from == shape));
+        for shape in members.into_iter().skip(most) {
+            columns[shape] += 1;
         }
+        push_right(columns, forward);
+        column += 1;
     }
-    let alone: Vec<usize> =
-        (0..count).filter(|&shape| connections.iter().all(|c| c.from != shape && c.to != shape)).collect();
-    let wide = (alone.len() as f64).sqrt().ceil() as usize;
-    let wide = wide.max(columns.iter().max().map_or(1, |last| last + 1)).min(alone.len().max(1));
-    for (position, shape) in alone.into_iter().enumerate() {
-        columns[shape] = position % wide;
-    }
-    columns
 }

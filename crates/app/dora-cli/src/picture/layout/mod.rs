@@ -39,6 +39,8 @@ pub(super) struct Connection {
     pub(super) output: usize,
     pub(super) to: usize,
     pub(super) input: usize,
+    /// Wires of one bundle start at the same place and may share their way as far as it is the same.
+    pub(super) bundle: usize,
 }
 
 /// Where a shape stands.
@@ -81,7 +83,7 @@ mod tests {
     }
 
     fn connect(pairs: &[(usize, usize)]) -> Vec<Connection> {
-        pairs.iter().map(|&(from, to)| Connection { from, output: 0, to, input: 0 }).collect()
+        pairs.iter().map(|&(from, to)| Connection { from, output: 0, to, input: 0, bundle: from }).collect()
     }
 
     fn overlap(a: &Frame, b: &Frame) -> bool {
@@ -104,6 +106,14 @@ mod tests {
         check(&placement);
         assert!(placement.frames.is_sorted_by(|a, b| a.x + a.width < b.x));
         assert!(placement.frames.iter().all(|frame| frame.y == placement.frames[0].y), "a chain is straight");
+    }
+
+    #[test]
+    fn a_broad_fan_is_folded() {
+        let pairs: Vec<(usize, usize)> = (1..=100).map(|consumer| (0, consumer)).collect();
+        let placement = place(&vec![shape(1, 1); 101], &connect(&pairs));
+        check(&placement);
+        assert!(placement.height < 2.0 * placement.width, "{} x {}", placement.width, placement.height);
     }
 
     #[test]

@@ -9,6 +9,8 @@ const MARGIN: f64 = 48.0;
 const LEAST_GAP: f64 = 76.0;
 const MOST_GAP: f64 = 190.0;
 const GAP_PER_CLIMB: f64 = 0.16;
+/// The straight end of a wire, as long as its arrow.
+const LEAD: f64 = 12.0;
 
 struct Column {
     left: f64,
@@ -75,7 +77,8 @@ fn forward(ends: [(f64, f64); 2], lanes: impl Iterator<Item = (usize, f64)>, col
         path.swing((columns[column].left, y));
         path.line((columns[column].right, y));
     }
-    path.swing(ends[1]);
+    path.swing((ends[1].0 - LEAD, ends[1].1));
+    path.line(ends[1]);
     path.data
 }
 
@@ -87,7 +90,8 @@ fn backward(ends: [(f64, f64); 2], lanes: impl Iterator<Item = (usize, f64)>, co
         if position == 0 { path.turn(right, 1.0) } else { path.swing(right) }
         path.line((columns[column].left, y));
     }
-    path.turn(ends[1], -1.0);
+    path.turn((ends[1].0 - LEAD, ends[1].1), -1.0);
+    path.line(ends[1]);
     path.data
 }
 

@@ -1,0 +1,142 @@
+//! How a line looks: for people in two lengths, and for programs.
+
+use anstyle::{AnsiColor, Style};
+use chrono::Local;
+use clap::ValueEnum;
+use dora_descriptor::model::LogLevel;
+use dora_message::supervision::OutputStream;
+
+use super::Entry;
+
+/// How lines look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Time, level, node, text.
+    #[default]
+    Pretty,
+    /// One JSON object per line.
+    Json,
+    /// Time, level, node, text; levels in capitals, no columns.
+    Compact,
+}
+
+/// Colours of nodes: those that can be read on dark and on light ground.
+const NODE_COLOURS: [AnsiColor; 10] = [
+    AnsiColor::Cyan,
+    AnsiColor::Magenta,
+    AnsiColor::Green,
+    AnsiColor::Yellow,
+    AnsiColor::Blue,
+    AnsiColor::BrightCyan,
+    AnsiColor::BrightMagenta,
+    AnsiColor::BrightGreen,
+    AnsiColor::BrightYellow,
+    AnsiColor::BrightBlue,
+];
+
+/// The line with its newline.
+pub(super) fn line(entry: &Entry, format: Format, coloured: bool) -> String {
+    match format {
+        // A line of text always has a JSON form.
+        Format::Json => serde_json::to_string(entry).unwrap_or_default() + "\n",
+        Format::Pretty => people(entry, &format!("{:<6}", level_word(entry)), coloured),
+        Format::Compact => people(entry, &level_word(entry).to_ascii_uppercase(), coloured),
+    }
+}
+
+fn people(entry: &Entry, level: &str, coloured: bool) -> String {
+    let paint = |style: Style, text: &str| if coloured { format!("{style}{text}{style:#}") } else { text.to_owned() };
+    let time = entry.timestamp.with_timezone(&Local).format("%H:%M:%S").to_string();
+    let node = entry.node_id.as_ref().map_or("[dora]", |node| node.as_str());
+    let mut line = format!(
+        "{} {} {}: ",
+        paint(Style::new().dimmed(), &time),
+        paint(level_style(entry.level), level),
+        paint(node_style(entry), node)
+    );
+    if let Some(target) = &entry.target {
+        line += &paint(Style::new().dimmed(), target);
+        line.push(' ');
+    }
+    line += &entry.message;
+    for (key, value) in entry.fields.iter().flatten() {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        line += &paint(Style::new().dimmed(), &format!(" {key}={value}"));
+    }
+    line.push('\n');
+    line
+}
+
+/// Plain text has no level; the name of its stream says more.
+fn level_word(entry: &Entry) -> &'static str {
+    match (entry.level, entry.stream) {
+        (LogLevel::Error, _) => "ERROR",
+        (LogLevel::Warn, _) => "WARN",
+        (LogLevel::Info, _) => "INFO",
+        (LogLevel::Debug, _) => "DEBUG",
+        (LogLevel::Trace, _) => "TRACE",
+        (LogLevel::Stdout, OutputStream::Stdout) => "stdout",
+        (LogLevel::Stdout, OutputStream::Stderr) => "stderr",
+    }
+}
+
+fn level_style(level: LogLevel) -> Style {
+    match level {
+        LogLevel::Error => Style::new().fg_color(Some(AnsiColor::Red.into())).bold(),
+        LogLevel::Warn => Style::new().fg_color(Some(AnsiColor::Yellow.into())),
+        LogLevel::Info => Style::new().fg_color(Some(AnsiColor::Green.into())),
+        LogLevel::Debug | LogLevel::Trace | LogLevel::Stdout => Style::new().dimmed(),
+    }
+}
+
+/// The same node has the same colour in every run.
+fn node_style(entry: &Entry) -> Style {
+    let Some(node) = &entry.node_id else { return Style::new().bold() };
+    // FNV-1a: short, and spreads names that differ in one letter.
+    let hash = node.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let colour = NODE_COLOURS[(hash % NODE_COLOURS.len() as u64) as usize];
+    Style::new().fg_color(Some(colour.into())).bold()
+}
+
+#[cfg(test)]
+mod tests {
+    use dora_message::id::DataflowId;
+
+    use super::*;
+
+    fn entry(text: &str) -> Entry {
+        Entry::of_node(DataflowId::nil(), &"camera".into(), OutputStream::Stdout, text)
+    }
+
+    /// Without the time, which depends on the zone.
+    fn shown(entry: &Entry, format: Format) -> String {
+        line(entry, format, false)[9..].to_owned()
+    }
+
+    #[test]
+    fn for_people() {
+        let text = r#"{"timestamp":"2026-01-02T03:04:05Z","level":"info","message":"on","target":"t","fields":{"k":"v"}}"#;
+        assert_eq!(shown(&entry("hello"), Format::Pretty), "stdout camera: hello\n");
+        assert_eq!(shown(&entry("hello"), Format::Compact), "STDOUT camera: hello\n");
+        assert_eq!(shown(&entry(text), Format::Pretty), "INFO   camera: t on k=v\n");
+        let own = Entry::own(None, LogLevel::Warn, "odd".to_owned());
+        assert_eq!(shown(&own, Format::Pretty), "WARN   [dora]: odd\n");
+    }
+
+    #[test]
+    fn for_programs() {
+        let value: serde_json::Value = serde_json::from_str(&line(&entry("hello"), Format::Json, true)).unwrap();
+        let keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+        let expected = "build_id dataflow_id node_id daemon_id level target module_path file line message timestamp fields";
+        assert_eq!(keys, expected.split(' ').collect::<Vec<_>>());
+        assert_eq!((value["level"].as_str(), value["message"].as_str()), (Some("stdout"), Some("hello")));
+    }
+
+    #[test]
+    fn colours_only_on_request() {
+        assert!(!line(&entry("hello"), Format::Pretty, false).contains('\x1b'));
+        assert!(line(&entry("hello"), Format::Pretty, true).contains('\x1b'));
+    }
+}

@@ -1,0 +1,13 @@
+//! Lines of nodes, and of dora itself, on their way to the terminal.
+//!
+//! `entry` says what a line means, `filter` whether it is wanted, `format` how it looks, `printer` writes it.
+
+mod entry;
+mod filter;
+mod format;
+mod printer;
+
+pub(crate) use entry::Entry;
+pub(crate) use filter::{Filter, parse_rule};
+pub(crate) use format::Format;
+pub(crate) use printer::Printer;

@@ -1,0 +1,118 @@
+//! What the keeper says while the dataflow runs, in the order in which it said it.
+//!
+//! Two threads take mail from the socket: the watcher, which waits for it, and the receiver, which looks once more when
+//! an input ends, because the reason was sent before. Both do it under one lock, so the order is kept.
+
+use std::{
+    collections::VecDeque,
+    os::fd::{AsFd, BorrowedFd},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+};
+
+use dora_channel::{
+    SenderControl,
+    os::packet::{self, Blocking},
+};
+use dora_message::keeper::{MAX_PACKET, ToNode};
+
+use super::inherited::KeeperSocket;
+
+/// One piece of mail.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Mail {
+    /// The keeper said something.
+    Packet(ToNode),
+    /// The keeper is gone, and with it the dataflow.
+    KeeperGone,
+}
+
+/// The mail of one node. Without a socket it stays empty.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    socket: Option<KeeperSocket>,
+    control: Option<Arc<SenderControl>>,
+    new: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<Mail>,
+    buffer: Vec<u8>,
+    over: bool,
+}
+
+impl Mailbox {
+    pub(crate) fn new(socket: Option<KeeperSocket>, control: Option<Arc<SenderControl>>) -> Self {
+        Mailbox { socket, control, new: AtomicBool::new(false), state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What to wait on for mail; nothing if none can come.
+    pub(super) fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Whether there is mail to take.
+    #[inline]
+    pub(crate) fn has_new(&self) -> bool {
+        self.new.load(SeqCst)
+    }
+
+    /// The mail that was collected so far.
+    pub(crate) fn take(&self) -> VecDeque<Mail> {
+        let mut state = self.state();
+        self.new.store(false, SeqCst);
+        std::mem::take(&mut state.queue)
+    }
+
+    /// Collects what lies in the socket, without waiting. False: no more will come.
+    ///
+    /// `Stop` and the end of the keeper release senders here and not where the mail is read: a thread that waits to
+    /// send cannot read.
+    pub(crate) fn collect(&self) -> bool {
+        let Some(socket) = self.socket() else { return false };
+        let mut state = self.state();
+        while !state.over {
+            state.buffer.resize(MAX_PACKET, 0);
+            let packet = match packet::receive(socket, &mut state.buffer, Blocking::No) {
+                Ok((0, _)) => None,
+                Ok((len, _)) => Some(serde_json::from_slice(&state.buffer[..len])),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                Err(_) => None,
+            };
+            match packet {
+                Some(Ok(packet)) => self.keep(&mut state, Mail::Packet(packet)),
+                Some(Err(_)) => {} // from a newer keeper
+                None => {
+                    state.over = true;
+                    self.keep(&mut state, Mail::KeeperGone);
+                }
+            }
+        }
+        !state.over
+    }
+
+    fn keep(&self, state: &mut State, mail: Mail) {
+        if matches!(mail, Mail::KeeperGone | Mail::Packet(ToNode::Stop))
+            && let Some(control) = &self.control
+        {
+            control.stop();
+        }
+        state.queue.push_back(mail);
+        self.new.store(true, SeqCst);
+    }
+
+    /// Ends the conversation from our side; whoever waits on the socket is woken.
+    pub(super) fn hang_up(&self) {
+        if let Some(socket) = self.socket() {
+            let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What the keeper grants becomes a producer, a consumer and a bell. Descriptors are closed as soon as they are mapped.
+
+use std::{
+    collections::HashMap,
+    os::fd::OwnedFd,
+    sync::Arc,
+};
+
+use dora_channel::{Arena, BudgetMemory, Consumer, InEdge, OutEdge, PeerArena, Policy, Producer, Waiter, Waker};
+use dora_message::{
+    id::DataId,
+    keeper::{EdgeGrant, NodeRunConfig, QueuePolicy},
+};
+
+use super::{ConnectError, handshake::missing, trying};
+
+/// Both halves of a node and what it sleeps on.
+#[derive(Debug)]
+pub(crate) struct Wired {
+    /// Outputs are known by their position in the configuration.
+    pub(crate) producer: Producer,
+    /// Inputs are known by their position in the configuration.
+    pub(crate) consumer: Consumer,
+    pub(crate) waiter: Waiter,
+}
+
+/// A node whose edges arrive one by one.
+pub(super) struct Wiring {
+    wired: Wired,
+    wakers: HashMap<u32, Arc<Waker>>,
+    arenas: HashMap<u32, Arc<PeerArena>>,
+}
+
+fn policy(policy: QueuePolicy) -> Policy {
+    match policy {
+        QueuePolicy::DropOldest => Policy::DropOldest,
+        QueuePolicy::DropNewest => Policy::DropNewest,
+        QueuePolicy::Backpressure => Policy::Backpressure,
+    }
+}
+
+fn unknown(kind: &str, id: &DataId) -> ConnectError {
+    ConnectError::Protocol(format!("the keeper granted an edge of {kind} `{id}`, which this node does not have"))
+}
+
+impl Wiring {
+    /// `fds`: bell, eventfd, arena, holders, budget.
+    pub(super) fn new(
+        config: &NodeRunConfig,
+        budget_slot: usize,
+        mut fds: impl Iterator<Item = OwnedFd>,
+    ) -> Result<Self, ConnectError> {
+        let mut next = |what| fds.next().ok_or_else(|| missing(what));
+        let waiter = trying("map the bell", Waiter::open(next("a bell")?, next("an eventfd")?))?;
+        let (arena, holders, budget) = (next("an arena")?, next("holders")?, next("the budget")?);
+        let budget = trying("map the memory budget", BudgetMemory::map(budget))?;
+        let arena = trying("map the memory for messages", Arena::open(arena, holders, budget, budget_slot))?;
+        let wired = Wired {
+            producer: Producer::new(arena, config.outputs.len()),
+            consumer: Consumer::new(config.clock_anchor_ns),
+            waiter,
+        };
+        Ok(Wiring { wired, wakers: HashMap::new(), arenas: HashMap::new() })
+    }
+
+    /// `fds`: ring, and of a new peer bell and eventfd.
+    pub(super) fn output(
+        &mut self,
+        config: &NodeRunConfig,
+        grant: &EdgeGrant,
+        fds: Vec<OwnedFd>,
+    ) -> Result<(), ConnectError> {
+        let output = config.outputs.iter().position(|output| *output == grant.port);
+        let output = output.ok_or_else(|| unknown("output", &grant.port))?;
+        let mut fds = fds.into_iter();
+        let mut next = |what| fds.next().ok_or_else(|| missing(what));
+        let ring = next("a ring")?;
+        if grant.new_peer {
+            let waker = trying("map a bell", Waker::open(next("a bell")?, next("an eventfd")?))?;
+            self.wakers.insert(grant.peer_index, Arc::new(waker));
+        }
+        let waker = self.wakers.get(&grant.peer_index).ok_or_else(|| missing("the bell of a consumer"))?.clone();
+        let edge = OutEdge::open(ring, grant.capacity, policy(grant.policy), grant.bit.into(), waker);
+        self.wired.producer.add_edge(output, trying("map an outgoing edge", edge)?);
+        Ok(())
+    }
+
+    /// `fds`: ring, and of a new peer arena and holders.
+    pub(super) fn input(
+        &mut self,
+        config: &NodeRunConfig,
+        grant: &EdgeGrant,
+        fds: Vec<OwnedFd>,
+    ) -> Result<(), ConnectError> {
+        let input = config.inputs.iter().position(|input| input.id == grant.port);
+        let input = input.ok_or_else(|| unknown("input", &grant.port))?;
+        let mut fds = fds.into_iter();
+        let mut next = |what| fds.next().ok_or_else(|| missing(what));
+        let ring = next("a ring")?;
+        if grant.new_peer {
+            let arena = trying("map the memory of a peer", PeerArena::open(next("an arena")?, next("holders")?))?;
+            self.arenas.insert(grant.peer_index, arena);
+        }
+        let arena = self.arenas.get(&grant.peer_index).ok_or_else(|| missing("the arena of a producer"))?.clone();
+        let edge = InEdge::open(input as u32, ring, grant.capacity, policy(grant.policy), grant.bit.into(), arena);
+        self.wired.consumer.add_edge(trying("map an incoming edge", edge)?);
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Wired {
+        self.wired
+    }
+}
