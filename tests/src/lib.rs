@@ -1,1 +1,39 @@
-//! End-to-end tests that start the real binaries.
+//! What the end-to-end tests are made of: a place for files, the real `dora`, nodes with roles, a look at what is left.
+//!
+//! ```no_run
+//! use dora_tests::Workbench;
+//!
+//! let bench = Workbench::new();
+//! bench.write("hello.yml", "nodes:\n  - id: hello\n    path: hello.sh\n");
+//! bench.script("hello.sh", "echo hello");
+//! let run = bench.dora(["run", "hello.yml"]).finish();
+//! assert_eq!(run.code, Some(0));
+//! assert!(run.stdout.contains("hello"));
+//! ```
+//!
+//! Every test has a directory and a mark of its own, so tests run side by side. The mark is an environment variable that
+//! every process of the test inherits: that is how leftovers are found. Waiting always has a deadline; a test that
+//! waits in vain fails and shows what the processes printed.
+
+mod binaries;
+mod leftovers;
+mod running;
+mod workbench;
+
+pub use binaries::{dora, test_node};
+pub use leftovers::{Snapshot, await_gone, marked_processes};
+pub use running::{Finished, Running};
+pub use workbench::Workbench;
+
+/// How long anything may take before a test gives up.
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Number of rounds of a test that repeats itself: `few`, or `many` when `DORA_TEST_FULL` is 1.
+pub fn rounds(few: usize, many: usize) -> usize {
+    if is_full() { many } else { few }
+}
+
+/// Whether the counts of a release are asked for.
+pub fn is_full() -> bool {
+    std::env::var("DORA_TEST_FULL").is_ok_and(|value| value == "1")
+}

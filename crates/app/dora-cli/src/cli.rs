@@ -16,7 +16,7 @@ Examples:
 
 /// Real-time dataflows: nodes in any language exchange messages without copies.
 #[derive(Parser)]
-#[command(name = "dora", bin_name = "dora", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "dora-cli", bin_name = "dora", version, after_help = EXAMPLES, max_term_width = 100)]
 #[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = false)]
 pub(crate) struct Cli {
     #[command(subcommand)]

@@ -1,1 +1,36 @@
-//! What executes dataflows on one machine: resolves, starts keepers, forwards logs and results.
+//! What executes dataflows on one machine: finds the programs, starts a keeper, follows what it reports, and says in the
+//! end how each node fared.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use dora_daemon::{Event, Execution, PrepareOptions, become_subreaper, prepare};
+//!
+//! let loaded = dora_descriptor::load(Path::new("dataflow.yml"), &dora_descriptor::Options::default())?;
+//! let prepared = prepare(&loaded.dataflow, Path::new("."), &PrepareOptions::default())?;
+//! become_subreaper()?;
+//! let mut execution = Execution::start(&std::env::current_exe()?, &prepared.plan)?;
+//! loop {
+//!     match execution.next_event(None) {
+//!         Event::Line { node, text, .. } => println!("{node}: {text}"),
+//!         Event::Finished(outcome) => break assert!(outcome.is_success()),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! In reading order: [`prepare()`](fn@prepare) from a dataflow to a launch plan; [`Keeper`] the process that executes it;
+//! [`Execution`] what happens; [`Outcome`] how it ended. This crate decides (policy); how processes are made and channels
+//! brokered is in dora-keeper. It must not know of terminals, colours or exit codes of commands.
+
+mod adoption;
+mod execution;
+mod keeper;
+mod outcome;
+mod prepare;
+
+pub use adoption::become_subreaper;
+pub use execution::{Event, Execution};
+pub use keeper::{Control, Keeper, KeeperError, Received};
+pub use outcome::{EdgeOutcome, NodeOutcome, NodeResult, Outcome, Trouble};
+pub use prepare::{Mistake, PrepareError, PrepareOptions, Prepared, Problem, default_memory_budget, prepare};

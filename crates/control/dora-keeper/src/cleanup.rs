@@ -62,6 +62,8 @@ struct Process {
     parent: i32,
     /// Tells it from a later process with the same number.
     started: u64,
+    /// It has ended and its parent has not asked how.
+    zombie: bool,
 }
 
 enum Killed {
@@ -71,20 +73,20 @@ enum Killed {
 }
 
 impl Process {
-    /// Reads `/proc/PID/stat`; `None` if it is gone or a zombie.
+    /// Reads `/proc/PID/stat`; `None` if it is gone.
     fn read(pid: Pid) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid())).ok()?;
         // The second field is the command in parentheses, which may itself contain anything.
         let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
         let (state, parent) = (fields.next()?, fields.next()?.parse().ok()?);
         let started = fields.nth(17)?.parse().ok()?;
-        (!matches!(state, "Z" | "X")).then_some(Process { pid, parent, started })
+        Some(Process { pid, parent, started, zombie: matches!(state, "Z" | "X") })
     }
     fn kill(&self) -> Killed {
         let Ok(pidfd) = pidfd_open(self.pid, PidfdFlags::empty()) else { return Killed::GoneAlready };
         // The pidfd may already be that of a later process; a look at its start time tells.
         match Process::read(self.pid) {
-            Some(now) if now.started == self.started => match pidfd_send_signal(&pidfd, Signal::KILL) {
+            Some(now) if now.started == self.started && !now.zombie => match pidfd_send_signal(&pidfd, Signal::KILL) {
                 Ok(()) => Killed::Yes(pidfd),
                 Err(_) => Killed::No,
             },
@@ -93,7 +95,7 @@ impl Process {
     }
 }
 
-/// All living descendants of this process, without the spared ones and theirs.
+/// All living descendants of this process, without the spared ones and theirs. Those that have ended are reaped.
 fn descendants(spared: &[u32]) -> Vec<Process> {
     let mut children: HashMap<i32, Vec<Process>> = HashMap::new();
     let numbers = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -107,9 +109,14 @@ fn descendants(spared: &[u32]) -> Vec<Process> {
     while let Some(parent) = parents.pop() {
         for child in children.remove(&parent).into_iter().flatten() {
             let number = child.pid.as_raw_pid();
-            if !spared.contains(&number.unsigned_abs()) {
-                parents.push(number);
-                found.push(child);
+            match (spared.contains(&number.unsigned_abs()), child.zombie) {
+                (true, _) => {}
+                // An error means that it is the child of another process, which reaps it.
+                (false, true) => drop(waitpid(Some(child.pid), WaitOptions::NOHANG)),
+                (false, false) => {
+                    parents.push(number);
+                    found.push(child);
+                }
             }
         }
     }

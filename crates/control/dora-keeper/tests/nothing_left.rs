@@ -10,7 +10,7 @@ use std::{
 
 use common::*;
 use dora_message::supervision::{ExitCause, FromKeeper, LaunchPlan};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Pid;
 
 /// Nodes of every kind that escapes a careless parent; each prints `pid N` for each of its processes.
 fn escapers() -> LaunchPlan {
@@ -24,14 +24,9 @@ fn escapers() -> LaunchPlan {
 }
 const ESCAPERS: usize = 9;
 
-fn kill(pid: u32) {
-    kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::KILL).unwrap();
-}
-
 /// A supervisor in a process of its own, with the keeper and the processes of its nodes.
 struct Supervised {
     supervisor: Child,
-    keeper: u32,
     witnesses: Vec<Witness>,
 }
 
@@ -52,7 +47,7 @@ fn supervised() -> Supervised {
             witnesses.push(Witness::of(pid.parse().unwrap()));
         }
     }
-    Supervised { supervisor, keeper, witnesses }
+    Supervised { supervisor, witnesses }
 }
 
 #[test]
@@ -94,7 +89,7 @@ fn the_keeper_is_killed() {
 #[test]
 fn orphans_end_with_the_dataflow() {
     let script = "setsid sleep 1000 & echo orphan $!; sh -c 'kill -STOP $$; :' & exit 0";
-    let mut run = Run::launch(&plan().sh("a", script).sh("b", "sleep 1000"));
+    let mut run = Run::launch(&plan().sh("a", script).sh("b", "exec sleep 1000"));
     let orphan = Witness::of(run.until_number("orphan "));
     run.until(|packet| matches!(packet, FromKeeper::Exited { .. }).then_some(()));
     orphan.sees_life();

@@ -78,7 +78,7 @@ fn a_hundred_thousand_lines() {
 #[test]
 fn a_child_that_holds_the_pipe_does_not_delay_the_end() {
     let mut run =
-        Run::launch(&plan().sh("a", "echo before; sleep 1000 & echo child $!; exit 0").sh("b", "read x; sleep 1000"));
+        Run::launch(&plan().sh("a", "echo before; sleep 1000 & echo child $!; exit 0").sh("b", "exec sleep 1000"));
     let child = Witness::of(run.until_number("child "));
     run.until(|packet| matches!(packet, FromKeeper::Exited { node, .. } if node.as_str() == "a").then_some(()));
     child.sees_life();

@@ -320,3 +320,6 @@ impl Consumer {
         Polled::Empty
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,8 @@ mod arena;
 pub mod broker;
 #[cfg(not(loom))]
 mod budget;
+#[cfg(all(feature = "conformance", not(loom)))]
+pub mod conformance;
 #[cfg(not(loom))]
 mod consumer;
 #[cfg(not(loom))]

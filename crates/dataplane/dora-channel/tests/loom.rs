@@ -7,7 +7,7 @@
 //! `DORA_TEST_FULL=1` looks deeper. Payload is a loom cell: loom reports any two accesses that nothing orders. A lost
 //! wake-up is a deadlock. The last test weakens each ordering of the protocol alone and wants a model to fail.
 #![cfg(loom)]
-#![allow(unsafe_code)]
+#![allow(unsafe_code, clippy::unwrap_used)]
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 

@@ -18,8 +18,8 @@ use crate::{
 /// An entry of `nodes`.
 #[derive(Debug, Clone)]
 pub(crate) enum Draft {
-    Node(DraftNode),
-    Module(ModuleCall),
+    Node(Box<DraftNode>),
+    Module(Box<ModuleCall>),
 }
 
 impl Draft {

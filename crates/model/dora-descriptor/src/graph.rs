@@ -1,11 +1,13 @@
 //! The dataflow as a graph: which output feeds which input.
 
+use std::collections::HashMap;
+
 use dora_message::{
     id::{DataId, NodeId},
     keeper::QueuePolicy,
 };
 
-use crate::model::{Dataflow, Source};
+use crate::model::{Dataflow, Node, Source};
 
 /// One edge: an output that feeds an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,21 +30,21 @@ pub struct Edge<'a> {
 
 /// All edges between nodes, in the order of the consuming inputs. Timers and logs are not edges.
 pub fn edges(dataflow: &Dataflow) -> impl Iterator<Item = Edge<'_>> {
-    dataflow.nodes.iter().flat_map(move |node| {
-        node.inputs.iter().filter_map(move |(input_id, input)| match &input.source {
-            Source::Node { node: from, output } => Some(Edge {
-                from,
-                output,
-                to: &node.id,
-                input: input_id,
-                policy: input.queue_policy,
-                queue_size: input.queue_size,
-                type_urn: dataflow
-                    .node(from)
-                    .and_then(|producer| producer.outputs.get(output))
-                    .and_then(|output| output.type_urn.as_deref()),
-            }),
-            Source::Timer { .. } | Source::Logs { .. } => None,
-        })
+    let nodes: HashMap<&NodeId, &Node> = dataflow.nodes.iter().map(|node| (&node.id, node)).collect();
+    let inputs = dataflow.nodes.iter().flat_map(|node| node.inputs.iter().map(move |(id, input)| (node, id, input)));
+    inputs.filter_map(move |(to, id, input)| match &input.source {
+        Source::Node { node: from, output } => Some(Edge {
+            from,
+            output,
+            to: &to.id,
+            input: id,
+            policy: input.queue_policy,
+            queue_size: input.queue_size,
+            type_urn: nodes
+                .get(from)
+                .and_then(|producer| producer.outputs.get(output))
+                .and_then(|output| output.type_urn.as_deref()),
+        }),
+        Source::Timer { .. } | Source::Logs { .. } => None,
     })
 }

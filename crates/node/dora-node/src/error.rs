@@ -83,7 +83,7 @@ pub enum NodeError {
         /// The reason.
         source: ParameterError,
     },
-    /// More bytes than an address space holds.
+    /// More bytes than there is memory or address space.
     #[error("a message of {len} bytes is too large")]
     TooLarge {
         /// Bytes asked for.

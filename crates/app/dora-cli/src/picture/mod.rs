@@ -16,15 +16,31 @@ pub(crate) fn html(dataflow: &Dataflow, title: &str) -> String {
     let placement = layout::place(&scene.shapes(), &scene.connections());
     let details = serde_json::Value::Object(scene.details());
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
-    include_str!("page.html")
-        .replace("{{style}}", include_str!("style.css").trim_end())
-        .replace("{{script}}", include_str!("script.js").trim_end())
-        .replace("{{legend}}", &svg::legend(&scene))
-        .replace("{{nodes}}", &count(scene.node_count(), "node"))
-        .replace("{{edges}}", &count(scene.edge_count(), "edge"))
-        // What comes from the file is filled in last, so that nothing in it is taken for a place to fill.
-        .replace("{{picture}}", &svg::picture(&scene, &placement))
-        // `<` would end the script element early.
-        .replace("{{details}}", &details.to_string().replace('<', "\\u003c"))
-        .replace("{{title}}", &svg::escape(title))
+    fill(
+        include_str!("page.html"),
+        &[
+            ("title", &svg::escape(title)),
+            ("style", include_str!("style.css").trim_end()),
+            ("picture", &svg::picture(&scene, &placement)),
+            ("nodes", &count(scene.node_count(), "node")),
+            ("edges", &count(scene.edge_count(), "edge")),
+            ("legend", &svg::legend(&scene)),
+            // `<` would end the script element early.
+            ("details", &details.to_string().replace('<', "\\u003c")),
+            ("script", include_str!("script.js").trim_end()),
+        ],
+    )
+}
+
+/// Fills the places `{{name}}` of a template, in one pass: what is filled in is not looked at again.
+fn fill(template: &str, values: &[(&str, &str)]) -> String {
+    let mut pieces = template.split("{{");
+    let mut filled = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (name, rest) = piece.split_once("}}").unwrap_or((piece, ""));
+        let value = values.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value);
+        filled.push_str(value);
+        filled.push_str(rest);
+    }
+    filled
 }

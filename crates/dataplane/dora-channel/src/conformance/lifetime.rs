@@ -23,9 +23,7 @@ pub fn end_wakes_a_sleeper<H: Harness>(harness: &H) {
 
 /// A sender that fills its queue on another thread and then blocks: the end of its blocked send, and what reads its
 /// counters.
-fn blocked<H: Harness>(
-    harness: &H,
-) -> (impl FnOnce() -> (Result<usize, Refused>, H::Sender), H::Receiver, Box<dyn FnOnce() + Send>) {
+fn blocked<H: Harness>(harness: &H) -> (impl FnOnce() -> Attempt<H>, H::Receiver, Stop) {
     let (mut sender, mut receivers) = harness.fan_out(&[edge(2, Policy::Backpressure)]);
     (0..2).for_each(|number| assert_eq!(sender.send(&stamped(64, number), &[]), Ok(1)));
     let stop = sender.stopper();

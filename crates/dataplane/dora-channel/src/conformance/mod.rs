@@ -68,6 +68,12 @@ pub enum Refused {
     NoMemory(String),
 }
 
+/// Releases a sender.
+pub type Stop = Box<dyn FnOnce() + Send>;
+
+/// What became of a send, and the sender.
+pub type Attempt<H> = (Result<usize, Refused>, <H as Harness>::Sender);
+
 /// A sender with one output.
 pub trait Sender: Send + 'static {
     /// Sends to all consumers: how many got it.
@@ -75,7 +81,7 @@ pub trait Sender: Send + 'static {
     /// Ends the output.
     fn close(&mut self);
     /// What another thread calls to release this sender.
-    fn stopper(&self) -> Box<dyn FnOnce() + Send>;
+    fn stopper(&self) -> Stop;
     /// Reads the counters of an edge, from any thread.
     fn probe(&self, edge: usize) -> Box<dyn Fn() -> Counters + Send>;
     /// Payloads outside of messages themselves that a queue or a consumer still holds.

@@ -153,14 +153,26 @@ impl Producer {
     /// backpressure are waited for, and only then it is an error.
     pub fn allocate(&mut self, len: usize) -> Result<Chunk, SendError> {
         loop {
-            let error = match self.arena.allocate(len) {
-                Err(error) if error.may_pass() => error,
+            match self.arena.allocate(len) {
+                Err(error) if error.may_pass() => {}
                 result => return result.map_err(Into::into),
-            };
-            if !self.forget_gone() && !self.evict_oldest() {
-                self.wait_for_release(len, error)?;
             }
+            if self.forget_gone() || self.evict_oldest() {
+                continue;
+            }
+            if !self.will_release() {
+                return self.arena.allocate(len).map_err(Into::into); // the last one may have released it just now
+            }
+            if self.control.is_stopping() {
+                return Err(SendError::Stopping);
+            }
+            self.control.wait_for_memory(|| !self.will_release() || self.arena.allocate(len).is_ok());
         }
+    }
+
+    /// Whether a consumer of a backpressure edge will release something.
+    fn will_release(&self) -> bool {
+        self.outputs.iter().flat_map(|o| &o.edges).any(|edge| edge.will_release(&self.arena))
     }
 
     /// Gives up the oldest message of each edge that may drop. False: there was none.
@@ -168,19 +180,6 @@ impl Producer {
         let arena = &self.arena;
         let edges = self.outputs.iter_mut().flat_map(|o| &mut o.edges);
         edges.map(|edge| edge.give_up_oldest(arena)).fold(false, |any, one| any | one)
-    }
-
-    /// Waits until a consumer of a backpressure edge releases something.
-    fn wait_for_release(&mut self, len: usize, error: AllocateError) -> Result<(), SendError> {
-        let waiting = || self.outputs.iter().flat_map(|o| &o.edges).any(|edge| edge.will_release(&self.arena));
-        if !waiting() {
-            return Err(error.into());
-        }
-        if self.control.is_stopping() {
-            return Err(SendError::Stopping);
-        }
-        self.control.wait_for_memory(|| !waiting() || self.arena.allocate(len).is_ok());
-        Ok(())
     }
 
     /// Sends a message to all consumers of an output: how many got it.

@@ -3,7 +3,7 @@
 //! All of it is a lint: findings are warnings, which strict types make errors of. Edges without annotations carry
 //! anything.
 
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
 use dora_message::id::{DataId, NodeId};
 
@@ -32,8 +32,9 @@ pub(crate) fn types(
     }
     let mut registry = Registry::standard();
     registry.add_user_types(dir, session);
+    let nodes = dataflow.nodes.iter().map(|node| (&node.id, node)).collect();
     let mut check = Check {
-        dataflow,
+        nodes,
         places,
         registry,
         rules: Rules::new(&dataflow.type_rules),
@@ -48,7 +49,7 @@ pub(crate) fn types(
 }
 
 struct Check<'c, 's> {
-    dataflow: &'c Dataflow,
+    nodes: HashMap<&'c NodeId, &'c Node>,
     places: &'c Places,
     registry: Registry,
     rules: Rules<'c>,
@@ -100,7 +101,7 @@ impl<'c> Check<'c, '_> {
             Source::Logs { .. } => return,
             Source::Timer { .. } => (Some(TIMER), "the timer".to_owned()),
             Source::Node { node: producer, output } => {
-                let port = self.dataflow.node(producer).and_then(|producer| producer.outputs.get(output));
+                let port = self.nodes.get(producer).and_then(|producer| producer.outputs.get(output));
                 (port.and_then(|port| port.type_urn.as_deref()), format!("`{producer}/{output}`"))
             }
         };

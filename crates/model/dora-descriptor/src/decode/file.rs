@@ -141,7 +141,7 @@ pub(super) fn deploy(fields: &mut Fields) -> Option<Deploy> {
 }
 
 /// Variables that dora sets itself; a value from the file would break the node.
-const OWN_VARIABLES: [&str; 12] = [
+const OWN_VARIABLES: [&str; 11] = [
     "DORA_NODE_CONFIG",
     "DORA_RUNTIME_CONFIG",
     "DORA_AUTH_TOKEN",
@@ -153,7 +153,6 @@ const OWN_VARIABLES: [&str; 12] = [
     "DORA_ZENOH_MULTICAST",
     "DORA_ZENOH_CONFIG_OVERLAY",
     "ZENOH_CONFIG",
-    "DORA_TEST_WITH_INPUTS",
 ];
 
 /// Takes environment variables and expands their values.

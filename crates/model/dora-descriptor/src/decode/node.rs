@@ -39,14 +39,17 @@ pub(super) fn node(mut fields: Fields, ctx: &mut Context<'_>) -> Option<Draft> {
     }
     let id = id.map(|id| id.map(NodeId::from));
     let draft = match fields.key_span("module") {
-        Some(_) => module_call(id, &mut fields, &mut places, ctx).map(Draft::Module),
-        None => running_node(id, &mut fields, places, ctx).map(Draft::Node),
+        Some(_) => module_call(id, &mut fields, &mut places, ctx).map(|call| Draft::Module(Box::new(call))),
+        None => running_node(id, &mut fields, places, ctx).map(|node| Draft::Node(Box::new(node))),
     };
     fields.done();
     let faulty = fields.faulty || ctx.sink.errors() > faults;
-    draft.map(|draft| match draft {
-        Draft::Node(node) => Draft::Node(DraftNode { faulty, ..node }),
-        Draft::Module(call) => Draft::Module(ModuleCall { faulty, ..call }),
+    draft.map(|mut draft| {
+        match &mut draft {
+            Draft::Node(node) => node.faulty = faulty,
+            Draft::Module(call) => call.faulty = faulty,
+        }
+        draft
     })
 }
 

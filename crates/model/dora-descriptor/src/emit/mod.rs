@@ -35,12 +35,17 @@ pub fn expanded_yaml(dataflow: &Dataflow) -> String {
     yaml::text(&document)
 }
 
-/// Removes what has no value.
+/// Removes what has no value, and lists of ports that are empty.
 fn prune(value: &mut Value) {
+    let is_empty =
+        |value: &Value| value.as_object().is_some_and(Map::is_empty) || value.as_array().is_some_and(Vec::is_empty);
     match value {
         Value::Object(map) => {
             map.values_mut().for_each(prune);
-            map.retain(|_, value| !value.is_null());
+            map.retain(|key, value| {
+                let no_ports = matches!(key.as_str(), "inputs" | "outputs") && is_empty(value);
+                !value.is_null() && !no_ports
+            });
         }
         Value::Array(items) => items.iter_mut().for_each(prune),
         _ => {}

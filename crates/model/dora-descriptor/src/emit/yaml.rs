@@ -81,8 +81,12 @@ fn inline(value: &Value) -> String {
     match value {
         Value::String(text) => scalar(text),
         Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(inline).collect();
-            format!("[{}]", items.join(", "))
+            let items = items.iter().map(|item| match item {
+                // Between brackets more characters have a meaning.
+                Value::String(text) if text.starts_with('-') || text.contains(' ') => quoted(text),
+                other => inline(other),
+            });
+            format!("[{}]", items.collect::<Vec<_>>().join(", "))
         }
         Value::Object(_) => "{}".to_owned(),
         other => other.to_string(),
@@ -209,6 +213,13 @@ mod tests {
         assert_eq!(read(&text), value);
     }
 
+    #[test]
+    fn dashes_between_brackets_are_quoted() {
+        let value = json!({ "k": ["-- -", "a -b"], "args": "-- -" });
+        assert_eq!(text(&value), "k: [\"-- -\", \"a -b\"]\nargs: -- -\n");
+        assert_eq!(read(&text(&value)), value);
+    }
+
     fn values() -> impl Strategy<Value = Value> {
         let text =
             prop_oneof!["(?s).{0,12}", "[-a-z:#/ .\\n~'\"{}]{0,12}", "(true|null|-|---|1e3|y| x|x |x\\n\\n|\\n)"];
@@ -223,7 +234,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
         fn what_is_written_is_read(value in values()) {

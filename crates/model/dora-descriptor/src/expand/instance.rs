@@ -103,7 +103,7 @@ impl Expander<'_, '_> {
                         let span = inner.places.get(&crate::places::Part::Output(output.clone()));
                         producers.push((name, (inner.node.id.clone(), output.clone()), span));
                     }
-                    self.result.nodes.push(inner);
+                    self.result.nodes.push(*inner);
                 }
                 Draft::Module(mut inner) => {
                     inner.id.value = prefixed(&call.id.value, &inner.id.value);
@@ -111,7 +111,7 @@ impl Expander<'_, '_> {
                     inner.deploy = inner.deploy.or_else(|| call.deploy.clone());
                     inner.build = joined(&builds(call, module), inner.build.take());
                     let (id, span) = (inner.id.value.clone(), inner.id.span);
-                    self.call(inner, dir);
+                    self.call(*inner, dir);
                     if let Some(outputs) = self.result.outputs.get(&id) {
                         let targets = outputs.targets.iter();
                         producers.extend(targets.map(|(name, target)| (name.clone(), target.clone(), span)));

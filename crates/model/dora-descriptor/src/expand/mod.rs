@@ -56,8 +56,8 @@ pub(crate) fn dataflow(session: &mut Session<'_>, dir: &Path, drafts: Drafts) ->
     for mut draft in drafts.nodes {
         draft.inputs_mut().retain(|input| expander.is_no_port(input));
         match draft {
-            Draft::Node(node) => expander.result.nodes.push(node),
-            Draft::Module(call) => expander.call(call, dir),
+            Draft::Node(node) => expander.result.nodes.push(*node),
+            Draft::Module(call) => expander.call(*call, dir),
         }
     }
     expander.result

@@ -214,11 +214,13 @@ fn definition(
         field.done();
     }
     for mut param in fields.objects("params") {
-        (param.text("name"), param.text("default"));
+        param.text("name");
+        param.text("default");
         param.done();
     }
     for mut metadata in fields.objects("metadata") {
-        (metadata.text("key"), metadata.text("description"));
+        metadata.text("key");
+        metadata.text("description");
         metadata.done();
     }
     fields.text("description");

@@ -78,7 +78,6 @@ nodes:
         nodes:
           - id: source
             path: source.py
-            inputs: {}
             outputs: [value]
             restart_policy: never
             max_restarts: 0
@@ -168,7 +167,6 @@ nodes:
               a: pipeline.filter/op/filtered
               b: nested.inner.filter/op/filtered
               c: nested.sum/total
-            outputs: []
             restart_policy: never
             max_restarts: 0
         debug:

@@ -10,7 +10,7 @@
 
 mod builder;
 mod init;
-mod log;
+pub(crate) mod log;
 mod outputs;
 mod patterns;
 mod sample;
@@ -31,7 +31,7 @@ use crate::{
     error::{NodeError, NodeResult},
     fork::{self, ProcessBound},
     run_config::{Descriptor, NodeRunConfig},
-    testing::TestSink,
+    integration_testing::TestSink,
 };
 use outputs::{Lookup, Outputs};
 

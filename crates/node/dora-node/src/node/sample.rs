@@ -39,8 +39,11 @@ pub(super) enum Storage {
 }
 
 impl DataSample {
-    fn heap(len: usize) -> Self {
-        DataSample { storage: Storage::Heap(AVec::__from_elem(128, 0, len)), len }
+    fn heap(len: usize) -> NodeResult<Self> {
+        let mut bytes = AVec::new(0);
+        bytes.try_reserve_exact(len).map_err(|_| NodeError::TooLarge { len })?;
+        bytes.resize(len, 0);
+        Ok(DataSample { storage: Storage::Heap(bytes), len })
     }
 
     /// Whether it lies in shared memory, so that sending does not copy it.
@@ -99,24 +102,21 @@ impl SampleAllocator {
     /// A sample of `data_len` bytes, on the heap if shared memory is short. Never waits.
     ///
     /// # Errors
-    /// [`NodeError::TooLarge`] if that is more than an address space holds.
+    /// [`NodeError::TooLarge`] if there is no memory of that size at all.
     pub fn allocate(&self, data_len: usize) -> NodeResult<DataSample> {
         self.allocate_with_header(data_len, 0)
     }
 
     fn allocate_with_header(&self, data_len: usize, description_len: usize) -> NodeResult<DataSample> {
         fork::check()?;
-        let too_large = NodeError::TooLarge { len: data_len };
-        let Some((room, _)) = chunk_layout(data_len, description_len + PARAMETER_ROOM) else { return Err(too_large) };
-        if data_len > isize::MAX as usize / 2 {
-            return Err(too_large);
-        }
+        let room = chunk_layout(data_len, description_len + PARAMETER_ROOM);
+        let (room, _) = room.ok_or(NodeError::TooLarge { len: data_len })?;
         // What travels in the descriptor of the message needs no shared memory.
         let arena = self.arena.as_ref().filter(|_| data_len + description_len > INLINE_LEN);
-        Ok(match arena.map(|arena| arena.allocate(room)) {
-            Some(Ok(chunk)) => DataSample { storage: Storage::Shared(ProcessBound::new(chunk)), len: data_len },
+        match arena.map(|arena| arena.allocate(room)) {
+            Some(Ok(chunk)) => Ok(DataSample { storage: Storage::Shared(ProcessBound::new(chunk)), len: data_len }),
             _ => DataSample::heap(data_len),
-        })
+        }
     }
 
     /// Copies an array into a sample, so that it can be dropped here and sent elsewhere with

@@ -155,7 +155,7 @@ impl DoraNode {
     /// Memory of `data_len` bytes for [`Self::send_output_sample`]. See [`SampleAllocator::allocate`].
     ///
     /// # Errors
-    /// [`NodeError::TooLarge`] if that is more than an address space holds.
+    /// [`NodeError::TooLarge`] if there is no memory of that size at all.
     pub fn allocate_data_sample(&mut self, data_len: usize) -> NodeResult<DataSample> {
         self.sample_allocator().allocate(data_len)
     }

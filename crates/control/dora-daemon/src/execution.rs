@@ -1,0 +1,109 @@
+//! One run of a dataflow on this machine: events while it runs, its outcome at the end.
+
+use std::{path::Path, time::Duration};
+
+use dora_message::{
+    id::NodeId,
+    supervision::{FinalReport, FromKeeper, LaunchPlan, OutputStream},
+};
+
+use crate::{
+    keeper::{Control, Keeper, KeeperError, Received},
+    outcome::{NodeOutcome, Outcome, Record, Trouble},
+};
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The process of a node runs.
+    Spawned {
+        /// The node.
+        node: NodeId,
+        /// Its process id.
+        pid: u32,
+    },
+    /// All nodes have passed the start barrier.
+    AllReady,
+    /// A node has printed a line, or with `partial` a piece of a long one.
+    Line {
+        /// The node.
+        node: NodeId,
+        /// Where it was printed.
+        stream: OutputStream,
+        /// The text, without its newline.
+        text: String,
+        /// More of the same line follows.
+        partial: bool,
+    },
+    /// A node has ended; all its lines have come before. Which node is to blame may become known only later; see
+    /// [`Event::Finished`].
+    Exited(NodeOutcome),
+    /// Something that the user should know; the run goes on.
+    Warning(String),
+    /// Everything is over and nothing is left. The last event.
+    Finished(Outcome),
+    /// Somebody called [`Control::wake`].
+    Woken,
+    /// Nothing happened in the time given.
+    TimedOut,
+}
+
+/// A dataflow that runs. Dropping it ends the dataflow at once.
+#[derive(Debug)]
+pub struct Execution {
+    keeper: Keeper,
+    /// Taken by the end.
+    record: Option<Record>,
+}
+
+impl Execution {
+    /// Starts `exe keeper` and has it execute the plan. `exe` is usually the program that runs: `dora`.
+    pub fn start(exe: &Path, plan: &LaunchPlan) -> Result<Self, KeeperError> {
+        let keeper = Keeper::start(exe)?;
+        keeper.launch(plan)?;
+        Ok(Execution { keeper, record: Some(Record::new(plan)) })
+    }
+    /// To stop it, from any thread.
+    pub fn control(&self) -> Control {
+        self.keeper.control().clone()
+    }
+    /// Process id of the keeper.
+    pub fn keeper_pid(&self) -> u32 {
+        self.keeper.pid()
+    }
+    /// Waits for the next event, for at most `timeout`. After [`Event::Finished`] it is always [`Event::TimedOut`].
+    pub fn next_event(&mut self, timeout: Option<Duration>) -> Event {
+        let Some(record) = &mut self.record else { return Event::TimedOut };
+        match self.keeper.next(timeout) {
+            Received::Packet(FromKeeper::Spawned { node, pid }) => Event::Spawned { node, pid },
+            Received::Packet(FromKeeper::AllReady) => Event::AllReady,
+            Received::Packet(FromKeeper::Line { node, stream, text, partial }) => {
+                Event::Line { node, stream, text, partial }
+            }
+            Received::Packet(FromKeeper::Exited { node, status, cause, never_connected, last_stderr }) => {
+                Event::Exited(record.exited(node, status, cause, never_connected, last_stderr))
+            }
+            Received::Packet(FromKeeper::Warning { message }) => Event::Warning(message),
+            Received::Packet(FromKeeper::Failed { reason }) => {
+                self.finish(FinalReport::default(), Some(Trouble::CannotRun(reason)))
+            }
+            // `Keeper::next` turns it into `Received::Finished`.
+            Received::Packet(FromKeeper::Finished { .. }) => self.finish(FinalReport::default(), None),
+            Received::Finished(report) => self.finish(report, None),
+            Received::Lost { status, cleanup } => {
+                let how = status.map_or_else(|| "nobody knows how".to_owned(), |status| status.to_string());
+                let report = FinalReport { edges: Vec::new(), orphans_killed: cleanup.killed };
+                self.finish(report, Some(Trouble::KeeperDied { how }))
+            }
+            Received::Woken => Event::Woken,
+            Received::TimedOut => Event::TimedOut,
+        }
+    }
+
+    fn finish(&mut self, report: FinalReport, trouble: Option<Trouble>) -> Event {
+        match self.record.take() {
+            Some(record) => Event::Finished(record.finish(report, trouble)),
+            None => Event::TimedOut,
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! How a dataflow and its nodes ended: what the keeper saw, judged.
+
+use std::fmt;
+
+use dora_message::{
+    id::{DataId, NodeId},
+    keeper::EdgeCounters,
+    supervision::{ExitCause, ExitStatus, FinalReport, LaunchPlan},
+};
+
+/// How a node ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeResult {
+    /// By itself with exit code 0, or in order after a stop.
+    Success,
+    /// By itself, with an exit code other than 0 or by a signal.
+    Failed(ExitStatus),
+    /// It did not end in time after a stop and was killed.
+    GraceExceeded,
+    /// It could not be started; the reason.
+    NotStarted(String),
+    /// It was ended, or not started, because another node failed before the dataflow started.
+    Cascading {
+        /// The node that failed first.
+        caused_by: Option<NodeId>,
+        /// How this one ended.
+        status: ExitStatus,
+    },
+    /// It was ended because the dataflow could not go on; see [`Outcome::trouble`].
+    Lost,
+}
+
+/// For people, to follow the name of the node: "exited with code 3".
+impl fmt::Display for NodeResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NodeResult::Success => f.write_str("finished"),
+            NodeResult::Failed(status) => status.fmt(f),
+            NodeResult::GraceExceeded => f.write_str("was killed because it did not stop in time"),
+            NodeResult::NotStarted(error) => write!(f, "could not be started: {error}"),
+            NodeResult::Cascading { caused_by: Some(node), .. } => write!(f, "did not run because node `{node}` failed"),
+            NodeResult::Cascading { caused_by: None, .. } => f.write_str("did not run because another node failed"),
+            NodeResult::Lost => f.write_str("was ended because the dataflow could not go on"),
+        }
+    }
+}
+
+/// A node and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeOutcome {
+    /// The node.
+    pub node: NodeId,
+    /// How it ended.
+    pub result: NodeResult,
+    /// It never connected: a program that does not use the API, or that ended too early.
+    pub never_connected: bool,
+    /// Last lines of its standard error, at most 20.
+    pub last_stderr: Vec<String>,
+}
+
+impl NodeOutcome {
+    /// Whether it ended well.
+    pub fn is_success(&self) -> bool {
+        self.result == NodeResult::Success
+    }
+}
+
+/// An edge and what it has counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EdgeOutcome {
+    /// The producer.
+    pub from: NodeId,
+    /// Its output.
+    pub output: DataId,
+    /// The consumer.
+    pub to: NodeId,
+    /// Its input.
+    pub input: DataId,
+    /// What was counted.
+    pub counters: EdgeCounters,
+}
+
+/// What went wrong besides the nodes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// The keeper could not run the dataflow.
+    #[error("the dataflow cannot run: {0}")]
+    CannotRun(String),
+    /// The keeper died.
+    #[error("the keeper, which runs the nodes, died ({how}); all nodes were ended")]
+    KeeperDied {
+        /// How it ended, for people.
+        how: String,
+    },
+}
+
+/// How a dataflow ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// All nodes: first those that failed by themselves, the earliest first, because it is probably the cause; then those
+    /// that failed because of others; then those that ended well, in the order of their ends.
+    pub nodes: Vec<NodeOutcome>,
+    /// All edges, in the order of the plan, with what they have counted.
+    pub edges: Vec<EdgeOutcome>,
+    /// Processes that nodes had left behind and that were killed.
+    pub orphans_killed: u32,
+    /// What else went wrong.
+    pub trouble: Option<Trouble>,
+}
+
+impl Outcome {
+    /// Whether all went well.
+    pub fn is_success(&self) -> bool {
+        self.trouble.is_none() && self.nodes.iter().all(NodeOutcome::is_success)
+    }
+    /// The nodes that did not end well, the root cause first.
+    pub fn failures(&self) -> impl Iterator<Item = &NodeOutcome> {
+        self.nodes.iter().filter(|node| !node.is_success())
+    }
+}
+
+/// What is known of a run so far.
+#[derive(Debug)]
+pub(crate) struct Record {
+    edges: Vec<EdgeOutcome>,
+    /// Nodes that have not ended.
+    open: Vec<NodeId>,
+    ended: Vec<NodeOutcome>,
+}
+
+impl Record {
+    pub(crate) fn new(plan: &LaunchPlan) -> Self {
+        let id = |index: u32| plan.nodes.get(index as usize).map_or_else(|| NodeId::from("?"), |node| node.id.clone());
+        let edge = |edge: &dora_message::supervision::EdgePlan| EdgeOutcome {
+            from: id(edge.from),
+            output: edge.output.clone(),
+            to: id(edge.to),
+            input: edge.input.clone(),
+            counters: EdgeCounters::default(),
+        };
+        Record {
+            edges: plan.edges.iter().map(edge).collect(),
+            open: plan.nodes.iter().map(|node| node.id.clone()).collect(),
+            ended: Vec::with_capacity(plan.nodes.len()),
+        }
+    }
+
+    /// A node has ended.
+    pub(crate) fn exited(
+        &mut self,
+        node: NodeId,
+        status: ExitStatus,
+        cause: ExitCause,
+        never_connected: bool,
+        last_stderr: Vec<String>,
+    ) -> NodeOutcome {
+        let result = match (cause, status) {
+            (ExitCause::Own, ExitStatus::SpawnFailed { error }) => NodeResult::NotStarted(error),
+            (ExitCause::Own, status) if !status.is_success() => NodeResult::Failed(status),
+            (ExitCause::Own | ExitCause::Stopped, _) => NodeResult::Success,
+            (ExitCause::GraceExceeded, _) => NodeResult::GraceExceeded,
+            (ExitCause::Cascading, status) => NodeResult::Cascading { caused_by: self.first_cause(), status },
+        };
+        let outcome = NodeOutcome { node, result, never_connected, last_stderr };
+        self.open.retain(|open| *open != outcome.node);
+        self.ended.push(outcome.clone());
+        outcome
+    }
+
+    fn first_cause(&self) -> Option<NodeId> {
+        self.ended.iter().find(|outcome| rank(outcome) == 0).map(|outcome| outcome.node.clone())
+    }
+
+    /// Everything is over.
+    pub(crate) fn finish(mut self, report: FinalReport, trouble: Option<Trouble>) -> Outcome {
+        for (edge, counters) in self.edges.iter_mut().zip(report.edges) {
+            edge.counters = counters;
+        }
+        let lost = |node| NodeOutcome {
+            node,
+            result: NodeResult::Lost,
+            never_connected: false,
+            last_stderr: Vec::new(),
+        };
+        self.ended.extend(self.open.drain(..).map(lost));
+        // What was reported before its cause learns of it now.
+        let cause = self.first_cause();
+        for outcome in &mut self.ended {
+            if let NodeResult::Cascading { caused_by, .. } = &mut outcome.result {
+                caused_by.clone_from(&cause);
+            }
+        }
+        self.ended.sort_by_key(rank);
+        Outcome { nodes: self.ended, edges: self.edges, orphans_killed: report.orphans_killed, trouble }
+    }
+}
+
+fn rank(outcome: &NodeOutcome) -> u8 {
+    match outcome.result {
+        NodeResult::Failed(_) | NodeResult::NotStarted(_) => 0,
+        NodeResult::GraceExceeded => 1,
+        NodeResult::Cascading { .. } | NodeResult::Lost => 2,
+        NodeResult::Success => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ExitCause::{Cascading, GraceExceeded, Own, Stopped};
+
+    fn code(code: i32) -> ExitStatus {
+        ExitStatus::Code { code }
+    }
+    fn record(ids: &[&str], ends: &[(&str, ExitStatus, ExitCause)]) -> Outcome {
+        let open = ids.iter().map(|&id| id.into()).collect();
+        let mut record = Record { edges: Vec::new(), open, ended: Vec::new() };
+        for (id, status, cause) in ends {
+            record.exited((*id).into(), status.clone(), *cause, false, Vec::new());
+        }
+        record.finish(FinalReport::default(), None)
+    }
+    fn order(outcome: &Outcome) -> Vec<&str> {
+        outcome.nodes.iter().map(|node| node.node.as_str()).collect()
+    }
+
+    #[test]
+    fn the_root_cause_comes_first() {
+        let ends = [
+            ("fine", code(0), Own),
+            ("victim", code(1), Cascading),
+            ("cause", code(3), Own),
+            ("later", ExitStatus::Signal { signal: 11 }, Own),
+        ];
+        let outcome = record(&["fine", "victim", "cause", "later"], &ends);
+        assert_eq!(order(&outcome), ["cause", "later", "victim", "fine"]);
+        assert_eq!(outcome.nodes[2].result.to_string(), "did not run because node `cause` failed");
+        assert!(!outcome.is_success());
+        assert_eq!(outcome.failures().count(), 3);
+    }
+
+    #[test]
+    fn our_own_signals_are_clean() {
+        let ends = [
+            ("a", ExitStatus::Signal { signal: 15 }, Stopped),
+            ("b", code(143), Stopped),
+            ("c", code(0), Own),
+        ];
+        assert!(record(&["a", "b", "c"], &ends).is_success());
+        assert!(!record(&["a"], &[("a", ExitStatus::Signal { signal: 9 }, GraceExceeded)]).is_success());
+    }
+
+    #[test]
+    fn nodes_without_an_end_are_lost() {
+        let outcome = record(&["a", "b"], &[("b", code(0), Own)]);
+        assert_eq!(order(&outcome), ["a", "b"]);
+        assert_eq!(outcome.nodes[0].result, NodeResult::Lost);
+    }
+}

@@ -1,0 +1,112 @@
+//! The environment of a node: what it inherits, what the dataflow file adds, what must not pass.
+
+use std::{collections::BTreeMap, ffi::OsString};
+
+use dora_descriptor::Node;
+
+use super::PrepareOptions;
+
+/// Variables that a dataflow file must not set: they would change what code the node runs, or are between us and it.
+const FORBIDDEN: &[&str] = &["LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"];
+/// Variables of dora's own, which nodes do not inherit either.
+const OWN: &[&str] = &[
+    "DORA_AUTH_TOKEN",
+    "DORA_ALLOW_SHELL_NODES",
+    "DORA_NODE_CONFIG",
+    "DORA_RUNTIME_CONFIG",
+    "DORA_ZENOH_LISTEN",
+    "DORA_ZENOH_LISTEN_EXTRA",
+    "DORA_ZENOH_CONNECT",
+    "DORA_ZENOH_MULTICAST",
+    "DORA_ZENOH_CONFIG_OVERLAY",
+    "ZENOH_CONFIG",
+    "DORA_RUN_PARENT_PID",
+];
+
+fn is_own(name: &str) -> bool {
+    OWN.contains(&name)
+}
+
+/// Why a dataflow file or a command line may not set this variable.
+fn objection(name: &str) -> Option<&'static str> {
+    if name.is_empty() || name.contains(|c: char| c == '=' || c == '\0' || c.is_whitespace()) {
+        Some("it is not the name of a variable")
+    } else if is_own(name) {
+        Some("it is dora's own")
+    } else if FORBIDDEN.contains(&name) || name.starts_with("DYLD_") {
+        Some("it changes which code a program loads; set it in the shell that starts `dora`")
+    } else {
+        None
+    }
+}
+
+/// What all nodes have in common.
+pub(super) struct Environment<'a> {
+    inherited: BTreeMap<&'a str, &'a str>,
+    path: Option<&'a OsString>,
+    overriding: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Environment<'a> {
+    pub(super) fn new(options: &'a PrepareOptions, warnings: &mut Vec<String>) -> Self {
+        let mut inherited = BTreeMap::new();
+        for (name, value) in &options.inherited_env {
+            match (name.to_str(), value.to_str()) {
+                (Some(name), Some(value)) if !is_own(name) => drop(inherited.insert(name, value)),
+                (Some(_), Some(_)) => {}
+                _ => warnings.push(format!("nodes do not get the variable {name:?}: it is not UTF-8")),
+            }
+        }
+        let mut overriding = Vec::new();
+        for (name, value) in &options.env {
+            match objection(name) {
+                Some(reason) => warnings.push(format!("the variable `{name}` is left out: {reason}")),
+                None => overriding.push((name.as_str(), value.as_str())),
+            }
+        }
+        let path = options.inherited_env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value);
+        Environment { inherited, path, overriding }
+    }
+
+    /// A variable of the one who starts the dataflow.
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        self.inherited.get(name).copied()
+    }
+
+    /// Where programs without a directory are looked for.
+    pub(super) fn search_path(&self) -> Option<&OsString> {
+        self.path
+    }
+
+    /// Everything that one node gets.
+    pub(super) fn of(&self, node: &Node, warnings: &mut Vec<String>) -> Vec<(String, String)> {
+        let mut all = self.inherited.clone();
+        // Lines of Python nodes must not wait in a buffer; harmless to all others.
+        all.entry("PYTHONUNBUFFERED").or_insert("1");
+        for (name, value) in &node.env {
+            match objection(name) {
+                Some(reason) => {
+                    warnings.push(format!("node `{}`: the variable `{name}` is left out: {reason}", node.id));
+                }
+                None => drop(all.insert(name, value)),
+            }
+        }
+        all.extend(self.overriding.iter().copied());
+        all.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objections() {
+        for bad in ["", "A=B", "A B", "LD_PRELOAD", "DYLD_INSERT_LIBRARIES", "DORA_NODE_CONFIG", "ZENOH_CONFIG"] {
+            assert!(objection(bad).is_some(), "{bad}");
+        }
+        for good in ["A", "RUST_LOG", "DORA_ZERO_COPY_THRESHOLD", "LD_RUN_PATH", "PATH"] {
+            assert!(objection(good).is_none(), "{good}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What can be wrong with a dataflow on this machine although the file is in order.
+
+use std::{fmt, path::PathBuf};
+
+use dora_descriptor::Node;
+use dora_message::id::NodeId;
+
+/// All mistakes that were found, in the order of the nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrepareError {
+    /// At least one.
+    pub mistakes: Vec<Mistake>,
+}
+
+impl std::error::Error for PrepareError {}
+
+impl fmt::Display for PrepareError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines = self.mistakes.iter();
+        if let Some(first) = lines.next() {
+            first.fmt(f)?;
+        }
+        lines.try_for_each(|mistake| write!(f, "\n{mistake}"))
+    }
+}
+
+/// A mistake and the node that has it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("node `{node}`: {problem}")]
+pub struct Mistake {
+    /// The node.
+    pub node: NodeId,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// The program is nowhere.
+    #[error("the program `{path}` does not exist{}", looked_at(.looked, .hint))]
+    ProgramMissing {
+        /// As the file names it.
+        path: String,
+        /// Where it was looked for.
+        looked: String,
+        /// What may help.
+        hint: Option<String>,
+    },
+    /// The program is there but cannot be executed.
+    #[error("`{}` is not executable; `chmod +x` makes it so", program.display())]
+    NotExecutable {
+        /// The file.
+        program: PathBuf,
+    },
+    /// The program is a directory.
+    #[error("`{}` is a directory, not a program", program.display())]
+    Directory {
+        /// The directory.
+        program: PathBuf,
+    },
+    /// The path names a variable that is not set.
+    #[error("`path: {path}` names the environment variable `{name}`, which is not set")]
+    UnsetVariable {
+        /// As the file names it.
+        path: String,
+        /// The variable.
+        name: String,
+    },
+    /// The arguments cannot be split.
+    #[error("`args: {args}` has a quote without its partner")]
+    Args {
+        /// As the file has them.
+        args: String,
+    },
+    /// The working directory is not there.
+    #[error("the working directory `{}` does not exist", dir.display())]
+    WorkingDir {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// This version cannot run it.
+    #[error("{what} is not served by this version of dora yet")]
+    NotServed {
+        /// What cannot be run.
+        what: String,
+    },
+}
+
+fn looked_at(looked: &str, hint: &Option<String>) -> String {
+    match hint {
+        Some(hint) => format!(" (looked {looked}); {hint}"),
+        None => format!(" (looked {looked})"),
+    }
+}
+
+/// Collects mistakes.
+#[derive(Debug, Default)]
+pub(super) struct Mistakes(Vec<Mistake>);
+
+impl Mistakes {
+    /// Notes a mistake; `None`, for the value that could not be made.
+    pub(super) fn add<T>(&mut self, node: &Node, problem: Problem) -> Option<T> {
+        self.0.push(Mistake { node: node.id.clone(), problem });
+        None
+    }
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+    pub(super) fn into_result(self) -> Result<(), PrepareError> {
+        match self.0.is_empty() {
+            true => Ok(()),
+            false => Err(PrepareError { mistakes: self.0 }),
+        }
+    }
+}

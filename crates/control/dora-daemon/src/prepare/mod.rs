@@ -1,0 +1,178 @@
+//! From a dataflow to a launch plan: which program, which arguments, which environment, which edges.
+//!
+//! All mistakes are found and reported together. Nothing is started or written here.
+
+mod environment;
+mod memory;
+mod mistake;
+mod program;
+
+use std::{
+    collections::HashMap,
+    ffi::OsString,
+    path::{Path, PathBuf, absolute},
+};
+
+use dora_channel::os::clock::{monotonic_ns, wall_ns};
+use dora_descriptor::{
+    Dataflow, Input, Node, NodeKind, Source, graph,
+    model::{PathKind, Standard},
+};
+use dora_message::{
+    id::DataflowId,
+    keeper::{InputConfig, InputSource},
+    supervision::{EdgePlan, LaunchPlan, NodePlan},
+};
+
+pub use memory::default_memory_budget;
+pub use mistake::{Mistake, PrepareError, Problem};
+
+use environment::Environment;
+use mistake::Mistakes;
+
+/// What the caller decides. The default is what `dora run FILE` does.
+#[derive(Debug, Clone)]
+pub struct PrepareOptions {
+    /// Name of the run.
+    pub dataflow_id: DataflowId,
+    /// Variables that win over those of the dataflow file.
+    pub env: Vec<(String, String)>,
+    /// Variables that nodes inherit; they lose against those of the dataflow file.
+    pub inherited_env: Vec<(OsString, OsString)>,
+    /// Bytes of shared memory for payload; [`default_memory_budget`] if none.
+    pub memory: Option<u64>,
+    /// Timers do not keep nodes alive; as the dataflow file says if none.
+    pub exit_when_nodes_finish: Option<bool>,
+    /// Directory for recorded inputs, if wanted.
+    pub write_events_to: Option<PathBuf>,
+}
+
+impl Default for PrepareOptions {
+    fn default() -> Self {
+        PrepareOptions {
+            dataflow_id: uuid::Uuid::now_v7(),
+            env: Vec::new(),
+            inherited_env: std::env::vars_os().collect(),
+            memory: None,
+            exit_when_nodes_finish: None,
+            write_events_to: None,
+        }
+    }
+}
+
+/// A plan, and what its user should know.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// For [`Execution::start`](crate::Execution::start).
+    pub plan: LaunchPlan,
+    /// Sentences about what was left out.
+    pub warnings: Vec<String>,
+}
+
+/// Finds everything that the nodes of a dataflow need. `base` is the directory of the dataflow file.
+pub fn prepare(dataflow: &Dataflow, base: &Path, options: &PrepareOptions) -> Result<Prepared, PrepareError> {
+    let mut mistakes = Mistakes::default();
+    let mut warnings = Vec::new();
+    let base = absolute(base).unwrap_or_else(|_| base.to_owned());
+    let environment = Environment::new(options, &mut warnings);
+    let mut nodes = Vec::with_capacity(dataflow.nodes.len());
+    for node in &dataflow.nodes {
+        nodes.extend(node_plan(dataflow, node, &base, &environment, &mut mistakes, &mut warnings));
+    }
+    mistakes.into_result()?;
+    let plan = LaunchPlan {
+        dataflow_id: options.dataflow_id,
+        clock_anchor_ns: wall_ns().saturating_sub(monotonic_ns()),
+        memory_budget: options.memory.unwrap_or_else(default_memory_budget),
+        exit_when_nodes_finish: options.exit_when_nodes_finish.unwrap_or(dataflow.exit_when_nodes_finish),
+        write_events_to: options.write_events_to.clone(),
+        descriptor: dora_descriptor::expanded_json(dataflow),
+        nodes,
+        edges: edges(dataflow),
+    };
+    Ok(Prepared { plan, warnings })
+}
+
+/// `None` if a mistake was found.
+fn node_plan(
+    dataflow: &Dataflow,
+    node: &Node,
+    base: &Path,
+    environment: &Environment<'_>,
+    mistakes: &mut Mistakes,
+    warnings: &mut Vec<String>,
+) -> Option<NodePlan> {
+    let standard = match served(node) {
+        Ok(standard) => standard,
+        Err(what) => return mistakes.add(node, Problem::NotServed { what }),
+    };
+    let before = mistakes.count();
+    let working_dir = match dataflow.deploy_of(node).and_then(|deploy| deploy.working_dir.as_ref()) {
+        Some(dir) => base.join(dir),
+        None => base.to_owned(),
+    };
+    if !working_dir.is_dir() {
+        mistakes.add::<()>(node, Problem::WorkingDir { dir: working_dir.clone() });
+    }
+    let program = program::resolve(&standard.path, &working_dir, environment);
+    let program = program.map_err(|problem| mistakes.add::<()>(node, problem)).ok();
+    let text = standard.args.as_deref().unwrap_or_default();
+    let args = shlex::split(text).or_else(|| mistakes.add(node, Problem::Args { args: text.to_owned() }));
+    let inputs: Vec<_> = node.inputs.iter().filter_map(|(id, input)| {
+        let source = input_source(input).or_else(|| {
+            mistakes.add(node, Problem::NotServed { what: format!("input `{id}` from `{}`", input.source) })
+        })?;
+        Some(InputConfig { id: id.clone(), source, queue_size: input.queue_size, policy: input.queue_policy })
+    }).collect();
+    if mistakes.count() > before {
+        return None;
+    }
+    Some(NodePlan {
+        id: node.id.clone(),
+        program: program?,
+        args: args?,
+        env: environment.of(node, warnings),
+        working_dir,
+        inputs,
+        outputs: node.outputs.keys().cloned().collect(),
+    })
+}
+
+/// What the node runs, if this version can run it; otherwise what it cannot.
+fn served(node: &Node) -> Result<&Standard, String> {
+    let NodeKind::Standard(standard) = &node.kind else { return Err("a node that hosts operators".to_owned()) };
+    match standard.path_kind() {
+        PathKind::Program => Ok(standard),
+        PathKind::Dynamic => Err("a dynamic node".to_owned()),
+        PathKind::Shell => Err("a shell node".to_owned()),
+        PathKind::Url => Err("a node from a URL".to_owned()),
+        PathKind::Python => Err("a node that is a Python file".to_owned()),
+    }
+}
+
+fn input_source(input: &Input) -> Option<InputSource> {
+    match &input.source {
+        Source::Node { node, output } => Some(InputSource::Node { node: node.clone(), output: output.clone() }),
+        // An interval of more than 580 years is for ever.
+        Source::Timer { interval } => {
+            Some(InputSource::Timer { interval_ns: interval.as_nanos().try_into().unwrap_or(u64::MAX) })
+        }
+        Source::Logs { .. } => None,
+    }
+}
+
+fn edges(dataflow: &Dataflow) -> Vec<EdgePlan> {
+    let number: HashMap<_, _> = dataflow.nodes.iter().zip(0_u32..).map(|(node, number)| (&node.id, number)).collect();
+    let plan = |edge: graph::Edge<'_>| {
+        Some(EdgePlan {
+            from: *number.get(edge.from)?,
+            output: edge.output.clone(),
+            to: *number.get(edge.to)?,
+            input: edge.input.clone(),
+            capacity: edge.queue_size,
+            policy: edge.policy,
+        })
+    };
+    // A loaded dataflow has no edge without both nodes.
+    graph::edges(dataflow).filter_map(plan).collect()
+}

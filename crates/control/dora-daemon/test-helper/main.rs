@@ -1,0 +1,34 @@
+//! Plays the keeper and a program that runs a dataflow, in the tests of this crate.
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+
+use std::{path::Path, process::ExitCode};
+
+use dora_daemon::{Event, Execution, PrepareOptions, become_subreaper, prepare};
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["keeper"] => dora_keeper::run(),
+        ["run", file] => run(Path::new(file)),
+        _ => panic!("unknown role {args:?}"),
+    }
+}
+
+/// Runs a dataflow file as `dora run` does, and prints what happens.
+fn run(file: &Path) -> ExitCode {
+    become_subreaper().unwrap();
+    let loaded = dora_descriptor::load(file, &dora_descriptor::Options::default()).unwrap();
+    let prepared = prepare(&loaded.dataflow, file.parent().unwrap(), &PrepareOptions::default()).unwrap();
+    let mut execution = Execution::start(&std::env::current_exe().unwrap(), &prepared.plan).unwrap();
+    println!("keeper {}", execution.keeper_pid());
+    loop {
+        match execution.next_event(None) {
+            Event::Line { text, .. } => println!("{text}"),
+            Event::Finished(outcome) => {
+                println!("outcome {outcome:?}");
+                return if outcome.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+            }
+            _ => {}
+        }
+    }
+}

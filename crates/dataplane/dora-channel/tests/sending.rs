@@ -1,0 +1,191 @@
+//! What a producer refuses, and how it keeps its consumers apart.
+#![cfg(not(loom))]
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{BUDGET, dup, open_producer, send};
+use dora_channel::{
+    AllocateError, Consumer, InEdge, MAX_CAPACITY, MAX_EDGES, MAX_HEADER_LEN, Message, OutEdge, Outgoing, Payload,
+    PeerArena, Policy, Polled, Producer, SendError, Waker,
+    broker::{BrokerError, BrokeredEdge, Budget, NodeChannels},
+};
+
+/// A producer in the hands of a test that opens its edges one by one.
+struct Bench {
+    channels: NodeChannels,
+    consumers: NodeChannels,
+    producer: Producer,
+}
+
+impl Bench {
+    fn new(outputs: usize) -> Self {
+        let budget = Budget::create(BUDGET, 1).unwrap();
+        let channels = NodeChannels::create("producer", BUDGET).unwrap();
+        let consumers = NodeChannels::create("consumer", BUDGET).unwrap();
+        let producer = Producer::new(open_producer(&budget, 0, &channels).arena().clone(), outputs);
+        Bench { channels, consumers, producer }
+    }
+    fn connect(&mut self, output: usize, bit: usize) -> (BrokeredEdge, Consumer) {
+        let edge = BrokeredEdge::create(4).unwrap();
+        let ring = || dup(edge.ring().unwrap());
+        let waker = Arc::new(Waker::open(dup(self.consumers.bell()), dup(self.consumers.eventfd())).unwrap());
+        self.producer.add_edge(output, OutEdge::open(ring(), 4, Policy::DropOldest, bit, waker).unwrap());
+        let peer = PeerArena::open(dup(self.channels.arena_read_only()), dup(self.channels.holders())).unwrap();
+        let mut consumer = Consumer::new(0);
+        consumer.add_edge(InEdge::open(0, ring(), 4, Policy::DropOldest, bit, peer).unwrap());
+        (edge, consumer)
+    }
+    fn send(&mut self, output: usize, len: usize) -> usize {
+        let mut chunk = self.producer.allocate(len).unwrap();
+        chunk.fill(7);
+        self.producer.send(output, outgoing(Payload::Chunk { chunk, len, header_len: 0 })).unwrap()
+    }
+    fn held(&self) -> usize {
+        self.producer.arena().held()
+    }
+}
+
+fn outgoing(payload: Payload) -> Outgoing {
+    Outgoing { tag: 1, stamp_ns: 0, payload }
+}
+
+fn take(consumer: &mut Consumer) -> Message {
+    match consumer.poll() {
+        Polled::Message { message, .. } => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn lengths_must_fit_the_chunk() {
+    let mut bench = Bench::new(1);
+    let (_edge, _consumer) = bench.connect(0, 0);
+    for (chunk, len, header_len) in [(100, 101, 0), (100, 100, 1), (100, 97, 1), (100, usize::MAX, 8), (0, 1, 0)] {
+        let chunk = bench.producer.allocate(chunk).unwrap();
+        let error = bench.producer.send(0, outgoing(Payload::Chunk { chunk, len, header_len })).unwrap_err();
+        assert!(matches!(error, SendError::ChunkTooShort { .. }), "{error}");
+    }
+    let chunk = bench.producer.allocate(104).unwrap();
+    assert_eq!(bench.producer.send(0, outgoing(Payload::Chunk { chunk, len: 95, header_len: 8 })).unwrap(), 1);
+    let chunk = bench.producer.allocate(64).unwrap();
+    let payload = Payload::Chunk { chunk, len: 0, header_len: MAX_HEADER_LEN + 1 };
+    assert!(matches!(bench.producer.send(0, outgoing(payload)), Err(SendError::HeaderTooLong { .. })));
+    assert_eq!(bench.held(), 1, "what was refused is back");
+}
+
+#[test]
+fn chunks_of_another_producer_are_refused() {
+    let (mut bench, mut other) = (Bench::new(1), Bench::new(1));
+    let (_edge, _consumer) = bench.connect(0, 0);
+    let chunk = other.producer.allocate(100).unwrap();
+    let result = bench.producer.send(0, outgoing(Payload::Chunk { chunk, len: 100, header_len: 0 }));
+    assert!(matches!(result, Err(SendError::ForeignChunk)));
+}
+
+#[test]
+fn sizes_beyond_the_arena_are_refused() {
+    let mut bench = Bench::new(1);
+    for len in [1 << 40, usize::MAX] {
+        assert!(matches!(bench.producer.allocate(len), Err(SendError::Allocate(AllocateError::TooLarge { .. }))));
+    }
+}
+
+#[test]
+fn limits_of_edges_are_errors() {
+    assert!(matches!(BrokeredEdge::create(MAX_CAPACITY + 1), Err(BrokerError::QueueTooLong { .. })));
+    let bench = Bench::new(1);
+    let edge = BrokeredEdge::create(4).unwrap();
+    let ring = || dup(edge.ring().unwrap());
+    let waker = || Arc::new(Waker::open(dup(bench.consumers.bell()), dup(bench.consumers.eventfd())).unwrap());
+    let open = |capacity, bit| OutEdge::open(ring(), capacity, Policy::DropOldest, bit, waker());
+    assert!(open(4, MAX_EDGES - 1).is_ok());
+    assert!(open(4, MAX_EDGES).is_err());
+    assert!(open(100_000, 0).is_err(), "the memory is too small for that queue");
+    assert!(open(MAX_CAPACITY + 1, 0).is_err());
+    assert!(open(u32::MAX, 0).is_err());
+}
+
+#[test]
+fn unsent_chunks_are_used_again() {
+    let mut bench = Bench::new(1);
+    for _ in 0..1000 {
+        drop(bench.producer.allocate(1 << 20).unwrap());
+    }
+    assert_eq!(bench.producer.arena().used(), 1 << 20);
+    assert_eq!(bench.send(0, 1 << 20), 0, "nobody is connected");
+    assert_eq!((bench.held(), bench.producer.arena().used()), (0, 1 << 20));
+}
+
+#[test]
+fn outputs_have_edges_of_their_own() {
+    let mut bench = Bench::new(3);
+    // Bits on both sides of a word, and an output whose only bit is not in the first one.
+    let (_first, mut first) = bench.connect(0, 63);
+    let (_second, mut second) = bench.connect(1, 64);
+    let (_third, mut third) = bench.connect(1, 511);
+    assert_eq!(bench.send(0, 100), 1);
+    assert_eq!(bench.send(1, 100), 2);
+    assert_eq!(bench.send(2, 100), 0);
+    assert_eq!(bench.held(), 2);
+    let held = take(&mut second);
+    drop(take(&mut first));
+    drop(take(&mut third));
+    assert_eq!(bench.held(), 1);
+    (0..200).for_each(|_| assert_eq!(bench.send(1, 100), 2));
+    assert_eq!(held.payload(), [7; 100]);
+    bench.producer.close_output(0);
+    assert!(matches!(first.poll(), Polled::Closed { input: 0 }));
+    assert!(matches!(second.poll(), Polled::Message { .. }));
+    assert!(!bench.producer.has_consumers(0) && bench.producer.has_consumers(1));
+}
+
+#[test]
+fn bit_of_a_dead_consumer_can_be_used_again() {
+    let mut bench = Bench::new(1);
+    let (dead_edge, mut dead) = bench.connect(0, 5);
+    assert_eq!(bench.send(0, 100), 1);
+    std::mem::forget(take(&mut dead)); // in its hands when it dies
+    std::mem::forget(dead);
+    assert_eq!(bench.send(0, 100), 1);
+    dead_edge.consumer_gone(&bench.channels);
+    assert_eq!(bench.held(), 2);
+    let (_edge, mut consumer) = bench.connect(0, 5);
+    assert_eq!(bench.held(), 0, "what the dead one held is free before the new one gets anything");
+    assert_eq!(bench.send(0, 100), 1);
+    let sample = take(&mut consumer);
+    (0..100).for_each(|_| assert_eq!(bench.send(0, 100), 1));
+    assert_eq!(bench.held(), 5);
+    assert_eq!(sample.payload(), [7; 100]);
+}
+
+#[test]
+fn bit_that_is_given_away_too_early_damages_nothing() {
+    let mut bench = Bench::new(1);
+    let (old_edge, mut old) = bench.connect(0, 5);
+    assert_eq!(bench.send(0, 100), 1);
+    let old_sample = take(&mut old);
+    drop(old); // left, but alive and with a sample
+    let (_edge, mut new) = bench.connect(0, 5);
+    assert_eq!(bench.send(0, 100), 1);
+    let new_sample = take(&mut new);
+    std::mem::forget(old_sample);
+    old_edge.consumer_gone(&bench.channels);
+    (0..100).for_each(|_| assert_eq!(bench.send(0, 100), 1));
+    assert_eq!(new_sample.payload(), [7; 100]);
+    drop(new_sample);
+    drop(new);
+    assert_eq!(bench.send(0, 100), 0);
+    assert_eq!(bench.held(), 0, "the bit is cleared once nobody else has it");
+}
+
+#[test]
+fn small_messages_need_no_memory() {
+    let mut bench = Bench::new(1);
+    let (_edge, mut consumer) = bench.connect(0, 0);
+    send(&mut bench.producer, &[1; 24], &[]).unwrap();
+    assert!(take(&mut consumer).is_inline());
+    assert_eq!(bench.producer.arena().used(), 0);
+}

@@ -1,0 +1,41 @@
+//! From a message of the channel to an Arrow array that points into it.
+#![allow(unsafe_code)]
+
+use std::{ptr::NonNull, sync::Arc};
+
+use arrow::buffer::Buffer;
+use dora_channel::Message;
+use dora_message::arrow::{DecodeError, Decoded, InvalidTag, TypeTag, decode, inline_buffer};
+
+use crate::fork::ProcessBound;
+
+/// Why a message cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unreadable {
+    #[error(transparent)]
+    Tag(#[from] InvalidTag),
+    #[error(transparent)]
+    Content(#[from] DecodeError),
+}
+
+/// The array and the parameters of a message. A payload in shared memory is not copied: the array keeps hold of it.
+#[inline]
+pub(super) fn read(message: Message) -> Result<Decoded, Unreadable> {
+    let tag = TypeTag::try_from(message.tag())?;
+    if message.is_inline() {
+        return Ok(decode(tag, &[], inline_buffer(message.payload()))?);
+    }
+    let message = Arc::new(ProcessBound::new(message));
+    Ok(decode(tag, message.header(), shared_buffer(&message))?)
+}
+
+fn shared_buffer(message: &Arc<ProcessBound<Message>>) -> Buffer {
+    let payload = message.payload();
+    if payload.is_empty() {
+        return Buffer::default();
+    }
+    // SAFETY: the payload is a slice of `len` bytes inside a mapping that lives as long as the message, and nobody
+    // writes it while the message is held. The buffer owns a reference to the message. In a forked child, where the
+    // message is forgotten and not dropped, the mapping stays.
+    unsafe { Buffer::from_custom_allocation(NonNull::from(payload).cast(), payload.len(), message.clone()) }
+}

@@ -1,0 +1,96 @@
+//! Arrow arrays as JSON and back, for test inputs, test outputs and recordings.
+//!
+//! An array is a list of its values: numbers, texts and truth values as such, lists as lists, structs as objects without
+//! their null fields, bytes as hexadecimal text, everything else as Arrow prints it. The type stands beside it, spelled
+//! as `arrow` serializes it.
+
+mod decode;
+mod encode;
+mod infer;
+
+pub(super) use decode::decode;
+pub(super) use encode::encode;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::{
+        array::{ArrayRef, StringArray},
+        compute::cast,
+        datatypes::DataType,
+    };
+    use serde_json::{Map, Value, json};
+    use std::sync::Arc;
+
+    fn round_trip(data: Value, data_type: Option<Value>) -> Result<(ArrayRef, Value, Value), String> {
+        let array = decode(&data, data_type.as_ref())?;
+        let mut object = Map::new();
+        encode(&array, &mut object)?;
+        let (data, data_type) = (object["data"].clone(), object["data_type"].clone());
+        assert_eq!(decode(&data, Some(&data_type)).map(|again| again.to_data()), Ok(array.to_data()));
+        Ok((array, data, data_type))
+    }
+
+    #[test]
+    fn values_come_back_with_their_type() {
+        let item = |data_type: &str| json!({ "name": "item", "data_type": data_type, "nullable": true, "metadata": {} });
+        let field =
+            |name: &str, data_type: &str| json!({ "name": name, "data_type": data_type, "nullable": true, "metadata": {} });
+        for (data, data_type) in [
+            (json!([1, 2, null]), json!("UInt8")),
+            (json!([-1, i64::MIN]), json!("Int64")),
+            (json!([u64::MAX]), json!("UInt64")),
+            (json!([1.5, null]), json!("Float32")),
+            (json!([1.5]), json!("Float16")),
+            (json!([true, false]), json!("Boolean")),
+            (json!(["a", "", null]), json!("Utf8")),
+            (json!(["a"]), json!("LargeUtf8")),
+            (json!(["00ff"]), json!("Binary")),
+            (json!([null, null]), json!("Null")),
+            (json!([]), json!("Int32")),
+            (json!([[1, 2], [], null]), json!({ "List": item("Int16") })),
+            (json!([[1, 2], [3, 4]]), json!({ "FixedSizeList": [item("Int16"), 2] })),
+            (json!([{ "a": 1, "b": "x" }, { "b": "y" }]), json!({ "Struct": [field("a", "Int32"), field("b", "Utf8")] })),
+            (json!(["2024-02-29"]), json!("Date32")),
+            (json!(["2024-02-29T01:02:03.000000004"]), json!({ "Timestamp": ["Nanosecond", null] })),
+        ] {
+            let (_, data_again, type_again) = round_trip(data.clone(), Some(data_type.clone())).unwrap();
+            assert_eq!((data_again, type_again), (data, data_type));
+        }
+    }
+
+    #[test]
+    fn types_are_guessed() {
+        for (data, data_type) in [
+            (json!(7), json!("Int64")),
+            (json!([1, 2.5]), json!("Float64")),
+            (json!("text"), json!("Utf8")),
+            (json!([true, null]), json!("Boolean")),
+            (json!([]), json!("Null")),
+        ] {
+            assert_eq!(round_trip(data.clone(), None).unwrap().2, data_type, "{data}");
+        }
+        let (array, ..) = round_trip(json!([[1], [2.5]]), None).unwrap();
+        assert_eq!(array.data_type().to_string(), "List(Float64)");
+        let (array, ..) = round_trip(json!([{ "a": 1 }, { "b": [true] }]), None).unwrap();
+        assert_eq!(array.len(), 2);
+    }
+
+    #[test]
+    fn other_types_are_at_least_printed() {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "a"]));
+        let dictionary = DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8));
+        let mut object = Map::new();
+        encode(&cast(&texts, &dictionary).unwrap(), &mut object).unwrap();
+        assert_eq!(object["data"], json!(["a", "b", "a"]));
+    }
+
+    #[test]
+    fn mistakes_say_what_was_expected() {
+        let error = |data, data_type| decode(&data, Some(&data_type)).unwrap_err();
+        assert_eq!(error(json!([1, 300]), json!("UInt8")), "value 1: expected UInt8, found 300");
+        assert_eq!(error(json!(["x"]), json!("Boolean")), "value 0: expected Boolean, found \"x\"");
+        assert!(error(json!([1]), json!("Int7")).contains("Int7"));
+        assert!(decode(&json!([1, "a"]), None).unwrap_err().contains("`data_type`"));
+    }
+}

@@ -1,0 +1,3 @@
+//! Plays nodes of the dataflows under test.
+
+fn main() {}

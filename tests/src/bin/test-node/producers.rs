@@ -1,0 +1,94 @@
+//! Roles that send, on the output `data`.
+
+use std::process::ExitCode;
+
+use dora_node_api::{DoraNode, Event, MetadataParameters, dora_core::config::DataId};
+
+use crate::Outcome;
+
+fn data() -> DataId {
+    DataId::from("data".to_owned())
+}
+
+/// Sends the numbers below `count`, and ends.
+pub(crate) fn source(count: usize) -> Outcome {
+    let (mut node, _events) = DoraNode::init_from_env()?;
+    for number in 0..count as u64 {
+        node.send_output(data(), MetadataParameters::default(), number)?;
+    }
+    println!("sent {count}");
+    Ok(())
+}
+
+/// Sends messages of `size` bytes until it is stopped.
+pub(crate) fn flood(size: usize) -> Outcome {
+    let (mut node, mut events) = DoraNode::init_from_env()?;
+    let mut sent = 0_u64;
+    loop {
+        while let Ok(event) = events.try_recv() {
+            if matches!(event, Event::Stop(_)) {
+                return Ok(());
+            }
+        }
+        let result = node.send_output_raw(data(), MetadataParameters::default(), size, |bytes| stamp(bytes, sent));
+        if result.is_err() {
+            // Waiting for room ends with an error when the dataflow is stopped.
+            while let Some(event) = events.recv() {
+                if matches!(event, Event::Stop(_)) {
+                    return Ok(());
+                }
+            }
+            return Ok(result?);
+        }
+        if sent == 0 {
+            println!("flooding");
+        }
+        sent += 1;
+    }
+}
+
+/// Writes a number to the beginning and to the end, so that a torn message is found.
+fn stamp(bytes: &mut [u8], number: u64) {
+    if let Some(first) = bytes.first_chunk_mut() {
+        *first = number.to_le_bytes();
+    }
+    if let Some(last) = bytes.last_chunk_mut() {
+        *last = number.to_le_bytes();
+    }
+}
+
+/// Sends one message of `size` bytes, each of them 7.
+pub(crate) fn big(size: usize) -> Outcome {
+    let (mut node, _events) = DoraNode::init_from_env()?;
+    node.send_output_raw(data(), MetadataParameters::default(), size, |bytes| bytes.fill(7))?;
+    println!("sent {size} bytes");
+    Ok(())
+}
+
+/// Sends a number at each tick; ends after `count` of them, or never if that is 0.
+pub(crate) fn ticker(count: usize) -> Outcome {
+    let (mut node, mut events) = DoraNode::init_from_env()?;
+    let mut sent = 0;
+    while let Some(event) = events.recv() {
+        match event {
+            Event::Input { .. } => {
+                node.send_output(data(), MetadataParameters::default(), sent as u64)?;
+                sent += 1;
+                println!("tick {sent}");
+                if sent == count {
+                    return Ok(());
+                }
+            }
+            Event::Stop(cause) => println!("stopped: {cause:?}"),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Connects, and ends with this exit code.
+pub(crate) fn fail(code: usize) -> ExitCode {
+    let connected = DoraNode::init_from_env();
+    eprintln!("about to fail, connected: {}", connected.is_ok());
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}

@@ -1,0 +1,168 @@
+//! A program that runs, with all that it prints.
+
+use std::{
+    io::{BufRead as _, BufReader, Read},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+    time::Instant,
+};
+
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+
+use crate::{PATIENCE, leftovers};
+
+/// A started program. Dropped before its end it is killed.
+pub struct Running {
+    child: Child,
+    output: Arc<Output>,
+    readers: Vec<JoinHandle<()>>,
+    started: Instant,
+}
+
+/// A program that has ended.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// Its exit code; none if a signal ended it.
+    pub code: Option<i32>,
+    /// All that it wrote to standard output.
+    pub stdout: String,
+    /// All that it wrote to standard error.
+    pub stderr: String,
+    /// From its start to its end.
+    pub took: std::time::Duration,
+}
+
+#[derive(Default)]
+struct Output {
+    text: Mutex<Text>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Text {
+    stdout: String,
+    stderr: String,
+    ended: usize,
+}
+
+impl Output {
+    fn lock(&self) -> MutexGuard<'_, Text> {
+        self.text.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn collect(&self, stream: impl Read, field: fn(&mut Text) -> &mut String) {
+        let mut reader = BufReader::new(stream);
+        let mut line = Vec::new();
+        while reader.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+            field(&mut self.lock()).push_str(&String::from_utf8_lossy(&line));
+            self.changed.notify_all();
+            line.clear();
+        }
+        self.lock().ended += 1;
+        self.changed.notify_all();
+    }
+}
+
+impl Running {
+    /// Starts a command and collects its output.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let started = Instant::now();
+        let mut child = command.spawn().expect("a program that exists");
+        let output = Arc::new(Output::default());
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let mut readers = Vec::new();
+        let for_stdout = Arc::clone(&output);
+        let for_stderr = Arc::clone(&output);
+        readers.extend(stdout.map(|s| std::thread::spawn(move || for_stdout.collect(s, |text| &mut text.stdout))));
+        readers.extend(stderr.map(|s| std::thread::spawn(move || for_stderr.collect(s, |text| &mut text.stderr))));
+        Self { child, output, readers, started }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Waits until one of its lines, on either stream, contains `text`.
+    ///
+    /// # Panics
+    /// When it ends without that, or takes too long.
+    pub fn await_text(&self, text: &str) {
+        self.await_count(text, 1);
+    }
+
+    /// Waits until `text` has been printed `count` times.
+    ///
+    /// # Panics
+    /// When it ends without that, or takes too long.
+    pub fn await_count(&self, text: &str, count: usize) {
+        let found = |output: &Text| output.stdout.matches(text).count() + output.stderr.matches(text).count() >= count;
+        let guard = self.output.lock();
+        let (guard, _) = self
+            .output
+            .changed
+            .wait_timeout_while(guard, PATIENCE, |output| !found(output) && output.ended < 2)
+            .unwrap_or_else(PoisonError::into_inner);
+        assert!(found(&guard), "no {count} x `{text}` in\n{}\n{}", guard.stdout, guard.stderr);
+    }
+
+    /// What it has printed on standard output so far.
+    pub fn stdout_so_far(&self) -> String {
+        self.output.lock().stdout.clone()
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// When it is gone already.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("a process that still runs");
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it takes too long.
+    pub fn finish(mut self) -> Finished {
+        let status = self.wait();
+        let took = self.started.elapsed();
+        for reader in self.readers.drain(..) {
+            let _ = reader.join();
+        }
+        let text = self.output.lock();
+        Finished { code: status.code(), stdout: text.stdout.clone(), stderr: text.stderr.clone(), took }
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        let pidfd = pidfd_open(self.pid(), PidfdFlags::empty()).expect("our own child");
+        if !leftovers::wait_for_exit(&pidfd, PATIENCE) {
+            let text = self.output.lock();
+            panic!("it does not end; it printed\n{}\n{}", text.stdout, text.stderr);
+        }
+        self.child.wait().expect("our own child")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Finished {
+    /// Fails, with all that was printed, unless the exit code is this.
+    ///
+    /// # Panics
+    /// When the exit code is another.
+    #[track_caller]
+    pub fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "\n--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
+        self
+    }
+}

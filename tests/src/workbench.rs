@@ -1,0 +1,92 @@
+//! A directory, a mark, and commands that run in it.
+
+use std::{
+    ffi::OsStr,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{Running, binaries, leftovers};
+
+/// Where one test happens.
+pub struct Workbench {
+    directory: tempfile::TempDir,
+    mark: String,
+}
+
+impl Workbench {
+    /// An empty directory of its own.
+    ///
+    /// # Panics
+    /// When the system gives none.
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        let directory = tempfile::Builder::new().prefix("dora-test-").tempdir();
+        Self { directory: directory.expect("a temporary directory"), mark: uuid::Uuid::new_v4().to_string() }
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// What every process of this test carries in [`leftovers::MARK`].
+    pub fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    /// Writes a file.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::write(&path, content).expect("a file in our own directory");
+        path
+    }
+
+    /// Writes a program: a shell script with this body.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn script(&self, name: &str, body: &str) -> PathBuf {
+        self.program(name, format!("#!/bin/sh\n{body}\n"))
+    }
+
+    /// Writes an executable file.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn program(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        // A process that another test forks at this moment holds what we have open for writing, and then the file
+        // cannot be executed ("text file busy"). Written under another name by another process, it cannot be caught.
+        let draft = self.write(&format!("{name}.draft"), content);
+        let path = self.path().join(name);
+        let copied = Command::new("cp").arg(&draft).arg(&path).status();
+        assert!(copied.is_ok_and(|status| status.success()), "cp works");
+        std::fs::remove_file(draft).expect("our own file");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("our own file");
+        path
+    }
+
+    /// Writes a dataflow. `{node}` in the text stands for the path of the program that plays nodes.
+    pub fn dataflow(&self, name: &str, text: &str) -> PathBuf {
+        self.write(name, text.replace("{node}", &binaries::test_node().to_string_lossy()))
+    }
+
+    /// `dora` with these arguments, ready to be changed further.
+    pub fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, arguments: I) -> Command {
+        let mut command = Command::new(binaries::dora());
+        command.args(arguments).current_dir(self.path()).env(leftovers::MARK, &self.mark);
+        for variable in ["DORA_LOG_LEVEL", "DORA_LOG_FORMAT", "DORA_LOG_FILTER", "NO_COLOR", "CLICOLOR_FORCE"] {
+            command.env_remove(variable);
+        }
+        command
+    }
+
+    /// Starts `dora` with these arguments.
+    pub fn dora<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, arguments: I) -> Running {
+        Running::start(self.command(arguments))
+    }
+}

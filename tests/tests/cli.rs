@@ -1,0 +1,90 @@
+//! The command line: help, refusals, exit codes.
+
+use dora_tests::Workbench;
+use expect_test::expect;
+
+#[test]
+fn the_version_is_that_of_the_workspace() {
+    let run = Workbench::new().dora(["-V"]).finish().expect_code(0);
+    assert_eq!(run.stdout, "dora-cli 1.2.0\n");
+}
+
+#[test]
+fn help_lists_what_is_served_and_nothing_else() {
+    let run = Workbench::new().dora(["--help"]).finish().expect_code(0);
+    expect![[r#""#]].assert_eq(&run.stdout);
+}
+
+#[test]
+fn each_command_explains_itself_with_examples() {
+    let bench = Workbench::new();
+    for verb in ["run", "validate", "expand", "graph", "schema", "completion"] {
+        let run = bench.dora([verb, "--help"]).finish().expect_code(0);
+        assert!(run.stdout.contains("Examples:"), "{verb}: {}", run.stdout);
+        assert!(run.stdout.lines().all(|line| line.chars().count() <= 100), "{verb}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn wrong_usage_has_exit_code_2_and_says_what_to_do() {
+    let bench = Workbench::new();
+    let cases: [(&[&str], &str); 9] = [
+        (&[], "Usage: dora <COMMAND>"),
+        (&["up"], "`dora up` is not served by this version yet; `dora run FILE` runs a dataflow without a service"),
+        (&["stop", "--all"], "Ctrl-C stops a dataflow"),
+        (&["validat", "a.yml"], "a similar subcommand exists: 'validate'"),
+        (&["run", "a.yml", "--uv"], "`dora run --uv` is not served by this version yet"),
+        (&["run", "--lockfile=x", "a.yml"], "`dora run --lockfile` is not served by this version yet"),
+        (&["run", "a.yml", "--stop-after", "soon"], "expected a duration"),
+        (&["run", "a.yml", "--log-level", "loud"], "loud"),
+        (&["run", "https://example.org/a.yml"], "reads dataflows from files only"),
+    ];
+    for (arguments, expected) in cases {
+        let run = bench.dora(arguments).finish();
+        assert!(run.stderr.contains(expected), "{arguments:?}: {}", run.stderr);
+        assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_searched_nearby() {
+    let bench = Workbench::new();
+    bench.write("other.yml", "nodes: []");
+    for verb in ["run", "validate", "expand", "graph"] {
+        let run = bench.dora([verb, "dataflow.yml"]).finish().expect_code(1);
+        assert!(run.stderr.contains("there is no file `dataflow.yml`"), "{verb}: {}", run.stderr);
+        assert!(run.stderr.contains("holds other.yml"), "{verb}: {}", run.stderr);
+    }
+    let run = bench.dora(["run", "."]).finish().expect_code(1);
+    assert!(run.stderr.contains("is a directory"), "{}", run.stderr);
+}
+
+#[test]
+fn colours_are_for_terminals() {
+    let bench = Workbench::new();
+    bench.write("bad.yml", "nodes: 3");
+    let plain = bench.dora(["validate", "bad.yml"]).finish().expect_code(1);
+    assert!(!plain.stderr.contains('\x1b'), "{}", plain.stderr);
+    let mut command = bench.command(["validate", "bad.yml"]);
+    command.env("CLICOLOR_FORCE", "1");
+    let forced = dora_tests::Running::start(command).finish().expect_code(1);
+    assert!(forced.stderr.contains('\x1b'), "{}", forced.stderr);
+}
+
+#[test]
+fn completion_knows_the_verbs() {
+    let bench = Workbench::new();
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let run = bench.dora(["completion", shell]).finish().expect_code(0);
+        assert!(run.stdout.contains("validate"), "{shell}");
+        assert!(!run.stdout.contains("keeper"), "{shell}: what is hidden stays hidden");
+    }
+    let run = bench.dora(["completion", "tcsh"]).finish().expect_code(2);
+    assert!(run.stderr.contains("bash"), "{}", run.stderr);
+}
+
+#[test]
+fn a_keeper_started_by_hand_says_what_it_is() {
+    let run = Workbench::new().dora(["keeper"]).finish().expect_code(1);
+    assert!(run.stderr.contains("started by `dora run`"), "{}", run.stderr);
+}
