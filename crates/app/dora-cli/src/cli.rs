@@ -25,6 +25,7 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Run(command::run::RunCommand),
     Validate(command::validate::Arguments),
     Expand(command::expand::Arguments),
     Graph(command::graph::Arguments),
@@ -53,6 +54,11 @@ pub fn main() -> ExitCode {
 impl Command {
     fn execute(self) -> Result<ExitCode, CommandError> {
         match self {
+            Self::Run(mut command) => {
+                // Survives an update of the program while it runs.
+                command.keeper = Some("/proc/self/exe".into());
+                command::run::execute(command)
+            }
             Self::Validate(arguments) => command::validate::execute(&arguments),
             Self::Expand(arguments) => command::expand::execute(&arguments),
             Self::Graph(arguments) => command::graph::execute(&arguments),

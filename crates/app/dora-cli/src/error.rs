@@ -21,9 +21,6 @@ pub(crate) enum CommandError {
     /// The dataflow file has mistakes; this is the report with their code frames.
     #[error("{report}")]
     Mistakes { report: String, summary: String },
-    /// The user knows already.
-    #[error("{what}")]
-    Told { what: String },
 }
 
 impl CommandError {
@@ -48,7 +45,6 @@ impl CommandError {
         let error = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
         let code = if matches!(self, Self::Usage { .. }) { EXIT_USAGE } else { EXIT_FAILED };
         match self {
-            Self::Told { .. } => {}
             Self::Mistakes { report, summary } => {
                 anstream::eprintln!("{}\n\n{error}error{error:#}: {summary}", report.trim_end());
             }

@@ -15,14 +15,44 @@
 mod cli;
 mod command;
 mod error;
+mod histogram;
 mod load;
 mod log;
 mod mermaid;
 mod picture;
 mod signals;
+mod table;
 mod units;
 mod unserved;
 mod words;
 
 pub use cli::main;
+pub use command::run::RunCommand;
+pub use dora_descriptor::model::LogLevel;
+pub use log::Format as LogFormat;
 pub use units::{parse_duration, parse_size};
+
+/// A command that a program can execute.
+pub trait Executable {
+    /// Does what the `dora` command would do, and reports failure as an error instead of an exit code.
+    ///
+    /// Signals of this process are listened to from then on, and lines go to its standard streams.
+    fn execute(self) -> eyre::Result<()>;
+}
+
+impl Executable for RunCommand {
+    fn execute(self) -> eyre::Result<()> {
+        match command::run::execute(self) {
+            Ok(code) if code == std::process::ExitCode::SUCCESS => Ok(()),
+            Ok(_) => Err(eyre::eyre!("the dataflow failed")),
+            Err(error) => Err(eyre::eyre!(error)),
+        }
+    }
+}
+
+/// Runs a dataflow file. `uv` asks for Python through uv, which is not served yet.
+pub fn run(dataflow: String, uv: bool) -> eyre::Result<()> {
+    let mut command = RunCommand::new(dataflow);
+    command.uv = uv;
+    command.execute()
+}

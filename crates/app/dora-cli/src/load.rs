@@ -15,7 +15,21 @@ pub(crate) fn load(path: &Path, options: &Options) -> Result<Loaded, CommandErro
 
 /// What `dora run` of this version does with a dataflow.
 pub(crate) fn served() -> Capabilities {
-    Capabilities { python_nodes: true, ..Capabilities::default() }
+    Capabilities { working_dir: true, debug_inspection: true, ..Capabilities::default() }
+}
+
+/// Refuses a dataflow that is right but asks for what this version does not do.
+pub(crate) fn refuse_unserved(path: &Path, loaded: &Loaded) -> Result<(), CommandError> {
+    let refusals = dora_descriptor::unserved(loaded, &served());
+    if refusals.is_empty() {
+        return Ok(());
+    }
+    let count = refusals.len();
+    let things = if count == 1 { "one thing".to_owned() } else { format!("{count} things") };
+    Err(CommandError::Mistakes {
+        report: refusals.render(stderr_is_coloured()),
+        summary: format!("`{}` asks for {things} that this version does not serve", path.display()),
+    })
 }
 
 /// Reads and checks a dataflow file, and leaves the mistakes to the caller.
@@ -56,7 +70,11 @@ pub(crate) fn tell_warnings(warnings: &Diagnostics) {
 
 fn stderr_is_coloured() -> bool {
     let stderr = std::io::stderr();
-    anstream::AutoStream::choice(&stderr) != anstream::ColorChoice::Never && stderr.is_terminal()
+    match anstream::AutoStream::choice(&stderr) {
+        anstream::ColorChoice::Never => false,
+        anstream::ColorChoice::Auto => stderr.is_terminal(),
+        _ => true,
+    }
 }
 
 /// Dataflow files in the directory of a path that does not exist.

@@ -26,3 +26,8 @@ pub(crate) fn timer_words(interval: Duration) -> String {
     };
     format!("{number} {unit}")
 }
+
+/// An edge for people: `camera/image -> plot/picture`.
+pub(crate) fn edge_words(from: &str, output: &str, to: &str, input: &str) -> String {
+    format!("{from}/{output} -> {to}/{input}")
+}

@@ -38,7 +38,9 @@ impl fmt::Display for NodeResult {
             NodeResult::Failed(status) => status.fmt(f),
             NodeResult::GraceExceeded => f.write_str("was killed because it did not stop in time"),
             NodeResult::NotStarted(error) => write!(f, "could not be started: {error}"),
-            NodeResult::Cascading { caused_by: Some(node), .. } => write!(f, "did not run because node `{node}` failed"),
+            NodeResult::Cascading { caused_by: Some(node), .. } => {
+                write!(f, "did not run because node `{node}` failed")
+            }
             NodeResult::Cascading { caused_by: None, .. } => f.write_str("did not run because another node failed"),
             NodeResult::Lost => f.write_str("was ended because the dataflow could not go on"),
         }
@@ -176,12 +178,8 @@ impl Record {
         for (edge, counters) in self.edges.iter_mut().zip(report.edges) {
             edge.counters = counters;
         }
-        let lost = |node| NodeOutcome {
-            node,
-            result: NodeResult::Lost,
-            never_connected: false,
-            last_stderr: Vec::new(),
-        };
+        let lost =
+            |node| NodeOutcome { node, result: NodeResult::Lost, never_connected: false, last_stderr: Vec::new() };
         self.ended.extend(self.open.drain(..).map(lost));
         // What was reported before its cause learns of it now.
         let cause = self.first_cause();
@@ -241,11 +239,7 @@ mod tests {
 
     #[test]
     fn our_own_signals_are_clean() {
-        let ends = [
-            ("a", ExitStatus::Signal { signal: 15 }, Stopped),
-            ("b", code(143), Stopped),
-            ("c", code(0), Own),
-        ];
+        let ends = [("a", ExitStatus::Signal { signal: 15 }, Stopped), ("b", code(143), Stopped), ("c", code(0), Own)];
         assert!(record(&["a", "b", "c"], &ends).is_success());
         assert!(!record(&["a"], &[("a", ExitStatus::Signal { signal: 9 }, GraceExceeded)]).is_success());
     }

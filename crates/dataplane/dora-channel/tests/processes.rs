@@ -100,7 +100,6 @@ fn peer_process() {
         "consumer" => be_consumer(keeper.as_fd(), fds),
         _ => panic!("{role}"),
     }
-    std::process::exit(0);
 }
 
 fn be_producer(keeper: BorrowedFd<'_>, fds: Vec<OwnedFd>) {
@@ -301,12 +300,13 @@ fn consumer_is_killed_while_it_holds_samples() {
         edge.consumer_gone(&producer.channels);
         // A blocked sender is released, or it would not read this.
         producer.ask([CENSUS; 6], &[]);
-        let [_, descriptors, _, mut held, ..] = producer.answer();
+        let _ = producer.answer();
         // It may have looked at its mail before it looked at the edge.
-        let mut mappings = u64::MAX;
+        let (mut descriptors, mut mappings) = (0, 0);
         eventually("the producer gives the dead consumer up", || {
             producer.ask([CENSUS; 6], &[]);
-            [_, _, mappings, held, ..] = producer.answer();
+            let held;
+            [_, descriptors, mappings, held, ..] = producer.answer();
             held == 0
         });
         census.check(round, &[descriptors, mappings]);
@@ -330,7 +330,8 @@ fn producer_is_killed_while_it_sends() {
         let mut producer = Node::spawn("producer", &budget);
         let (edge, _) = connect(&producer, &consumer, round);
         flows(&edge);
-        maybe_stop(round, &producer, || edge.counters().queued == 0);
+        // One message may be there of which the consumer has not heard: stopped between its push and its wake-up.
+        maybe_stop(round, &producer, || edge.counters().queued <= 1);
         producer.kill();
         edge.producer_gone(&consumer.channels);
         budget.release_slot(0);

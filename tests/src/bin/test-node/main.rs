@@ -1,3 +1,37 @@
-//! Plays nodes of the dataflows under test.
+//! Plays nodes of the dataflows under test: `dora-test-node ROLE [NUMBER]`.
+//!
+//! What a role has to tell it prints in one line, which tests wait for.
 
-fn main() {}
+mod consumers;
+mod fork;
+mod producers;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let role = arguments.first().map(String::as_str).unwrap_or_default();
+    let number = arguments.get(1).and_then(|text| text.parse().ok()).unwrap_or(0);
+    let outcome = match role {
+        "source" => producers::source(number),
+        "flood" => producers::flood(number),
+        "big" => producers::big(number),
+        "ticker" => producers::ticker(number),
+        "fail" => return producers::fail(number),
+        "sink" => consumers::sink(),
+        "hold" => consumers::hold(number),
+        "stuck" => consumers::stuck(),
+        "fork" => fork::read_in_child(),
+        _ => Err(format!("unknown role `{role}`").into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{role}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a role gives back.
+type Outcome = Result<(), Box<dyn std::error::Error>>;

@@ -10,7 +10,7 @@ use super::Entry;
 
 /// How lines look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
+pub enum Format {
     /// Time, level, node, text.
     #[default]
     Pretty,

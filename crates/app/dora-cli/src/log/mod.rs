@@ -8,6 +8,6 @@ mod format;
 mod printer;
 
 pub(crate) use entry::Entry;
-pub(crate) use filter::{Filter, parse_rule};
-pub(crate) use format::Format;
+pub(crate) use filter::{Filter, parse_level, parse_rule};
+pub use format::Format;
 pub(crate) use printer::Printer;

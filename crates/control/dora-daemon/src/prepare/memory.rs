@@ -29,9 +29,7 @@ fn group_limit(proc_self_cgroup: &str, root: &Path) -> Option<u64> {
         let (Some(controllers), Some(group)) = (fields.next(), fields.next()) else { continue };
         let (mount, file) = match controllers {
             "" => (root.to_owned(), "memory.max"),
-            _ if controllers.split(',').any(|name| name == "memory") => {
-                (root.join("memory"), "memory.limit_in_bytes")
-            }
+            _ if controllers.split(',').any(|name| name == "memory") => (root.join("memory"), "memory.limit_in_bytes"),
             _ => continue,
         };
         let innermost = mount.join(group.trim_start_matches('/'));

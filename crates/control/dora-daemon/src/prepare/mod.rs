@@ -118,12 +118,16 @@ fn node_plan(
     let program = program.map_err(|problem| mistakes.add::<()>(node, problem)).ok();
     let text = standard.args.as_deref().unwrap_or_default();
     let args = shlex::split(text).or_else(|| mistakes.add(node, Problem::Args { args: text.to_owned() }));
-    let inputs: Vec<_> = node.inputs.iter().filter_map(|(id, input)| {
-        let source = input_source(input).or_else(|| {
-            mistakes.add(node, Problem::NotServed { what: format!("input `{id}` from `{}`", input.source) })
-        })?;
-        Some(InputConfig { id: id.clone(), source, queue_size: input.queue_size, policy: input.queue_policy })
-    }).collect();
+    let inputs: Vec<_> = node
+        .inputs
+        .iter()
+        .filter_map(|(id, input)| {
+            let source = input_source(input).or_else(|| {
+                mistakes.add(node, Problem::NotServed { what: format!("input `{id}` from `{}`", input.source) })
+            })?;
+            Some(InputConfig { id: id.clone(), source, queue_size: input.queue_size, policy: input.queue_policy })
+        })
+        .collect();
     if mistakes.count() > before {
         return None;
     }

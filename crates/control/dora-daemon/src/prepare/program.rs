@@ -25,7 +25,11 @@ pub(super) fn resolve(path: &str, working_dir: &Path, environment: &Environment<
     let is_command = relative.components().count() == 1 && !expanded.starts_with('.');
     if !is_command {
         let hint = hint(&file);
-        return Err(Problem::ProgramMissing { path: path.to_owned(), looked: format!("at `{}`", file.display()), hint });
+        return Err(Problem::ProgramMissing {
+            path: path.to_owned(),
+            looked: format!("at `{}`", file.display()),
+            hint,
+        });
     }
     let found = environment.search_path().and_then(|path| {
         split_paths(path).map(|dir| dir.join(&relative)).find(|candidate| executable(candidate.clone()).is_ok())
@@ -108,7 +112,8 @@ mod tests {
     #[test]
     fn files_come_before_commands() {
         let dir = tempfile::tempdir().unwrap();
-        let resolved = |path: &str| with_env(&[("PATH", "/bin:/usr/bin")], |environment| resolve(path, dir.path(), environment));
+        let resolved =
+            |path: &str| with_env(&[("PATH", "/bin:/usr/bin")], |environment| resolve(path, dir.path(), environment));
         assert!(resolved("sh").unwrap().ends_with("bin/sh"));
         std::os::unix::fs::symlink("/bin/sh", dir.path().join("sh")).unwrap();
         assert_eq!(resolved("sh").unwrap(), dir.path().join("sh"));

@@ -3,6 +3,7 @@
 //! In tokio they are registered with the runtime at hand, once; anywhere else with the reactor of `async-io`, which has
 //! a thread of its own. A tokio runtime without I/O cannot be recognised beforehand: registering panics, which is caught
 //! here, and `async-io` is used.
+#![allow(unsafe_code)]
 
 use std::{
     io,
@@ -46,13 +47,19 @@ fn runtime() -> Option<Id> {
     Handle::try_current().ok().map(|handle| handle.id())
 }
 
+/// Registers with the tokio runtime of this thread, which must have I/O enabled.
+fn with_tokio(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: the registration owns the descriptor, which therefore stays open and the same as long as it exists.
+    Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE)? })
+}
+
 impl Reactor {
     /// Registers with the runtime of this thread.
     pub(super) fn register(eventfd: BorrowedFd<'_>) -> io::Result<Self> {
         let home = runtime();
         let in_tokio = home.and_then(|_| {
             let fd = eventfd.try_clone_to_owned().ok()?;
-            catch_unwind(AssertUnwindSafe(|| AsyncFd::register_with_interest(fd, Interest::READABLE))).ok()?.ok()
+            catch_unwind(AssertUnwindSafe(|| with_tokio(fd))).ok()?.ok()
         });
         match in_tokio {
             Some(fd) => Ok(Reactor { home, bell: Registered::Tokio(fd), timer: None }),
@@ -97,7 +104,7 @@ impl Reactor {
             (None, Some(_)) => {
                 let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
                 let fd = match &self.bell {
-                    Registered::Tokio(_) => Registered::Tokio(AsyncFd::register_with_interest(fd, Interest::READABLE)?),
+                    Registered::Tokio(_) => Registered::Tokio(with_tokio(fd)?),
                     Registered::AsyncIo(_) => Registered::AsyncIo(Async::new_nonblocking(fd)?),
                 };
                 self.timer.insert(Timer { fd, armed_ns: None })

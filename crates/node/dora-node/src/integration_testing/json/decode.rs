@@ -14,7 +14,7 @@ use arrow::{
         UInt16Type, UInt32Type, UInt64Type,
     },
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::infer::infer;
 
@@ -25,10 +25,30 @@ pub(crate) fn decode(data: &Value, data_type: Option<&Value>) -> Result<ArrayRef
         value => vec![value],
     };
     let data_type = match data_type {
-        Some(json) => serde_json::from_value(json.clone()).map_err(|error| format!("`data_type` {json}: {error}"))?,
+        Some(json) => {
+            let complete = with_field_defaults(json.clone());
+            serde_json::from_value(complete).map_err(|error| format!("`data_type` {json}: {error}"))?
+        }
         None => infer(&values)?,
     };
     array(&values, &data_type)
+}
+
+/// Arrow wants every key of a field (`{"name": ..., "data_type": ...}`), people do not want to write them.
+fn with_field_defaults(mut json: Value) -> Value {
+    if let Value::Object(field) = &mut json
+        && field.contains_key("data_type")
+    {
+        let defaults = json!({ "name": "item", "nullable": true, "dict_id": 0, "dict_is_ordered": false, "metadata": {} });
+        for (key, value) in defaults.as_object().into_iter().flatten() {
+            field.entry(key).or_insert_with(|| value.clone());
+        }
+    }
+    match json {
+        Value::Object(fields) => fields.into_iter().map(|(key, value)| (key, with_field_defaults(value))).collect(),
+        Value::Array(items) => items.into_iter().map(with_field_defaults).collect(),
+        other => other,
+    }
 }
 
 /// Each value through `read`, null as null.

@@ -1,0 +1,190 @@
+//! `dora run`: a dataflow on this machine, without a service.
+//!
+//! Here is what one can ask for; `session` runs it, `explain` tells what will happen, `summary` what has happened.
+
+mod explain;
+mod session;
+mod summary;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use dora_daemon::{PrepareError, PrepareOptions, Prepared, prepare};
+use dora_descriptor::{Loaded, Options, Part, model::LogLevel};
+use dora_message::id::NodeId;
+
+use crate::{
+    error::CommandError,
+    load,
+    log::{self, Filter, Format},
+    units, unserved,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  dora run dataflow.yml
+  dora run dataflow.yml --stop-after 10s
+  dora run dataflow.yml --env CAMERA=2 --env LABEL=1.10
+  dora run dataflow.yml --log-filter camera=warn --log-format json 2> log.jsonl
+  dora run -v dataflow.yml                  with programs, edges and their figures
+
+What nodes write to standard output goes to standard output, everything else to standard error.
+Ctrl-C asks the nodes to stop, a second one kills them, a third ends dora at once.
+Exit code: 0 when every node succeeded, 1 when one did not, 2 when the command line is wrong.";
+
+/// Run a dataflow on this machine, until all its nodes are done.
+///
+/// Needs no port and no service; any number of dataflows run side by side.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = EXAMPLES)]
+#[non_exhaustive]
+pub struct RunCommand {
+    /// The dataflow file.
+    #[arg(value_name = "FILE")]
+    pub dataflow: String,
+    /// Ask the nodes to stop after this time: `30` (seconds), `500ms`, `10s`, `5m`, `1h30m`.
+    #[arg(long, value_name = "DURATION", value_parser = units::parse_duration)]
+    pub stop_after: Option<Duration>,
+    /// The least severe lines to show: error, warn, info, debug, trace, or stdout for everything.
+    #[arg(long, value_name = "LEVEL", env = "DORA_LOG_LEVEL", default_value = "stdout", value_parser = log::parse_level)]
+    pub log_level: LogLevel,
+    /// How lines look.
+    #[arg(long, value_name = "FORMAT", env = "DORA_LOG_FORMAT", value_enum, default_value_t)]
+    pub log_format: Format,
+    /// Levels of single nodes: `camera=warn,plot=debug`.
+    #[arg(long, value_name = "NODE=LEVEL", env = "DORA_LOG_FILTER", value_delimiter = ',', value_parser = log::parse_rule)]
+    pub log_filter: Vec<(NodeId, LogLevel)>,
+    /// Set an environment variable of all nodes; wins over the file, and the value stays text.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_variable)]
+    pub env: Vec<(String, String)>,
+    /// Whether a node ends when the nodes that feed it have, although its timers go on; wins over the file.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub exit_when_nodes_finish: Option<bool>,
+    /// Turn `debug.enable_debug_inspection` of the dataflow on.
+    #[arg(long)]
+    pub debug: bool,
+    /// Shared memory that all messages together may use: `64MB`, `2G`.
+    ///
+    /// Without it: half of the memory that is available.
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_size)]
+    pub memory: Option<u64>,
+    /// Tell which programs run, how they are connected, and at the end what every edge has carried.
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// Directory that relative paths of the file start from; that of the file if none.
+    #[arg(skip)]
+    pub working_dir: Option<PathBuf>,
+    /// Not served yet: refused when set.
+    #[arg(skip)]
+    pub uv: bool,
+    /// Not served yet: refused when set.
+    #[arg(skip)]
+    pub allow_shell_nodes: bool,
+    /// Not served yet: refused when set.
+    #[arg(skip)]
+    pub locked: bool,
+    /// Not served yet: refused when set.
+    #[arg(skip)]
+    pub write_lockfile: bool,
+    /// Not served yet: refused when set.
+    #[arg(skip)]
+    pub lockfile: Option<PathBuf>,
+    /// Not served yet: refused when set.
+    #[arg(skip)]
+    pub hub_override: Vec<String>,
+    /// The program that is a keeper when it is called with `keeper`; `dora` on the search path if none.
+    #[arg(skip)]
+    pub(crate) keeper: Option<PathBuf>,
+}
+
+impl RunCommand {
+    /// Runs this dataflow file, with nothing else asked for.
+    pub fn new(dataflow: String) -> Self {
+        Self {
+            dataflow,
+            stop_after: None,
+            log_level: LogLevel::Stdout,
+            log_format: Format::default(),
+            log_filter: Vec::new(),
+            env: Vec::new(),
+            exit_when_nodes_finish: None,
+            debug: false,
+            memory: None,
+            verbose: false,
+            working_dir: None,
+            uv: false,
+            allow_shell_nodes: false,
+            locked: false,
+            write_lockfile: false,
+            lockfile: None,
+            hub_override: Vec::new(),
+            keeper: None,
+        }
+    }
+
+    fn refuse_unserved(&self) -> Result<(), CommandError> {
+        let asked = [
+            (self.uv, "--uv"),
+            (self.allow_shell_nodes, "--allow-shell-nodes"),
+            (self.locked, "--locked"),
+            (self.write_lockfile, "--write-lockfile"),
+            (self.lockfile.is_some(), "--lockfile"),
+            (!self.hub_override.is_empty(), "--hub-override"),
+        ];
+        match asked.iter().find(|(asked, _)| *asked) {
+            Some((_, flag)) => Err(unserved::refuse_run_flag(flag)),
+            None => Ok(()),
+        }
+    }
+
+    fn load(&self, path: &Path) -> Result<Loaded, CommandError> {
+        let mut loaded = load::load(path, &Options::default())?;
+        loaded.dataflow.debug.enable_debug_inspection |= self.debug;
+        load::refuse_unserved(path, &loaded)?;
+        Ok(loaded)
+    }
+
+    fn prepare(&self, path: &Path, loaded: &Loaded) -> Result<Prepared, CommandError> {
+        let options = PrepareOptions {
+            env: self.env.clone(),
+            memory: self.memory,
+            exit_when_nodes_finish: self.exit_when_nodes_finish,
+            write_events_to: std::env::var_os("DORA_WRITE_EVENTS_TO").map(PathBuf::from),
+            ..PrepareOptions::default()
+        };
+        let base = self.working_dir.as_deref().or(path.parent()).unwrap_or(Path::new(""));
+        prepare(&loaded.dataflow, base, &options).map_err(|error| mistakes(loaded, &error))
+    }
+}
+
+/// Runs the dataflow and tells how it went.
+pub(crate) fn execute(command: RunCommand) -> Result<ExitCode, CommandError> {
+    command.refuse_unserved()?;
+    let path = PathBuf::from(&command.dataflow);
+    let loaded = command.load(&path)?;
+    let prepared = command.prepare(&path, &loaded)?;
+    let filter = Filter::new(command.log_level, command.log_filter.clone());
+    let printer = log::Printer::new(command.log_format, filter, prepared.plan.dataflow_id);
+    session::run(&command, &prepared, printer)
+}
+
+/// What is wrong with the nodes' programs, each with the place in the file.
+fn mistakes(loaded: &Loaded, error: &PrepareError) -> CommandError {
+    let line = |mistake: &dora_daemon::Mistake| {
+        let span = loaded.places.part(&mistake.node, &Part::Key("path"));
+        format!("{}: {mistake}", loaded.warnings.sources().position(span))
+    };
+    let lines: Vec<String> = error.mistakes.iter().map(line).collect();
+    CommandError::failed(lines.join("\n       "))
+}
+
+/// Reads `KEY=VALUE`.
+fn parse_variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected KEY=VALUE, for example `CAMERA=2`".to_owned()),
+    }
+}

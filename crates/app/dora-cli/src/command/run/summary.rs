@@ -1,0 +1,163 @@
+//! What `dora run` tells at the end: what went wrong first, what was not delivered, and with `-v` the figures of all
+//! edges.
+
+use anstyle::{AnsiColor, Style};
+use dora_daemon::{EdgeOutcome, NodeOutcome, NodeResult, Outcome, Prepared};
+use dora_descriptor::model::LogLevel;
+use dora_message::supervision::EdgePlan;
+
+use crate::{
+    histogram::percentile,
+    log::{Format, Printer},
+    table::{self, Align},
+    units::{show_nanos, show_size},
+    words::{edge_words, policy_word},
+};
+
+/// As wide as such rules are in dora.
+const RULE: usize = 81;
+
+/// Tells how it went.
+pub(super) fn tell(printer: &mut Printer, prepared: &Prepared, outcome: &Outcome, verbose: bool) {
+    for (edge, plan) in outcome.edges.iter().zip(&prepared.plan.edges) {
+        if let Some(line) = losses(edge, plan) {
+            say(printer, LogLevel::Warn, &line);
+        }
+    }
+    if verbose && !outcome.edges.is_empty() {
+        edge_table(outcome, prepared).iter().for_each(|line| say(printer, LogLevel::Info, line));
+    }
+    if outcome.orphans_killed > 0 {
+        let (count, verb) = (outcome.orphans_killed, if outcome.orphans_killed == 1 { "was" } else { "were" });
+        say(printer, LogLevel::Warn, &format!("{count} processes that nodes had left behind {verb} killed"));
+    }
+    if let Some(trouble) = &outcome.trouble {
+        say(printer, LogLevel::Error, &trouble.to_string());
+    }
+    let failures: Vec<&NodeOutcome> = outcome.failures().collect();
+    if failures.is_empty() {
+        return;
+    }
+    let (failed, all) = (failures.len(), outcome.nodes.len());
+    say(printer, LogLevel::Error, &format!("Dataflow failed: {failed} of {all} nodes did not end well"));
+    for node in failures {
+        failure(node).iter().for_each(|line| say(printer, LogLevel::Error, line));
+    }
+}
+
+/// One line. Programs get it in the format they asked for; people need no time and no name before it.
+fn say(printer: &mut Printer, level: LogLevel, line: &str) {
+    if printer.format() == Format::Json {
+        printer.own(level, line.to_owned());
+        return;
+    }
+    let colour = match level {
+        LogLevel::Error => Style::new().fg_color(Some(AnsiColor::Red.into())),
+        LogLevel::Warn => Style::new().fg_color(Some(AnsiColor::Yellow.into())),
+        _ => Style::new(),
+    };
+    anstream::eprintln!("{colour}{line}{colour:#}");
+}
+
+fn failure(node: &NodeOutcome) -> Vec<String> {
+    let follows_another = matches!(node.result, NodeResult::Cascading { .. } | NodeResult::Lost);
+    if node.last_stderr.is_empty() || follows_another {
+        return vec![format!("Node `{}` failed: {}", node.node, node.result)];
+    }
+    let mut lines = vec![format!("Node `{}` failed: {} with stderr output:", node.node, node.result)];
+    lines.push("-".repeat(RULE));
+    lines.extend(node.last_stderr.iter().cloned());
+    lines.push("-".repeat(RULE));
+    lines
+}
+
+/// What an edge did not deliver, if anything.
+fn losses(edge: &EdgeOutcome, plan: &EdgePlan) -> Option<String> {
+    let counters = &edge.counters;
+    if counters.dropped == 0 && counters.undelivered == 0 {
+        return None;
+    }
+    let mut parts = Vec::new();
+    if counters.dropped > 0 {
+        parts.push(format!("{} dropped ({}, queue {})", counters.dropped, policy_word(plan.policy), plan.capacity));
+    }
+    if counters.undelivered > 0 {
+        parts.push(format!("{} still queued when `{}` ended", counters.undelivered, edge.to));
+    }
+    Some(format!("{}: of {} messages {}", words(edge), counters.sent, parts.join(", ")))
+}
+
+fn words(edge: &EdgeOutcome) -> String {
+    edge_words(edge.from.as_str(), &edge.output, edge.to.as_str(), &edge.input)
+}
+
+fn edge_table(outcome: &Outcome, prepared: &Prepared) -> Vec<String> {
+    let head = [
+        ("edge", Align::Left),
+        ("policy", Align::Left),
+        ("queue", Align::Right),
+        ("sent", Align::Right),
+        ("received", Align::Right),
+        ("dropped", Align::Right),
+        ("undelivered", Align::Right),
+        ("bytes", Align::Right),
+        ("p50", Align::Right),
+        ("p99", Align::Right),
+    ];
+    let row = |(edge, plan): (&EdgeOutcome, &EdgePlan)| {
+        let counters = &edge.counters;
+        let latency = |share| percentile(&counters.latency, share).map_or_else(|| "-".to_owned(), show_nanos);
+        vec![
+            words(edge),
+            policy_word(plan.policy).to_owned(),
+            plan.capacity.to_string(),
+            counters.sent.to_string(),
+            counters.received.to_string(),
+            counters.dropped.to_string(),
+            counters.undelivered.to_string(),
+            show_size(counters.bytes),
+            latency(0.5),
+            latency(0.99),
+        ]
+    };
+    let rows: Vec<Vec<String>> = outcome.edges.iter().zip(&prepared.plan.edges).map(row).collect();
+    table::lines(&head, &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use dora_message::{
+        keeper::{EdgeCounters, QueuePolicy},
+        supervision::ExitStatus,
+    };
+
+    use super::*;
+
+    fn edge(dropped: u64, undelivered: u64) -> Option<String> {
+        let counters = EdgeCounters { sent: 500, dropped, undelivered, ..EdgeCounters::default() };
+        let edge =
+            EdgeOutcome { from: "a".into(), output: "x".into(), to: "b".into(), input: "y".into(), counters };
+        let policy = QueuePolicy::DropOldest;
+        let plan = EdgePlan { from: 0, output: "x".into(), to: 1, input: "y".into(), capacity: 10, policy };
+        losses(&edge, &plan)
+    }
+
+    #[test]
+    fn every_loss_has_a_number() {
+        assert_eq!(edge(0, 0), None);
+        assert_eq!(
+            edge(3, 1).as_deref(),
+            Some("a/x -> b/y: of 500 messages 3 dropped (drop_oldest, queue 10), 1 still queued when `b` ended")
+        );
+    }
+
+    #[test]
+    fn a_failure_comes_with_its_last_words() {
+        let node = |result, last_stderr| NodeOutcome { node: "a".into(), result, never_connected: false, last_stderr };
+        let failed = node(NodeResult::Failed(ExitStatus::Code { code: 3 }), vec!["boom".to_owned()]);
+        assert_eq!(failure(&failed)[0], "Node `a` failed: exited with code 3 with stderr output:");
+        assert_eq!((failure(&failed).len(), failure(&failed)[2].as_str()), (4, "boom"));
+        let lost = node(NodeResult::Lost, vec!["noise".to_owned()]);
+        assert_eq!(failure(&lost).len(), 1);
+    }
+}

@@ -1,0 +1,138 @@
+//! From dataflow files to launch plans.
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+
+use std::{fs, path::Path, time::Duration};
+
+use dora_daemon::{PrepareError, PrepareOptions, Prepared, Problem, prepare};
+use dora_message::keeper::{InputSource, QueuePolicy};
+
+fn prepared(base: &Path, text: &str, options: &PrepareOptions) -> Result<Prepared, PrepareError> {
+    let loaded = dora_descriptor::parse("dataflow.yml", text, &dora_descriptor::Options::default()).unwrap();
+    prepare(&loaded.dataflow, base, options)
+}
+
+fn options() -> PrepareOptions {
+    let env = [("PATH", "/usr/bin:/bin"), ("HOME", "/home/me"), ("DORA_AUTH_TOKEN", "secret"), ("SHARED", "shell")];
+    PrepareOptions {
+        inherited_env: env.map(|(name, value)| (name.into(), value.into())).into(),
+        memory: Some(12345),
+        ..PrepareOptions::default()
+    }
+}
+
+const EXAMPLE: &str = r#"
+env: { SHARED: dataflow, LD_PRELOAD: evil.so }
+nodes:
+  - id: camera
+    path: sh
+    args: -c "echo 'a  b'" last
+    inputs: { tick: dora/timer/millis/20 }
+    outputs: [image, debug/info]
+    env: { VERSION: "1.10", SHARED: node }
+  - id: viewer
+    path: ./viewer
+    inputs:
+      image: { source: camera/image, queue_size: 3, queue_policy: backpressure }
+      info: camera/debug/info
+"#;
+
+fn example() -> (tempfile::TempDir, Prepared) {
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/bin/sh", dir.path().join("viewer")).unwrap();
+    let prepared = prepared(dir.path(), EXAMPLE, &options()).unwrap();
+    (dir, prepared)
+}
+
+#[test]
+fn programs_and_arguments() {
+    let (dir, prepared) = example();
+    let [camera, viewer] = &prepared.plan.nodes[..] else { panic!() };
+    assert!(camera.program.is_absolute() && camera.program.ends_with("sh"));
+    assert_eq!(camera.args, ["-c", "echo 'a  b'", "last"]);
+    assert_eq!(viewer.program, dir.path().join("viewer"));
+    assert_eq!((&viewer.working_dir, viewer.args.len()), (&dir.path().to_owned(), 0));
+}
+
+#[test]
+fn inputs_outputs_and_edges() {
+    let (_dir, prepared) = example();
+    let plan = &prepared.plan;
+    assert_eq!(plan.nodes[0].inputs[0].source, InputSource::Timer { interval_ns: 20_000_000 });
+    assert_eq!(plan.nodes[0].outputs.iter().map(|id| id.as_str()).collect::<Vec<_>>(), ["image", "debug/info"]);
+    assert_eq!(plan.nodes[1].inputs.len(), 2);
+    let [image, info] = &plan.edges[..] else { panic!() };
+    assert_eq!((image.from, image.to, image.capacity, image.policy), (0, 1, 3, QueuePolicy::Backpressure));
+    assert_eq!((info.output.as_str(), info.input.as_str()), ("debug/info", "info"));
+    assert_eq!((info.capacity, info.policy), (10, QueuePolicy::DropOldest));
+    assert_eq!(plan.memory_budget, 12345);
+    assert_eq!(plan.descriptor["nodes"][0]["id"], "camera");
+}
+
+#[test]
+fn the_node_wins_over_the_dataflow_and_both_over_the_shell() {
+    let (_dir, prepared) = example();
+    let variable = |node: usize, wanted: &str| {
+        let mut found = prepared.plan.nodes[node].env.iter().filter(|(name, _)| name == wanted);
+        let value = found.next().map(|(_, value)| value.as_str());
+        assert!(found.next().is_none(), "{wanted} is there twice");
+        value
+    };
+    assert_eq!((variable(0, "SHARED"), variable(1, "SHARED")), (Some("node"), Some("dataflow")));
+    assert_eq!((variable(0, "VERSION"), variable(1, "VERSION")), (Some("1.10"), None));
+    assert_eq!((variable(0, "HOME"), variable(0, "PYTHONUNBUFFERED")), (Some("/home/me"), Some("1")));
+    assert_eq!((variable(0, "LD_PRELOAD"), variable(0, "DORA_AUTH_TOKEN")), (None, None));
+    assert_eq!(prepared.warnings.iter().filter(|text| text.contains("LD_PRELOAD")).count(), 2);
+}
+
+#[test]
+fn the_command_line_wins_over_all() {
+    let mut options = options();
+    options.env = vec![("SHARED".into(), "command line".into()), ("DORA_NODE_CONFIG".into(), "x".into())];
+    options.exit_when_nodes_finish = Some(true);
+    let prepared = prepared(Path::new("/"), "nodes: [{ id: a, path: sh, env: { SHARED: n } }]", &options).unwrap();
+    let env = &prepared.plan.nodes[0].env;
+    assert!(env.contains(&("SHARED".into(), "command line".into())));
+    assert!(prepared.warnings.iter().any(|text| text.contains("`DORA_NODE_CONFIG` is left out")));
+    assert!(prepared.plan.exit_when_nodes_finish);
+}
+
+#[test]
+fn the_anchor_turns_one_clock_into_the_other() {
+    use dora_channel::os::clock::{monotonic_ns, wall_ns};
+    let (_dir, prepared) = example();
+    let difference = (prepared.plan.clock_anchor_ns + monotonic_ns()).abs_diff(wall_ns());
+    assert!(difference < Duration::from_secs(60).as_nanos() as u64, "{difference} ns");
+}
+
+#[test]
+fn all_mistakes_are_reported_together() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("text"), "").unwrap();
+    let text = r#"
+nodes:
+  - { id: missing, path: ./target/release/nothing }
+  - { id: command, path: no-such-command }
+  - { id: text, path: text, args: "it's" }
+  - { id: folder, path: . }
+  - { id: variable, path: $NOWHERE/x }
+  - { id: attached, path: dynamic }
+  - { id: logs, path: sh, inputs: { log: dora/logs } }
+  - { id: elsewhere, path: sh, deploy: { working_dir: nowhere } }
+"#;
+    let error = prepared(dir.path(), text, &options()).unwrap_err();
+    let of = |id: &str| {
+        let problems = error.mistakes.iter().filter(|mistake| mistake.node.as_str() == id);
+        problems.map(|mistake| mistake.problem.clone()).collect::<Vec<_>>()
+    };
+    assert!(matches!(&of("missing")[..], [Problem::ProgramMissing { hint: Some(_), .. }]));
+    assert!(matches!(&of("command")[..], [Problem::ProgramMissing { looked, .. }] if looked.ends_with("on the PATH")));
+    assert!(matches!(&of("text")[..], [Problem::NotExecutable { .. }, Problem::Args { .. }]));
+    assert!(matches!(&of("folder")[..], [Problem::Directory { .. }]));
+    assert!(matches!(&of("variable")[..], [Problem::UnsetVariable { name, .. }] if name == "NOWHERE"));
+    assert!(matches!(&of("attached")[..], [Problem::NotServed { .. }]));
+    assert!(matches!(&of("logs")[..], [Problem::NotServed { .. }]));
+    assert!(matches!(&of("elsewhere")[..], [Problem::WorkingDir { .. }]));
+    assert_eq!(error.mistakes.len(), 9);
+    assert_eq!(error.to_string().lines().count(), 9);
+    assert!(error.to_string().starts_with("node `missing`: the program `./target/release/nothing` does not exist"));
+}
