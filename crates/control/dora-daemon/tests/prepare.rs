@@ -4,6 +4,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use dora_daemon::{PrepareError, PrepareOptions, Prepared, Problem, prepare};
+use dora_descriptor::NodeKind;
 use dora_message::keeper::{InputSource, QueuePolicy};
 
 fn prepared(base: &Path, text: &str, options: &PrepareOptions) -> Result<Prepared, PrepareError> {
@@ -112,14 +113,18 @@ fn all_mistakes_are_reported_together() {
 nodes:
   - { id: missing, path: ./target/release/nothing }
   - { id: command, path: no-such-command }
-  - { id: text, path: text, args: "it's" }
+  - { id: text, path: text }
   - { id: folder, path: . }
   - { id: variable, path: $NOWHERE/x }
   - { id: attached, path: dynamic }
   - { id: logs, path: sh, inputs: { log: dora/logs } }
   - { id: elsewhere, path: sh, deploy: { working_dir: nowhere } }
 "#;
-    let error = prepared(dir.path(), text, &options()).unwrap_err();
+    let mut loaded = dora_descriptor::parse("dataflow.yml", text, &dora_descriptor::Options::default()).unwrap();
+    let NodeKind::Standard(standard) = &mut loaded.dataflow.nodes[2].kind else { panic!() };
+    // Loading a file refuses this already; a dataflow that comes from elsewhere may have it.
+    standard.args = Some("it's".to_owned());
+    let error = prepare(&loaded.dataflow, dir.path(), &options()).unwrap_err();
     let of = |id: &str| {
         let problems = error.mistakes.iter().filter(|mistake| mistake.node.as_str() == id);
         problems.map(|mistake| mistake.problem.clone()).collect::<Vec<_>>()

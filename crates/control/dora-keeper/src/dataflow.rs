@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Time that nodes have to end by themselves after the start barrier has failed.
-const BARRIER_GRACE: Duration = Duration::from_secs(5);
+const BARRIER_GRACE: Duration = Duration::from_secs(2);
 
 /// The start barrier.
 #[derive(Debug, Clone, PartialEq, Eq)]

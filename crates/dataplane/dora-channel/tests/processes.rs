@@ -243,7 +243,7 @@ impl Node {
 
 /// The edge of a round.
 fn connect(producer: &Node, consumer: &Node, round: usize) -> (BrokeredEdge, u32) {
-    let capacity = [1, 2, 10, 64][round % 4];
+    let capacity = [64, 10, 2, 1][round / 4 % 4];
     let mut edge = BrokeredEdge::create(capacity).unwrap();
     let words = [CONNECT, round as u64, u64::from(capacity), (round % 3 * 50) as u64, 0, 0];
     let (tx, rx) = (&producer.channels, &consumer.channels);
@@ -256,6 +256,12 @@ fn connect(producer: &Node, consumer: &Node, round: usize) -> (BrokeredEdge, u32
 fn flows(edge: &BrokeredEdge) {
     let before = edge.counters().received;
     eventually("messages flow", || edge.counters().received >= before + 20);
+}
+
+/// A sender that sleeps is woken once a quarter of the queue is free, and a consumer may be stopped between its pop and
+/// its wake-up.
+fn is_nearly_full(edge: &BrokeredEdge, capacity: u32) -> bool {
+    edge.counters().queued + u64::from((capacity / 4).max(1)) >= u64::from(capacity)
 }
 
 /// In every second round the victim is stopped before it is killed, and its peer has run into that.
@@ -291,7 +297,7 @@ fn consumer_is_killed_while_it_holds_samples() {
         let mut consumer = Node::spawn("consumer", &budget);
         let (edge, capacity) = connect(&producer, &consumer, round);
         flows(&edge);
-        maybe_stop(round, &consumer, || edge.counters().queued == u64::from(capacity));
+        maybe_stop(round, &consumer, || is_nearly_full(&edge, capacity));
         consumer.kill();
         let before = edge.counters().sent;
         if policy_of(round) == Policy::DropOldest {
@@ -339,9 +345,9 @@ fn producer_is_killed_while_it_sends() {
         assert_eq!((input, bad), (round as u64, 0), "payload was damaged");
         let counters = edge.counters();
         assert_eq!(counters.queued, 0, "the queue drains before the end");
-        assert_eq!(counters.received, received);
-        // It may die between taking a message back and counting it, and between counting and pushing.
-        assert!(counters.sent.abs_diff(received + counters.dropped) <= 1, "{counters:?}");
+        // Killed between taking a message back and counting that, it leaves one that counts as received.
+        assert!(counters.received - received <= 1, "{counters:?}, but {received} came");
+        assert_eq!(counters.sent, counters.received + counters.dropped);
         census.check(round, &[descriptors, mappings]);
         drop((edge, producer));
         own.check(round, &[open_descriptors(), shared_mappings()]);
@@ -357,7 +363,7 @@ fn both_are_killed() {
         let (mut producer, mut consumer) = (Node::spawn("producer", &budget), Node::spawn("consumer", &budget));
         let (edge, capacity) = connect(&producer, &consumer, round);
         flows(&edge);
-        maybe_stop(round, &consumer, || edge.counters().queued == u64::from(capacity));
+        maybe_stop(round, &consumer, || is_nearly_full(&edge, capacity));
         if round % 4 < 2 {
             producer.kill();
             consumer.kill();
@@ -369,7 +375,7 @@ fn both_are_killed() {
         edge.producer_gone(&consumer.channels);
         let counters = edge.counters();
         assert!(counters.queued <= u64::from(capacity));
-        assert!(counters.sent.abs_diff(counters.received + counters.dropped + counters.queued) <= 1, "{counters:?}");
+        assert_eq!(counters.sent, counters.received + counters.dropped + counters.queued, "{counters:?}");
         drop((edge, producer, consumer, budget));
         own.check(round, &[open_descriptors(), shared_mappings()]);
     }

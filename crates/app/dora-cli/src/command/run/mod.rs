@@ -155,7 +155,8 @@ impl RunCommand {
             write_events_to: std::env::var_os("DORA_WRITE_EVENTS_TO").map(PathBuf::from),
             ..PrepareOptions::default()
         };
-        let base = self.working_dir.as_deref().or(path.parent()).unwrap_or(Path::new(""));
+        let beside = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+        let base = self.working_dir.as_deref().or(beside).unwrap_or(Path::new("."));
         prepare(&loaded.dataflow, base, &options).map_err(|error| mistakes(loaded, &error))
     }
 }

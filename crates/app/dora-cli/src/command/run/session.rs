@@ -34,7 +34,7 @@ pub(super) fn run(command: &RunCommand, prepared: &Prepared, mut printer: Printe
     let interrupts = Arc::new(AtomicU32::new(0));
     watch_signals(&execution.control(), &interrupts)?;
     let deadline = command.stop_after.and_then(|time| Instant::now().checked_add(time));
-    let mut session = Session { execution, printer, prepared, interrupts, told: 0, deadline, verbose: command.verbose };
+    let mut session = Session { execution, printer, interrupts, told: 0, deadline, verbose: command.verbose };
     let outcome = session.follow();
     let killed = session.interrupts.load(Relaxed) > 1;
     summary::tell(&mut session.printer, prepared, &outcome, command.verbose);
@@ -75,10 +75,9 @@ fn watch_signals(control: &Control, interrupts: &Arc<AtomicU32>) -> Result<(), C
         .map_err(|error| CommandError::failed(format!("cannot listen for Ctrl-C: {error}")))
 }
 
-struct Session<'a> {
+struct Session {
     execution: Execution,
     printer: Printer,
-    prepared: &'a Prepared,
     interrupts: Arc<AtomicU32>,
     /// Interrupts that the user was told about.
     told: u32,
@@ -86,7 +85,7 @@ struct Session<'a> {
     verbose: bool,
 }
 
-impl Session<'_> {
+impl Session {
     fn follow(&mut self) -> Outcome {
         loop {
             let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -127,26 +126,17 @@ impl Session<'_> {
     fn exited(&mut self, node: &NodeOutcome) {
         if !node.is_success() {
             self.printer.own(LogLevel::Error, format!("node `{}` {}", node.node, node.result));
-        } else if node.never_connected && self.has_ports(node) {
-            let message = format!("node `{}` has inputs or outputs, but ended without connecting to dora", node.node);
-            self.printer.own(LogLevel::Warn, message);
         } else {
             self.detail(format!("node `{}` {}", node.node, node.result));
         }
-    }
-
-    /// A plain program without inputs and outputs has no reason to connect.
-    fn has_ports(&self, node: &NodeOutcome) -> bool {
-        let plan = self.prepared.plan.nodes.iter().find(|plan| plan.id == node.node);
-        plan.is_some_and(|plan| !plan.inputs.is_empty() || !plan.outputs.is_empty())
     }
 
     fn tell_interrupts(&mut self) {
         let now = self.interrupts.load(Relaxed);
         let told = std::mem::replace(&mut self.told, now);
         let message = match (told < now, now) {
-            (true, 1) => "stopping; again to kill the nodes",
-            (true, 2) => "killing the nodes; again to leave at once",
+            (true, 1) => "stopping the nodes; Ctrl-C again kills them",
+            (true, 2) => "killing the nodes; Ctrl-C again leaves at once",
             _ => return,
         };
         self.printer.own(LogLevel::Info, message.to_owned());

@@ -1,0 +1,135 @@
+//! kill -9, round after round: nobody hangs, nothing is left.
+//!
+//! Every second round one process of the dataflow is stopped (SIGSTOP) before the kill, so that it can help nobody.
+
+use std::time::Duration;
+
+use dora_tests::{Running, Snapshot, Workbench, await_gone, marked_processes, rounds};
+use rustix::process::{Pid, Signal, kill_process};
+
+const DATAFLOW: &str = "\
+nodes:
+  - id: flood
+    path: '{node}'
+    args: flood 1000000
+    outputs: [data]
+  - id: hold
+    path: '{node}'
+    args: hold 4
+    inputs: { in: flood/data }
+  - id: slow
+    path: '{node}'
+    args: sink
+    inputs: { in: { source: flood/data, queue_size: 3, queue_policy: backpressure } }
+  - id: bystander
+    path: '{node}'
+    args: sink bystander
+    inputs: { in: { source: flood/data, queue_size: 20 } }
+";
+
+/// Shared memory that other programs of the machine may have taken meanwhile. Each round uses about as much, so a leak
+/// per round cannot hide here.
+const TOLERANCE: u64 = 32 << 20;
+/// Everything of a round must be gone after this time.
+const GONE_WITHIN: Duration = Duration::from_secs(2);
+
+/// A process of the dataflow.
+#[derive(Debug, Clone, Copy)]
+enum Victim {
+    Producer,
+    Holder,
+    Keeper,
+    Run,
+}
+
+impl Victim {
+    fn find(self, bench: &Workbench, run: &Running) -> Pid {
+        let ending = match self {
+            Self::Run => return run.pid(),
+            Self::Producer => "flood 1000000",
+            Self::Holder => "hold 4",
+            Self::Keeper => "keeper",
+        };
+        find(bench, ending)
+    }
+}
+
+fn find(bench: &Workbench, ending: &str) -> Pid {
+    let processes = marked_processes(bench.mark());
+    let found = processes.iter().find(|(_, line)| line.trim_end().ends_with(ending));
+    found.and_then(|(pid, _)| Pid::from_raw(*pid)).unwrap_or_else(|| panic!("no {ending} in {processes:?}"))
+}
+
+/// One round: everything runs and holds memory, then the victims are killed.
+fn round(bench: &Workbench, victims: &[Victim], with_stopped: bool) {
+    let run = bench.dora(["run", "a.yml"]);
+    for text in ["flooding", "holding 4", "slow: receiving", "bystander: receiving"] {
+        run.await_text(text);
+    }
+    if with_stopped {
+        kill_process(find(bench, "sink bystander"), Signal::STOP).expect("a process that runs");
+    }
+    let victims: Vec<(Victim, Pid)> = victims.iter().map(|victim| (*victim, victim.find(bench, &run))).collect();
+    for (_, pid) in &victims {
+        kill_process(*pid, Signal::KILL).expect("a process that runs");
+    }
+    let ends_by_itself = victims.iter().any(|(victim, _)| matches!(victim, Victim::Keeper | Victim::Run));
+    if !ends_by_itself {
+        // Its peers have heard of it: those that wait for the dead are released, those that go on go on.
+        let expected = if victims.iter().any(|(victim, _)| matches!(victim, Victim::Producer)) {
+            "slow: failed: flood"
+        } else {
+            "node `hold` was killed by SIGKILL"
+        };
+        run.await_text(expected);
+        run.signal(Signal::INT);
+        if with_stopped {
+            run.await_text("stopping the nodes");
+            run.signal(Signal::INT);
+        }
+    }
+    let was_run = victims.iter().any(|(victim, _)| matches!(victim, Victim::Run));
+    let run = run.finish();
+    assert_eq!(run.code, if was_run { None } else { Some(1) }, "{}\n{}", run.stdout, run.stderr);
+    assert!(!run.stderr.contains("torn"), "{}", run.stderr);
+    await_gone(bench.mark(), GONE_WITHIN);
+}
+
+fn kill_rounds(victims: &[Victim]) {
+    let bench = Workbench::new();
+    bench.dataflow("a.yml", DATAFLOW);
+    // Whatever is made once in this process is made now.
+    round(&bench, victims, false);
+    let before = Snapshot::take();
+    for number in 0..rounds(6, 200) {
+        round(&bench, victims, number % 2 == 1);
+    }
+    let after = Snapshot::take();
+    assert_eq!(after.descriptors, before.descriptors, "descriptors of this process");
+    before.assert_memory_returns(TOLERANCE);
+}
+
+#[test]
+fn consumer_that_holds_messages() {
+    kill_rounds(&[Victim::Holder]);
+}
+
+#[test]
+fn producer_with_queued_messages() {
+    kill_rounds(&[Victim::Producer]);
+}
+
+#[test]
+fn producer_and_consumer() {
+    kill_rounds(&[Victim::Producer, Victim::Holder]);
+}
+
+#[test]
+fn keeper() {
+    kill_rounds(&[Victim::Keeper]);
+}
+
+#[test]
+fn dora_run_itself() {
+    kill_rounds(&[Victim::Run]);
+}
