@@ -4,7 +4,7 @@ use std::{
     io::{BufRead as _, BufReader, Read},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread::JoinHandle,
+    thread,
     time::Instant,
 };
 
@@ -16,7 +16,6 @@ use crate::{PATIENCE, leftovers};
 pub struct Running {
     child: Child,
     output: Arc<Output>,
-    readers: Vec<JoinHandle<()>>,
     started: Instant,
 }
 
@@ -75,12 +74,12 @@ impl Running {
         let mut child = command.spawn().expect("a program that exists");
         let output = Arc::new(Output::default());
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let mut readers = Vec::new();
         let for_stdout = Arc::clone(&output);
         let for_stderr = Arc::clone(&output);
-        readers.extend(stdout.map(|s| std::thread::spawn(move || for_stdout.collect(s, |text| &mut text.stdout))));
-        readers.extend(stderr.map(|s| std::thread::spawn(move || for_stderr.collect(s, |text| &mut text.stderr))));
-        Self { child, output, readers, started }
+        // They end when the last process that holds the other end does.
+        stdout.map(|stream| thread::spawn(move || for_stdout.collect(stream, |text| &mut text.stdout)));
+        stderr.map(|stream| thread::spawn(move || for_stderr.collect(stream, |text| &mut text.stderr)));
+        Self { child, output, started }
     }
 
     /// Its process id.
@@ -129,16 +128,26 @@ impl Running {
     /// # Panics
     /// When it takes too long.
     pub fn finish(mut self) -> Finished {
-        let status = self.wait();
+        let status = self.await_exit();
         let took = self.started.elapsed();
-        for reader in self.readers.drain(..) {
-            let _ = reader.join();
-        }
-        let text = self.output.lock();
+        let guard = self.output.lock();
+        let (text, _) = self
+            .output
+            .changed
+            .wait_timeout_while(guard, PATIENCE, |output| output.ended < 2)
+            .unwrap_or_else(PoisonError::into_inner);
+        assert!(text.ended == 2, "it has ended, but a process that it left behind holds its output");
         Finished { code: status.code(), stdout: text.stdout.clone(), stderr: text.stderr.clone(), took }
     }
 
-    fn wait(&mut self) -> ExitStatus {
+    /// Waits until the process itself has ended; others may still hold its output.
+    ///
+    /// # Panics
+    /// When it takes too long.
+    pub fn await_exit(&mut self) -> ExitStatus {
+        if let Ok(Some(status)) = self.child.try_wait() {
+            return status;
+        }
         let pidfd = pidfd_open(self.pid(), PidfdFlags::empty()).expect("our own child");
         if !leftovers::wait_for_exit(&pidfd, PATIENCE) {
             let text = self.output.lock();

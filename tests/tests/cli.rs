@@ -12,7 +12,31 @@ fn the_version_is_that_of_the_workspace() {
 #[test]
 fn help_lists_what_is_served_and_nothing_else() {
     let run = Workbench::new().dora(["--help"]).finish().expect_code(0);
-    expect![[r#""#]].assert_eq(&run.stdout);
+    expect![[r#"
+        Real-time dataflows: nodes in any language exchange messages without copies
+
+        Usage: dora <COMMAND>
+
+        Commands:
+          run         Run a dataflow on this machine, until all its nodes are done
+          validate    Check a dataflow file: spelling, values, wiring, types
+          expand      Print a dataflow with modules and variables expanded and defaults filled in
+          graph       Draw a dataflow: nodes, their inputs and outputs, timers, and the policy of every edge
+          schema      Print the JSON Schema of dataflow files, for editors
+          completion  Print a script that lets a shell complete dora's commands and flags
+          help        Print this message or the help of the given subcommand(s)
+
+        Options:
+          -h, --help     Print help
+          -V, --version  Print version
+
+        Examples:
+          dora run dataflow.yml             run a dataflow, until all its nodes are done or Ctrl-C
+          dora validate dataflow.yml        say what is wrong with a file, and where
+          dora graph --open dataflow.yml    look at a dataflow
+
+        `dora help COMMAND` tells more about each command.
+    "#]].assert_eq(&run.stdout);
 }
 
 #[test]

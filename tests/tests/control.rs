@@ -61,7 +61,7 @@ fn two_interrupts_kill() {
 #[test]
 fn three_interrupts_leave_at_once_and_leave_nothing() {
     let bench = bench(IGNORES_TERM);
-    let run = started(&bench, "stubborn.yml", "ready");
+    let mut run = started(&bench, "stubborn.yml", "ready");
     // A stopped keeper obeys nobody; it must not be waited for.
     let keeper = dora_tests::marked_processes(bench.mark())
         .into_iter()
@@ -73,8 +73,9 @@ fn three_interrupts_leave_at_once_and_leave_nothing() {
     run.signal(Signal::INT);
     run.await_text("killing the nodes");
     run.signal(Signal::INT);
-    run.finish().expect_code(130);
+    assert_eq!(run.await_exit().code(), Some(130));
     rustix::process::kill_process(keeper, Signal::CONT).expect("a keeper");
+    run.finish();
     await_gone(bench.mark(), Duration::from_secs(5));
 }
 

@@ -205,7 +205,7 @@ nodes:
     );
     let run = bench.dora(["run", "a.yml", "--memory", "8MB"]).finish().expect_code(1);
     let report = run.stderr.split_once("Node `big` failed").map(|(_, report)| report).expect(&run.stderr);
-    assert!(report.contains("data") && report.contains("50000000"), "{report}");
+    assert!(report.contains("`data`") && report.contains("memory budget of 8388608 bytes"), "{report}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::Value;
 const ROBOT: &str = "\
 nodes:
   - id: camera
-    path: camera.py
+    path: camera
     args: --width 640
     env: { TOKEN: secret, MODE: '1.10' }
     inputs: { tick: dora/timer/millis/50 }
@@ -27,7 +27,7 @@ nodes:
 const WRONG: &str = "\
 nodes:
   - id: camera
-    path: camera.py
+    path: camera
     ouputs: [image]
   - id: plot
     path: plot

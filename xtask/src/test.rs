@@ -3,7 +3,7 @@
 use crate::check_deps;
 use crate::examples;
 use crate::report::{Outcome, Report, Trouble};
-use crate::shell::Shell;
+use crate::shell::{Shell, release_binary};
 use crate::tidy;
 
 /// The end-to-end tests: they start what a user starts, as release builds.
@@ -72,16 +72,17 @@ impl Tests<'_> {
         }
         report.step("models of the channel's memory orderings (loom)", || self.loom());
         let binaries = "build of dora and the examples";
-        report.step(binaries, || {
-            let packages = examples.iter().flat_map(|package| ["--package", package.name.as_str()]);
-            Shell::new("cargo build --release --locked --package dora-cli").args(packages).run()
-        });
+        // One selection of packages for building and for testing: another one would enable other features of shared
+        // dependencies, and build Arrow once more.
+        let released = ["dora-cli", END_TO_END].into_iter().chain(examples.iter().map(|package| package.name.as_str()));
+        let released: Vec<&str> = released.flat_map(|name| ["--package", name]).collect();
+        report.step(binaries, || Shell::new("cargo build --release --locked --bins --tests").args(&released).run());
         if !report.succeeded(binaries) {
             return Ok(());
         }
         report.step("end-to-end tests, tests of the examples", || {
-            let packages = examples.iter().flat_map(|package| ["--package", package.name.as_str()]);
-            self.runner("--package dora-tests", true).args(packages).args(self.filter).run()
+            let dora = release_binary("dora").display().to_string();
+            self.runner("", true).args(&released).args(self.filter).env("DORA_TEST_BINARY", &dora).run()
         });
         if self.filter.is_none() {
             examples::run_all(report)?;

@@ -49,7 +49,7 @@ impl BudgetMemory {
     }
     /// Bytes in use by all producers.
     pub fn used(&self) -> u64 {
-        self.slots().iter().map(|slot| slot.load(SeqCst)).sum()
+        self.slots().iter().map(|slot| slot.load(SeqCst)).fold(0, u64::saturating_add)
     }
     /// How often a producer has met the limit. Others give unused chunks back when they see it change.
     pub fn pressure(&self) -> u64 {
@@ -69,10 +69,10 @@ impl BudgetMemory {
         }
         true
     }
-    /// Gives bytes back.
+    /// Gives bytes back. After the keeper has cleared the slot there is nothing to give.
     pub fn give(&self, slot: usize, bytes: u64) {
         if let Some(own) = self.slots().get(slot) {
-            own.fetch_sub(bytes, SeqCst);
+            let _ = own.fetch_update(SeqCst, SeqCst, |used| Some(used.saturating_sub(bytes)));
         }
     }
     /// A producer is gone. Keeper only.

@@ -161,6 +161,7 @@ impl Reader {
 fn be_consumer(keeper: BorrowedFd<'_>, fds: Vec<OwnedFd>) {
     let [bell, eventfd] = fds.try_into().unwrap();
     let waiter = Waiter::open(bell, eventfd).unwrap();
+    let mut sleeps = 0;
     let mut reader = Reader { consumer: Consumer::new(0), held: VecDeque::new(), received: 0, bad: 0 };
     loop {
         match reader.consumer.poll() {
@@ -183,7 +184,18 @@ fn be_consumer(keeper: BorrowedFd<'_>, fds: Vec<OwnedFd>) {
                 let edge = InEdge::open(round as u32, ring, capacity, policy_of(round as usize), bit, peer);
                 reader.consumer.add_edge(edge.unwrap());
             }
-            Polled::Empty => waiter.wait(|| reader.consumer.is_ready() || has_mail(keeper), None),
+            Polled::Empty => {
+                // Both ways to sleep in turn.
+                sleeps += 1;
+                let is_ready = || reader.consumer.is_ready() || has_mail(keeper);
+                if sleeps % 2 == 0 {
+                    waiter.wait(is_ready, None);
+                } else if waiter.begin_async(is_ready) {
+                    let fds = [waiter.eventfd(), keeper];
+                    poll(&mut fds.each_ref().map(|fd| PollFd::new(fd, PollFlags::IN)), None).unwrap();
+                    waiter.end_async();
+                }
+            }
         }
     }
 }

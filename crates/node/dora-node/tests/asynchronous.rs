@@ -202,7 +202,7 @@ fn other_streams_are_merged() {
     send(&mut node, 1);
     drop(node);
     let merged = events.merge_external(stream::iter(["one", "two"])).merge_external(stream::iter([7u8]));
-    let text = |event| match event {
+    let text = |event: MergedEvent<Either<&str, u8>>| match event {
         MergedEvent::Dora(event) => name(&event),
         MergedEvent::External(Either::First(text)) => text.to_owned(),
         MergedEvent::External(Either::Second(number)) => number.to_string(),

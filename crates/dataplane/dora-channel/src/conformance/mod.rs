@@ -3,7 +3,7 @@
 //! An implementation gives a [`Harness`] (and a [`BudgetHarness`] if it has a memory budget) and names it in
 //! [`conformance_suite!`](crate::conformance_suite): each check becomes a test. Checks fail by panicking.
 //!
-//! ```ignore
+//! ```text
 //! dora_channel::conformance_suite!(local, LocalHarness);
 //! ```
 #![allow(clippy::unwrap_used, missing_docs)] // checks are tests, and their names say what they check
