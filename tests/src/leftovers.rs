@@ -68,45 +68,44 @@ pub(crate) fn wait_for_exit(pidfd: &impl AsFd, patience: Duration) -> bool {
     }
 }
 
-/// What the machine holds in shared memory, and this process in descriptors and mappings.
+/// Descriptors that a process has open, and pieces of memory that it has mapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Snapshot {
-    /// `Shmem` of `/proc/meminfo`, in bytes.
-    pub shared_memory: u64,
-    /// Open descriptors of this process.
+pub struct Holdings {
+    /// Open descriptors.
     pub descriptors: usize,
-    /// Memory mappings of this process.
+    /// Memory mappings.
     pub mappings: usize,
 }
 
-impl Snapshot {
-    /// The state now.
-    pub fn take() -> Self {
-        let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-        let shmem = meminfo.lines().find_map(|line| line.strip_prefix("Shmem:")).unwrap_or_default();
-        let kibibytes: u64 = shmem.trim().trim_end_matches(" kB").parse().unwrap_or_default();
-        let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+impl Holdings {
+    /// What a process holds now; nothing if it is gone.
+    pub fn of(pid: i32) -> Self {
+        let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
         Self {
-            shared_memory: kibibytes * 1024,
-            descriptors: fs::read_dir("/proc/self/fd").map(Iterator::count).unwrap_or_default(),
+            descriptors: fs::read_dir(format!("/proc/{pid}/fd")).map(Iterator::count).unwrap_or_default(),
             mappings: maps.lines().count(),
         }
     }
+}
 
-    /// Waits until the shared memory of the machine is at most `tolerance` bytes above this snapshot. Other programs use
-    /// it too, so growth must last to count.
-    ///
-    /// # Panics
-    /// When it stays above.
-    pub fn assert_memory_returns(&self, tolerance: u64) {
-        let deadline = Instant::now() + PATIENCE / 4;
-        let mut now = Self::take();
-        while now.shared_memory > self.shared_memory + tolerance && Instant::now() < deadline {
-            // Nothing tells when another program frees memory.
-            std::thread::sleep(Duration::from_millis(50));
-            now = Self::take();
-        }
-        let (before, after) = (self.shared_memory, now.shared_memory);
-        assert!(after <= before + tolerance, "shared memory grew from {before} to {after} bytes");
+/// Bytes of shared memory in use on this machine, by whomever.
+pub fn shared_memory() -> u64 {
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let shmem = meminfo.lines().find_map(|line| line.strip_prefix("Shmem:")).unwrap_or_default();
+    let kibibytes: u64 = shmem.trim().trim_end_matches(" kB").parse().unwrap_or_default();
+    kibibytes * 1024
+}
+
+/// Waits until at most `limit` bytes of shared memory are in use. Other programs use it too, so only what stays counts.
+///
+/// # Panics
+/// When there is more for long.
+pub fn await_shared_memory(limit: u64) {
+    let deadline = Instant::now() + PATIENCE / 4;
+    while shared_memory() > limit && Instant::now() < deadline {
+        // Nothing tells when another program gives memory back.
+        std::thread::sleep(Duration::from_millis(50));
     }
+    let now = shared_memory();
+    assert!(now <= limit, "{now} bytes of shared memory are in use, at most {limit} were expected");
 }

@@ -21,7 +21,7 @@ mod running;
 mod workbench;
 
 pub use binaries::{dora, test_node};
-pub use leftovers::{Snapshot, await_gone, marked_processes};
+pub use leftovers::{Holdings, await_gone, await_shared_memory, marked_processes, shared_memory};
 pub use running::{Finished, Running};
 pub use workbench::Workbench;
 

@@ -36,7 +36,8 @@ fn help_lists_what_is_served_and_nothing_else() {
           dora graph --open dataflow.yml    look at a dataflow
 
         `dora help COMMAND` tells more about each command.
-    "#]].assert_eq(&run.stdout);
+    "#]]
+    .assert_eq(&run.stdout);
 }
 
 #[test]

@@ -278,7 +278,11 @@ nodes:
     let run = bench.dora(["run", "a.yml"]).finish().expect_code(1);
     let order = ["failed: bad", "closed: in", "stopped: AllInputsClosed"].map(|text| run.stdout.find(text));
     assert!(order[0].is_some() && order[0] < order[1] && order[1] < order[2], "{}", run.stdout);
-    assert!(run.stderr.contains("Dataflow failed: 1 of 2") && run.stderr.contains("exited with code 3"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("Dataflow failed: 1 of 2") && run.stderr.contains("exited with code 3"),
+        "{}",
+        run.stderr
+    );
     await_gone(bench.mark(), Duration::from_secs(2));
 }
 

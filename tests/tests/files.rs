@@ -107,7 +107,7 @@ fn an_expanded_file_expands_to_itself() {
 fn the_schema_is_a_schema() {
     let run = Workbench::new().dora(["schema"]).finish().expect_code(0);
     let schema: Value = serde_json::from_str(&run.stdout).expect("JSON");
-    assert!(schema["$schema"].is_string() && schema["properties"]["nodes"].is_object());
+    assert!(schema["$schema"].is_string() && schema["$defs"]["Dataflow"]["properties"]["nodes"].is_object());
 }
 
 #[test]
@@ -138,7 +138,8 @@ fn the_picture_goes_where_one_wants() {
 #[test]
 fn text_of_the_file_cannot_break_the_picture() {
     let bench = Workbench::new();
-    let text = "nodes:\n  - id: a\n    path: '</script><script>alert(1)</script>'\n    description: '{{picture}} & <b>'\n";
+    let text =
+        "nodes:\n  - id: a\n    path: '</script><script>alert(1)</script>'\n    description: '{{picture}} & <b>'\n";
     bench.write("odd.yml", text);
     bench.dora(["graph", "odd.yml"]).finish().expect_code(0);
     let page = std::fs::read_to_string(bench.path().join("odd-graph.html")).expect("the picture");

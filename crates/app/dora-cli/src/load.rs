@@ -84,8 +84,11 @@ fn nearby(path: &Path) -> String {
         return format!("there is no directory `{}` either", directory.display());
     };
     let is_yaml = |name: &str| name.ends_with(".yml") || name.ends_with(".yaml");
-    let mut found: Vec<String> =
-        entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| is_yaml(name)).collect();
+    let mut found: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| is_yaml(name))
+        .collect();
     found.sort();
     found.truncate(5);
     match found.is_empty() {

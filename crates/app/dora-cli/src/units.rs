@@ -96,7 +96,8 @@ mod tests {
 
     #[test]
     fn durations() {
-        let good = [("30", 30_000), ("500ms", 500), ("10s", 10_000), ("5m", 300_000), ("1h30m", 5_400_000), ("1.5s", 1500)];
+        let good =
+            [("30", 30_000), ("500ms", 500), ("10s", 10_000), ("5m", 300_000), ("1h30m", 5_400_000), ("1.5s", 1500)];
         for (text, millis) in good {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }

@@ -20,9 +20,11 @@ pub(crate) fn read_in_child() -> Outcome {
         // SAFETY: the child only reads memory, tries to send, and leaves by _exit.
         let child = unsafe { libc::fork() };
         if child == 0 {
-            let readable = <&[u8]>::try_from(&data).is_ok_and(|bytes| !bytes.is_empty() && bytes.iter().all(|b| *b == 7));
+            let readable =
+                <&[u8]>::try_from(&data).is_ok_and(|bytes| !bytes.is_empty() && bytes.iter().all(|b| *b == 7));
             // The channels belong to the parent.
-            let refused = node.send_output(DataId::from("data".to_owned()), MetadataParameters::default(), 1_u64).is_err();
+            let refused =
+                node.send_output(DataId::from("data".to_owned()), MetadataParameters::default(), 1_u64).is_err();
             // SAFETY: ends this process and runs nothing of it.
             unsafe { libc::_exit(if readable && refused { ALL_WELL } else { 1 }) };
         }

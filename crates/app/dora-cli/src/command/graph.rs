@@ -66,7 +66,8 @@ fn write(path: &Path, text: &str) -> Result<(), CommandError> {
 /// Hands the file to whatever the desktop opens HTML files with.
 fn open(path: &Path) -> Result<(), CommandError> {
     let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
-    let outcome = Command::new(opener).arg(path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let outcome =
+        Command::new(opener).arg(path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     if outcome.is_ok_and(|status| status.success()) {
         return Ok(());
     }

@@ -113,9 +113,13 @@ mod tests {
 
     #[test]
     fn structured_lines_are_understood() {
-        let text = r#"{"timestamp":"2026-01-02T03:04:05Z","level":"WARN","message":"hot","target":"cpu","fields":{"t":91.5}}"#;
+        let text =
+            r#"{"timestamp":"2026-01-02T03:04:05Z","level":"WARN","message":"hot","target":"cpu","fields":{"t":91.5}}"#;
         let entry = entry(text);
-        assert_eq!((entry.level, entry.message.as_str(), entry.target.as_deref()), (LogLevel::Warn, "hot", Some("cpu")));
+        assert_eq!(
+            (entry.level, entry.message.as_str(), entry.target.as_deref()),
+            (LogLevel::Warn, "hot", Some("cpu"))
+        );
         assert_eq!(entry.fields.unwrap()["t"], 91.5);
         assert_eq!(entry.timestamp.to_rfc3339(), "2026-01-02T03:04:05+00:00");
     }

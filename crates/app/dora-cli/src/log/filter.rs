@@ -47,7 +47,8 @@ mod tests {
     #[test]
     fn minima_hide_plain_text() {
         let filter = Filter::new(LogLevel::Stdout, vec![parse_rule("b=warn").unwrap()]);
-        let entry = |node: &str, text: &str| Entry::of_node(DataflowId::nil(), &node.into(), OutputStream::Stdout, text);
+        let entry =
+            |node: &str, text: &str| Entry::of_node(DataflowId::nil(), &node.into(), OutputStream::Stdout, text);
         let error = r#"{"timestamp":"2026-01-02T03:04:05Z","level":"ERROR","message":"x"}"#;
         assert!(filter.wants(&entry("a", "plain")));
         assert!(!filter.wants(&entry("b", "plain")));

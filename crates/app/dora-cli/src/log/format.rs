@@ -93,9 +93,10 @@ fn level_style(level: LogLevel) -> Style {
 fn node_style(entry: &Entry) -> Style {
     let Some(node) = &entry.node_id else { return Style::new().bold() };
     // FNV-1a: short, and spreads names that differ in one letter.
-    let hash = node.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = node
+        .as_str()
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     let colour = NODE_COLOURS[(hash % NODE_COLOURS.len() as u64) as usize];
     Style::new().fg_color(Some(colour.into())).bold()
 }
@@ -117,7 +118,8 @@ mod tests {
 
     #[test]
     fn for_people() {
-        let text = r#"{"timestamp":"2026-01-02T03:04:05Z","level":"info","message":"on","target":"t","fields":{"k":"v"}}"#;
+        let text =
+            r#"{"timestamp":"2026-01-02T03:04:05Z","level":"info","message":"on","target":"t","fields":{"k":"v"}}"#;
         assert_eq!(shown(&entry("hello"), Format::Pretty), "stdout camera: hello\n");
         assert_eq!(shown(&entry("hello"), Format::Compact), "STDOUT camera: hello\n");
         assert_eq!(shown(&entry(text), Format::Pretty), "INFO   camera: t on k=v\n");
@@ -129,7 +131,8 @@ mod tests {
     fn for_programs() {
         let value: serde_json::Value = serde_json::from_str(&line(&entry("hello"), Format::Json, true)).unwrap();
         let keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
-        let expected = "build_id dataflow_id node_id daemon_id level target module_path file line message timestamp fields";
+        let expected =
+            "build_id dataflow_id node_id daemon_id level target module_path file line message timestamp fields";
         assert_eq!(keys, expected.split(' ').collect::<Vec<_>>());
         assert_eq!((value["level"].as_str(), value["message"].as_str()), (Some("stdout"), Some("hello")));
     }

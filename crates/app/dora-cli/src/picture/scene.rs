@@ -95,7 +95,8 @@ impl Scene {
             card.outputs[port].connected = true;
             return Some((from, port));
         }
-        let is_this = |item: &Item| matches!(item, Item::Chip(chip) if chip.consumer == to && chip.source == input.source);
+        let is_this =
+            |item: &Item| matches!(item, Item::Chip(chip) if chip.consumer == to && chip.source == input.source);
         let place = self.items.iter().position(is_this).unwrap_or_else(|| {
             self.items.push(Item::Chip(Chip::of(&input.source, to)));
             self.items.len() - 1
@@ -119,7 +120,8 @@ impl Scene {
     pub(super) fn connections(&self) -> Vec<Connection> {
         // Wires from one output in one colour may share their way; the first of them names the bundle.
         let same = |a: &Wire, b: &Wire| (a.from, a.output, a.class) == (b.from, b.output, b.class);
-        let first_like = |wire: &Wire| self.wires.iter().position(|other| same(wire, other)).unwrap_or(self.wires.len());
+        let first_like =
+            |wire: &Wire| self.wires.iter().position(|other| same(wire, other)).unwrap_or(self.wires.len());
         let connection = |wire: &Wire| {
             let &Wire { from, output, to, input, .. } = wire;
             Connection { from, output, to, input, bundle: first_like(wire) }

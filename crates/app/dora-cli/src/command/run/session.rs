@@ -27,7 +27,8 @@ pub(super) fn run(command: &RunCommand, prepared: &Prepared, mut printer: Printe
     if command.verbose {
         explain::lines(prepared).into_iter().for_each(|line| printer.own(LogLevel::Info, line));
     }
-    become_subreaper().map_err(|error| CommandError::failed(format!("cannot adopt what nodes leave behind: {error}")))?;
+    become_subreaper()
+        .map_err(|error| CommandError::failed(format!("cannot adopt what nodes leave behind: {error}")))?;
     let keeper = keeper_program(command)?;
     let execution =
         Execution::start(&keeper, &prepared.plan).map_err(|error| CommandError::failed(error.to_string()))?;
@@ -118,7 +119,8 @@ impl Session {
         let was_closed = self.printer.stdout_closed();
         print(&mut self.printer);
         if self.printer.stdout_closed() && !was_closed {
-            self.printer.own(LogLevel::Warn, "nobody reads standard output any more: the nodes are asked to stop".to_owned());
+            self.printer
+                .own(LogLevel::Warn, "nobody reads standard output any more: the nodes are asked to stop".to_owned());
             self.execution.control().stop(GRACE);
         }
     }

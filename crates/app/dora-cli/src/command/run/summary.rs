@@ -135,8 +135,7 @@ mod tests {
 
     fn edge(dropped: u64, undelivered: u64) -> Option<String> {
         let counters = EdgeCounters { sent: 500, dropped, undelivered, ..EdgeCounters::default() };
-        let edge =
-            EdgeOutcome { from: "a".into(), output: "x".into(), to: "b".into(), input: "y".into(), counters };
+        let edge = EdgeOutcome { from: "a".into(), output: "x".into(), to: "b".into(), input: "y".into(), counters };
         let policy = QueuePolicy::DropOldest;
         let plan = EdgePlan { from: 0, output: "x".into(), to: 1, input: "y".into(), capacity: 10, policy };
         losses(&edge, &plan)

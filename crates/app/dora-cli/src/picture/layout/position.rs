@@ -29,7 +29,12 @@ pub(super) fn tops(layered: &Layered) -> Vec<f64> {
 /// Distance from the upper edge of `above` to that of `below`, at least.
 fn distance(layered: &Layered, above: usize, below: usize) -> f64 {
     let (above, below) = (layered.vertices[above], layered.vertices[below]);
-    above.height + if above.is_lane || below.is_lane { LANE_GAP.max(if above.is_lane && below.is_lane { 0.0 } else { 16.0 }) } else { GAP }
+    above.height
+        + if above.is_lane || below.is_lane {
+            LANE_GAP.max(if above.is_lane && below.is_lane { 0.0 } else { 16.0 })
+        } else {
+            GAP
+        }
 }
 
 /// Every column packed, its middle at 0.

@@ -87,7 +87,11 @@ fn backward(ends: [(f64, f64); 2], lanes: impl Iterator<Item = (usize, f64)>, co
     let mut path = Path::start(ends[0]);
     for (position, (column, y)) in lanes.enumerate() {
         let right = (columns[column].right, y);
-        if position == 0 { path.turn(right, 1.0) } else { path.swing(right) }
+        if position == 0 {
+            path.turn(right, 1.0)
+        } else {
+            path.swing(right)
+        }
         path.line((columns[column].left, y));
     }
     path.turn((ends[1].0 - LEAD, ends[1].1), -1.0);
@@ -120,15 +124,7 @@ impl Path {
     fn curve(&mut self, leave: f64, arrive: f64, to: (f64, f64)) {
         let (x, y) = self.at;
         // Writing to a string cannot fail.
-        let _ = write!(
-            self.data,
-            "C{:.1} {y:.1} {:.1} {:.1} {:.1} {:.1}",
-            x + leave,
-            to.0 + arrive,
-            to.1,
-            to.0,
-            to.1
-        );
+        let _ = write!(self.data, "C{:.1} {y:.1} {:.1} {:.1} {:.1} {:.1}", x + leave, to.0 + arrive, to.1, to.0, to.1);
         self.at = to;
     }
 
