@@ -16,7 +16,7 @@ pub struct Arguments {
 /// Fetches the photographs, builds `dora` and the nodes, runs the dataflow, shows its summary.
 pub fn run(arguments: &Arguments) -> Outcome {
     pictures::fetch()?;
-    Shell::new("cargo build --release --package dora-cli --package vision-example").run()?;
+    Shell::new("cargo build --release --bins").args(examples::selection()?).run()?;
     if arguments.prepare {
         return Ok(());
     }

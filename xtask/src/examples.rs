@@ -21,6 +21,15 @@ pub fn packages() -> Result<Vec<Package>, String> {
     Ok(packages)
 }
 
+/// Names `dora` and all examples for cargo.
+///
+/// Whoever builds for release starts from this selection: another one would enable other features of shared dependencies,
+/// and build Arrow once more.
+pub fn selection() -> Result<Vec<String>, String> {
+    let examples = packages()?.into_iter().map(|package| package.name);
+    Ok(["dora-cli".to_owned()].into_iter().chain(examples).flat_map(|name| ["--package".to_owned(), name]).collect())
+}
+
 /// Runs each example as a step of its own. The binaries are built already.
 pub fn run_all(report: &mut Report) -> Result<(), Trouble> {
     for package in packages()? {

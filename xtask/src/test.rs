@@ -72,10 +72,8 @@ impl Tests<'_> {
         }
         report.step("models of the channel's memory orderings (loom)", || self.loom());
         let binaries = "build of dora and the examples";
-        // One selection of packages for building and for testing: another one would enable other features of shared
-        // dependencies, and build Arrow once more.
-        let released = ["dora-cli", END_TO_END].into_iter().chain(examples.iter().map(|package| package.name.as_str()));
-        let released: Vec<&str> = released.flat_map(|name| ["--package", name]).collect();
+        let mut released = examples::selection()?;
+        released.extend(["--package".to_owned(), END_TO_END.to_owned()]);
         report.step(binaries, || Shell::new("cargo build --release --locked --bins --tests").args(&released).run());
         if !report.succeeded(binaries) {
             return Ok(());

@@ -32,8 +32,16 @@ mod node {
                     }
                     "text" => {
                         let text: &str = TryFrom::try_from(&data).context("expected a text")?;
-                        node.send_output(DataId::from(String::from("text")), Default::default(), format!("{name}: {text}").into_arrow())?;
-                        node.send_output("text".to_string().into(), metadata.parameters.clone(), StringArray::from(vec![text]))?;
+                        node.send_output(
+                            DataId::from(String::from("text")),
+                            Default::default(),
+                            format!("{name}: {text}").into_arrow(),
+                        )?;
+                        node.send_output(
+                            "text".to_string().into(),
+                            metadata.parameters.clone(),
+                            StringArray::from(vec![text]),
+                        )?;
                     }
                     "list" => by_downcast(&mut node, metadata.parameters, data)?,
                     other => bail!("unexpected input `{other}`"),
@@ -60,7 +68,9 @@ mod node {
         parameters.insert("width".to_owned(), Parameter::Integer(2));
         parameters.insert("encoding".to_owned(), Parameter::String("rgb8".to_owned()));
         let pixels = vec![1u8, 2, 3];
-        node.send_output_raw(DataId::from("image".to_owned()), parameters.clone(), pixels.len(), |out| out.copy_from_slice(&pixels))?;
+        node.send_output_raw(DataId::from("image".to_owned()), parameters.clone(), pixels.len(), |out| {
+            out.copy_from_slice(&pixels)
+        })?;
         node.send_output_bytes(DataId::from("image".to_owned()), parameters, pixels.len(), &pixels)?;
         node.close_outputs(vec![])?;
         Ok(())
@@ -77,7 +87,9 @@ mod node {
                     node.send_output(DataId::from("seen".to_owned()), Default::default(), id.as_str().into_arrow())?
                 }
                 MergedEvent::Dora(_) => {}
-                MergedEvent::External(text) => node.send_output(DataId::from("seen".to_owned()), Default::default(), text)?,
+                MergedEvent::External(text) => {
+                    node.send_output(DataId::from("seen".to_owned()), Default::default(), text)?
+                }
             }
         }
         Ok(())

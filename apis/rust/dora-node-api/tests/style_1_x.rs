@@ -7,16 +7,23 @@ mod node {
     use dora_node_api::{
         DataSample, DoraArray, DoraEvent, DoraNode, DoraNodeBuilder, EncodedSample, Event, EventScheduler, EventStream,
         FIN, FLUSH, GOAL_ID, GOAL_STATUS, InputState, InputTracker, IntoArrow, Metadata, MetadataParameters, NodeError,
-        NodeResult, OPEN_TELEMETRY_CONTEXT, Parameter, PatternError, REQUEST_ID, SampleAllocator, SEGMENT_ID, SEQ,
-        SESSION_ID, StopCause, StreamSegment, TryRecvError, ZERO_COPY_THRESHOLD, arrow_utils, arrow_v59,
-        dora_core::{config::{DataId, NodeId, OperatorId}, uhlc as core_uhlc},
+        NodeResult, OPEN_TELEMETRY_CONTEXT, Parameter, PatternError, REQUEST_ID, SEGMENT_ID, SEQ, SESSION_ID,
+        SampleAllocator, StopCause, StreamSegment, TryRecvError, ZERO_COPY_THRESHOLD, arrow_utils, arrow_v59,
+        dora_core::{
+            config::{DataId, NodeId, OperatorId},
+            uhlc as core_uhlc,
+        },
         get_bool_param, get_integer_param, get_string_param, into_vec, uhlc, uuid,
     };
-    use std::{collections::{BTreeMap, HashMap}, time::Duration};
+    use std::{
+        collections::{BTreeMap, HashMap},
+        time::Duration,
+    };
 
     pub fn main() -> eyre::Result<()> {
         let (mut node, mut events) = DoraNode::init_from_env()?;
-        let mut tracker = InputTracker::with_source_map(HashMap::from([(DataId::from("number"), NodeId::from("source".to_owned()))]));
+        let mut tracker =
+            InputTracker::with_source_map(HashMap::from([(DataId::from("number"), NodeId::from("source".to_owned()))]));
         while let Some(event) = events.recv() {
             tracker.process_event(&event);
             match event {
@@ -35,7 +42,12 @@ mod node {
         }
         assert!(tracker.last_value(&"number".into()).is_some() && tracker.any_closed());
         node.log_info("done");
-        node.log_with_fields("debug", "done", Some("example"), Some(&BTreeMap::from([("a".to_owned(), "b".to_owned())])));
+        node.log_with_fields(
+            "debug",
+            "done",
+            Some("example"),
+            Some(&BTreeMap::from([("a".to_owned(), "b".to_owned())])),
+        );
         Ok(())
     }
 
@@ -43,10 +55,9 @@ mod node {
         assert_eq!(id.as_str(), "number");
         let age = node.timestamp().get_diff_duration(&metadata.timestamp());
         assert!(age < Duration::from_secs(60) && metadata.open_telemetry_context().is_empty());
-        let numbers: Vec<f64> = into_vec(data).map_err(|error| NodeError::from(dora_node_api::TestingError::Output {
-            output: id.clone(),
-            reason: error.to_string(),
-        }))?;
+        let numbers: Vec<f64> = into_vec(data).map_err(|error| {
+            NodeError::from(dora_node_api::TestingError::Output { output: id.clone(), reason: error.to_string() })
+        })?;
         node.send_output("sum".into(), MetadataParameters::default(), numbers.iter().sum::<f64>())?;
         let v59: &arrow_v59::array::ArrayRef = data.as_array();
         node.send_output("same".into(), metadata.parameters.clone(), v59.clone())?;
@@ -82,8 +93,10 @@ mod node {
         let server: NodeId = "server".parse()?;
         let reply: Result<Event, PatternError> = events.recv_service_response("id", &server, Duration::ZERO).await;
         let result = events.recv_action_result(&DoraNode::new_goal_id(), &server, Duration::ZERO).await;
-        let _: (Option<DoraEvent>, Option<Event>) = (events.recv_async().await, events.recv_async_timeout(Duration::ZERO).await);
-        let _: (bool, Option<Vec<Event>>, HashMap<DataId, u64>) = (events.is_empty(), events.drain(), events.drain_drop_counts());
+        let _: (Option<DoraEvent>, Option<Event>) =
+            (events.recv_async().await, events.recv_async_timeout(Duration::ZERO).await);
+        let _: (bool, Option<Vec<Event>>, HashMap<DataId, u64>) =
+            (events.is_empty(), events.drain(), events.drain_drop_counts());
         if let Err(TryRecvError::Empty | TryRecvError::Closed) = events.try_recv() {}
         let stamp: core_uhlc::Timestamp = node.timestamp();
         let _: (uhlc::Timestamp, usize, usize, bool, u32) =

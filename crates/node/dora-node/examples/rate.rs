@@ -7,7 +7,8 @@ use std::time::Instant;
 fn main() {
     let n: u64 = 4_000_000;
     for (queue, mode) in [(1000, "value"), (32, "value"), (1000, "raw8"), (1000, "chunk64"), (1000, "params")] {
-        let (_k, mut nodes) = start(&[node("a").output("x"), node("b").queue("x", "a/x", queue, QueuePolicy::Backpressure)]);
+        let (_k, mut nodes) =
+            start(&[node("a").output("x"), node("b").queue("x", "a/x", queue, QueuePolicy::Backpressure)]);
         let (_b, mut events) = nodes.pop().unwrap();
         let (mut a, _) = nodes.pop().unwrap();
         let t = std::thread::spawn(move || {
@@ -18,8 +19,13 @@ fn main() {
                 match mode {
                     "value" => a.send_output(id.clone(), p, i).unwrap(),
                     "raw8" => a.send_output_raw(id.clone(), p, 8, |b| b.copy_from_slice(&i.to_ne_bytes())).unwrap(),
-                    "chunk64" => a.send_output_raw(id.clone(), p, 64, |b| b[..8].copy_from_slice(&i.to_ne_bytes())).unwrap(),
-                    _ => { p.insert("k".into(), (i as i64).into()); a.send_output(id.clone(), p, i).unwrap() }
+                    "chunk64" => {
+                        a.send_output_raw(id.clone(), p, 64, |b| b[..8].copy_from_slice(&i.to_ne_bytes())).unwrap()
+                    }
+                    _ => {
+                        p.insert("k".into(), (i as i64).into());
+                        a.send_output(id.clone(), p, i).unwrap()
+                    }
                 }
             }
             t0.elapsed()
@@ -27,7 +33,9 @@ fn main() {
         let t0 = Instant::now();
         let mut got = 0;
         while let Some(e) = events.recv() {
-            if let Event::Input { .. } = e { got += 1; }
+            if let Event::Input { .. } = e {
+                got += 1;
+            }
         }
         let e = t0.elapsed();
         t.join().unwrap();
@@ -39,6 +47,8 @@ fn main() {
     let (mut a, _) = nodes.pop().unwrap();
     let id = dora_message::id::DataId::from("x");
     let t0 = Instant::now();
-    for i in 0..n { a.send_output(id.clone(), MetadataParameters::new(), i).unwrap(); }
+    for i in 0..n {
+        a.send_output(id.clone(), MetadataParameters::new(), i).unwrap();
+    }
     println!("sender alone: {:.1} ns", t0.elapsed().as_nanos() as f64 / n as f64);
 }

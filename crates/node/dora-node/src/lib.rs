@@ -22,9 +22,9 @@ mod connection;
 mod error;
 pub mod event_stream;
 mod fork;
+pub mod integration_testing;
 mod node;
 mod run_config;
-pub mod integration_testing;
 #[cfg(feature = "tracing")]
 mod tracing_output;
 

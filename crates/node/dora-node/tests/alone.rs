@@ -1,4 +1,5 @@
 //! A node without a dataflow: test runs and recordings.
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod common;
 
@@ -57,7 +58,8 @@ fn every_way_to_send_is_written_down() {
     node.send_output("text".into(), none(), "hello").unwrap();
     node.send_output_raw("raw".into(), none(), 2, |bytes| bytes.copy_from_slice(&[1, 2])).unwrap();
     node.send_output_sample("nothing".into(), none(), None).unwrap();
-    let encoded = node.sample_allocator().encode_arrow(&dora_arrow_convert::IntoArrow::into_arrow(vec![1.5f32])).unwrap();
+    let encoded =
+        node.sample_allocator().encode_arrow(&dora_arrow_convert::IntoArrow::into_arrow(vec![1.5f32])).unwrap();
     node.send_output_encoded("encoded".into(), none(), encoded).unwrap();
     node.close_outputs(vec!["text".into()]).unwrap();
     assert!(matches!(node.send_output("a b".into(), none(), 1u8), Err(NodeError::InvalidId(_))));
@@ -102,9 +104,7 @@ fn setup_is_for_the_next_start_in_this_thread() {
 #[test]
 fn mistakes_in_the_inputs_are_told_before_the_node_runs() {
     let error = |events| run(events).map(|_| ()).unwrap_err().to_string();
-    let event = |data: Value, data_type: &str| {
-        json!([{ "type": "Input", "id": "x", "time_offset_secs": 0.0, "data": data, "data_type": data_type }])
-    };
+    let event = |data: Value, data_type: &str| json!([{ "type": "Input", "id": "x", "time_offset_secs": 0.0, "data": data, "data_type": data_type }]);
     assert_eq!(error(event(json!([300]), "UInt8")), "event 0 of the test inputs: value 0: expected UInt8, found 300");
     assert!(error(json!([{ "type": "Stop", "time_offset_secs": -1.0 }])).contains("time_offset_secs"));
     assert!(error(json!([{ "type": "Input", "id": "a b", "time_offset_secs": 0.0 }])).contains("`a b`"));
@@ -133,9 +133,7 @@ fn a_column_of_an_arrow_file_is_an_input() {
     let mut writer = arrow_ipc::writer::FileWriter::try_new(file, &batch.schema()).unwrap();
     writer.write(&batch).unwrap();
     writer.finish().unwrap();
-    let event = |column: Option<&str>, batch_index: usize| {
-        json!([{ "type": "Input", "id": "x", "time_offset_secs": 0.0, "path": path, "column": column, "batch_index": batch_index }])
-    };
+    let event = |column: Option<&str>, batch_index: usize| json!([{ "type": "Input", "id": "x", "time_offset_secs": 0.0, "path": path, "column": column, "batch_index": batch_index }]);
     let (_node, mut events, _) = run(event(Some("n"), 0)).unwrap();
     let Some(Event::Input { data, .. }) = events.recv() else { panic!() };
     assert_eq!(<&[i32]>::try_from(&data).unwrap(), [1, 2]);

@@ -1,4 +1,5 @@
 //! Receiving without blocking the thread, in several executors.
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod common;
 

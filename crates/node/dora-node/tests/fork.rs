@@ -1,5 +1,5 @@
 //! A node that forks. One test: a fork takes the whole process with it.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, clippy::unwrap_used)]
 
 mod common;
 

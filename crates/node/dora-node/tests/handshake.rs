@@ -1,11 +1,9 @@
 //! How a node starts, and how it does not.
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod common;
 
-use std::{
-    os::fd::AsRawFd,
-    thread,
-};
+use std::{os::fd::AsRawFd, thread};
 
 use common::{Keeper, node};
 use dora_message::keeper::{FromNode, NodeConfig, ToNode};

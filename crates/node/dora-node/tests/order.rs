@@ -1,4 +1,5 @@
 //! In which order events come.
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod common;
 
@@ -120,10 +121,7 @@ fn a_timeout_is_an_error_event_and_loses_nothing() {
 
 #[test]
 fn drops_are_counted_per_input_once() {
-    let specs = [
-        node("a").output("x"),
-        node("b").queue("x", "a/x", 2, dora_message::keeper::QueuePolicy::DropOldest),
-    ];
+    let specs = [node("a").output("x"), node("b").queue("x", "a/x", 2, dora_message::keeper::QueuePolicy::DropOldest)];
     let (keeper, mut nodes) = start(&specs);
     let (_b, mut events) = nodes.pop().unwrap();
     let (mut a, _) = nodes.pop().unwrap();

@@ -1,4 +1,5 @@
 //! Names of outputs, and what a node says about itself.
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! What is sent is what is received, and where it lies.
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Waiting for a reply among other events.
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod common;
 
@@ -7,7 +8,9 @@ use std::time::Duration;
 use common::{LONG, name, node, start};
 use dora_message::{
     keeper::ToNode,
-    metadata::{GOAL_ID, GOAL_STATUS, GOAL_STATUS_SUCCEEDED, MetadataParameters, Parameter, REQUEST_ID, get_string_param},
+    metadata::{
+        GOAL_ID, GOAL_STATUS, GOAL_STATUS_SUCCEEDED, MetadataParameters, Parameter, REQUEST_ID, get_string_param,
+    },
 };
 use dora_node::{DoraNode, Event, EventStream, PatternError};
 use futures::executor::block_on;
@@ -71,7 +74,11 @@ fn a_wait_ends_when_there_is_no_hope() {
     service.keeper.mail("client", ToNode::NodeRestarted { node: "server".into() });
     let restarted = service.wait(&request, LONG);
     assert!(matches!(&restarted, Err(PatternError::ServerRestarted(node)) if node == "server"), "{restarted:?}");
-    assert_eq!(name(&service.replies.recv().unwrap()), r#"NodeRestarted { id: "server" }"#, "the main loop sees it too");
+    assert_eq!(
+        name(&service.replies.recv().unwrap()),
+        r#"NodeRestarted { id: "server" }"#,
+        "the main loop sees it too"
+    );
     service.keeper.died("server", Some("exited with code 9"));
     let failed = service.wait(&request, LONG);
     assert!(matches!(&failed, Err(PatternError::StreamError(text)) if text.contains("code 9")), "{failed:?}");

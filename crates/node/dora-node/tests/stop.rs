@@ -1,4 +1,5 @@
 //! The end of a dataflow, as its nodes see it.
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Timers of a node.
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod common;
 

@@ -1,10 +1,6 @@
 //! What the keeper grants becomes a producer, a consumer and a bell. Descriptors are closed as soon as they are mapped.
 
-use std::{
-    collections::HashMap,
-    os::fd::OwnedFd,
-    sync::Arc,
-};
+use std::{collections::HashMap, os::fd::OwnedFd, sync::Arc};
 
 use dora_channel::{Arena, BudgetMemory, Consumer, InEdge, OutEdge, PeerArena, Policy, Producer, Waiter, Waker};
 use dora_message::{

@@ -11,8 +11,8 @@
 mod correlate;
 mod event;
 pub mod extensions;
-mod inputs;
 pub mod input_tracker;
+mod inputs;
 pub mod merged;
 mod payload;
 mod reactor;

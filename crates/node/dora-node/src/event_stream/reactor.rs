@@ -15,7 +15,7 @@ use std::{
 use async_io::Async;
 use dora_channel::os::clock::timespec;
 use rustix::time::{
-    Itimerspec, Timespec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 use tokio::{
     io::{Interest, unix::AsyncFd},
@@ -159,4 +159,3 @@ impl Registered {
         }
     }
 }
-

@@ -207,7 +207,9 @@ impl EventScheduler {
     #[inline]
     fn input(&self, input: usize, message: Message) -> Event {
         let Some(input) = self.inputs.get(input) else {
-            return Event::Error(format!("a message came in an input of number {input}, which this node does not have"));
+            return Event::Error(format!(
+                "a message came in an input of number {input}, which this node does not have"
+            ));
         };
         let timestamp = timestamp(message.stamp_ns(), input.clock);
         match payload::read(message) {
@@ -234,7 +236,8 @@ impl EventScheduler {
 
     fn break_off(&mut self, input: usize) {
         if let Some(input) = self.inputs.get(input) {
-            let text = format!("input `{}` is broken: its sender wrote nonsense into the queue; it is closed", input.id);
+            let text =
+                format!("input `{}` is broken: its sender wrote nonsense into the queue; it is closed", input.id);
             self.pending.push_back(Event::Error(text));
         }
         self.close(input);

@@ -1,12 +1,6 @@
 //! Events that were written down before the node started.
 
-use std::{
-    collections::VecDeque,
-    fs::File,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, fs::File, path::Path, sync::Arc, time::Duration};
 
 use arrow::array::{ArrayRef, NullArray, StructArray};
 use dora_arrow_convert::DoraArray;

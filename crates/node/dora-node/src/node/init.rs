@@ -15,8 +15,8 @@ use crate::{
     error::{NodeError, NodeResult},
     event_stream::{EventScheduler, EventStream},
     fork::{self, ProcessBound},
-    run_config::{Descriptor, NodeRunConfig},
     integration_testing::{self, Recorder, Script, TestRun, TestSink, TestingInput, TestingOptions, TestingOutput},
+    run_config::{Descriptor, NodeRunConfig},
 };
 
 impl DoraNode {
@@ -93,7 +93,8 @@ impl DoraNode {
         let clock = Arc::new(NodeClock::new(Anchor::from_ns(config.clock_anchor_ns), &config.node_id));
         let recorded_to = config.write_events_to.clone();
         let recorded_to = recorded_to.or_else(|| std::env::var_os("DORA_WRITE_EVENTS_TO").map(PathBuf::from));
-        let recorder = recorded_to.map(|directory| Recorder::create(&directory, &config.node_id, &clock)).transpose()?;
+        let recorder =
+            recorded_to.map(|directory| Recorder::create(&directory, &config.node_id, &clock)).transpose()?;
         let mail = connection.mailbox().clone();
         let scheduler = EventScheduler::connected(&config, wired.consumer, mail, clock.clone());
         let events = EventStream::new(scheduler, wired.waiter, recorder, Some(connection.clone()));
@@ -139,10 +140,8 @@ impl DoraNode {
     pub fn init_interactive() -> NodeResult<(Self, EventStream)> {
         let id = NodeId::from("interactive");
         let waiter = connection::waiter_alone()?;
-        let script = Script::typed(&id, waiter.waker()).map_err(|source| ConnectError::System {
-            doing: "start the thread that reads the terminal",
-            source,
-        })?;
+        let script = Script::typed(&id, waiter.waker())
+            .map_err(|source| ConnectError::System { doing: "start the thread that reads the terminal", source })?;
         let output = TestingOutput::ToWriter(Box::new(std::io::stdout()));
         let sink = TestSink::new(output, TestingOptions { skip_output_time_offsets: true }, 0)?;
         Ok(Self::alone(id, script, sink, waiter))

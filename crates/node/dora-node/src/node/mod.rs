@@ -30,8 +30,8 @@ use crate::{
     connection::Connection,
     error::{NodeError, NodeResult},
     fork::{self, ProcessBound},
-    run_config::{Descriptor, NodeRunConfig},
     integration_testing::TestSink,
+    run_config::{Descriptor, NodeRunConfig},
 };
 use outputs::{Lookup, Outputs};
 

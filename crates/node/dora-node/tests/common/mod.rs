@@ -37,13 +37,7 @@ pub struct Spec {
 }
 
 pub fn node(id: &str) -> Spec {
-    Spec {
-        id: id.into(),
-        inputs: vec![],
-        outputs: vec![],
-        exit_when_nodes_finish: false,
-        write_events_to: None,
-    }
+    Spec { id: id.into(), inputs: vec![], outputs: vec![], exit_when_nodes_finish: false, write_events_to: None }
 }
 
 impl Spec {
@@ -159,11 +153,8 @@ impl Keeper {
         let json = serde_json::to_vec(&self.run_config(number)).unwrap();
         let config = memfd_with("config", &json).unwrap();
         let own = &self.channels[number];
-        let welcome = ToNode::Welcome {
-            version: PROTOCOL_VERSION,
-            config_len: json.len() as u64,
-            budget_slot: number as u32,
-        };
+        let welcome =
+            ToNode::Welcome { version: PROTOCOL_VERSION, config_len: json.len() as u64, budget_slot: number as u32 };
         let fds = [config.as_fd(), own.bell(), own.eventfd(), own.arena(), own.holders(), self.budget.fd()];
         self.say(number, &welcome, &fds);
         let mut seen = Vec::new();

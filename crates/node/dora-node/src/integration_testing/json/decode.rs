@@ -39,7 +39,8 @@ fn with_field_defaults(mut json: Value) -> Value {
     if let Value::Object(field) = &mut json
         && field.contains_key("data_type")
     {
-        let defaults = json!({ "name": "item", "nullable": true, "dict_id": 0, "dict_is_ordered": false, "metadata": {} });
+        let defaults =
+            json!({ "name": "item", "nullable": true, "dict_id": 0, "dict_is_ordered": false, "metadata": {} });
         for (key, value) in defaults.as_object().into_iter().flatten() {
             field.entry(key).or_insert_with(|| value.clone());
         }
@@ -142,12 +143,7 @@ fn lists(values: &[&Value], data_type: &DataType, item: &FieldRef) -> Result<Lis
     Ok((items, lengths, Some(nulls).filter(|nulls| nulls.null_count() > 0)))
 }
 
-fn fixed_size_lists(
-    values: &[&Value],
-    data_type: &DataType,
-    item: &FieldRef,
-    size: i32,
-) -> Result<ArrayRef, String> {
+fn fixed_size_lists(values: &[&Value], data_type: &DataType, item: &FieldRef, size: i32) -> Result<ArrayRef, String> {
     let expected = usize::try_from(size).map_err(|_| format!("a list of {size} items"))?;
     let absent = vec![Value::Null; expected];
     let lists = each(values, data_type, |value| value.as_array().filter(|list| list.len() == expected).cloned())?;
@@ -175,7 +171,9 @@ fn structs(values: &[&Value], data_type: &DataType, fields: &Fields) -> Result<A
 fn converted(values: &[&Value], data_type: &DataType) -> Result<ArrayRef, String> {
     let options = CastOptions { safe: false, ..CastOptions::default() };
     let plain: ArrayRef = match data_type {
-        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => array(values, &DataType::Binary)?,
+        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            array(values, &DataType::Binary)?
+        }
         _ if values.iter().any(|value| value.is_string()) => array(values, &DataType::Utf8)?,
         _ if values.iter().any(|value| value.is_f64()) => array(values, &DataType::Float64)?,
         _ => array(values, &DataType::Int64)?,

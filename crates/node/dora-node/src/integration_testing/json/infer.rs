@@ -47,6 +47,8 @@ fn join(a: DataType, b: DataType) -> Result<DataType, String> {
             }
             Struct(types.into_iter().map(|(name, data_type)| Field::new(name, data_type, true)).collect())
         }
-        (a, b) => return Err(format!("values of types {a} and {b} do not go together; say which `data_type` is meant")),
+        (a, b) => {
+            return Err(format!("values of types {a} and {b} do not go together; say which `data_type` is meant"));
+        }
     })
 }

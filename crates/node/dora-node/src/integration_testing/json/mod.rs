@@ -49,7 +49,10 @@ mod tests {
             (json!([]), json!("Int32")),
             (json!([[1, 2], [], null]), json!({ "List": item("Int16") })),
             (json!([[1, 2], [3, 4]]), json!({ "FixedSizeList": [item("Int16"), 2] })),
-            (json!([{ "a": 1, "b": "x" }, { "b": "y" }]), json!({ "Struct": [field("a", "Int32"), field("b", "Utf8")] })),
+            (
+                json!([{ "a": 1, "b": "x" }, { "b": "y" }]),
+                json!({ "Struct": [field("a", "Int32"), field("b", "Utf8")] }),
+            ),
             (json!(["2024-02-29"]), json!("Date32")),
             (json!(["2024-02-29T01:02:03.000000004"]), json!({ "Timestamp": ["Nanosecond", null] })),
         ] {
