@@ -23,6 +23,11 @@ pub fn test_node() -> PathBuf {
     program_dir().join("dora-test-node")
 }
 
+/// The program that runs a dataflow through the library of `dora-cli`; it lies beside `dora` too.
+pub fn test_runner() -> PathBuf {
+    program_dir().join("dora-test-runner")
+}
+
 fn build_dora() -> PathBuf {
     let directory = program_dir();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));

@@ -173,3 +173,35 @@ fn a_reader_that_leaves_stops_the_dataflow() {
     assert!(run.stderr.contains("nobody reads standard output"), "{}", run.stderr);
     dora_tests::await_gone(bench.mark(), dora_tests::PATIENCE);
 }
+
+#[test]
+fn a_program_may_run_dataflows_itself() {
+    let bench = Workbench::new();
+    bench.script("talk.sh", "echo \"hello $GREETING\"; exit $CODE");
+    bench.write("a.yml", "nodes:\n  - id: talk\n    path: talk.sh\n    env: { CODE: 0 }\n");
+    bench.write("b.yml", "nodes:\n  - id: talk\n    path: talk.sh\n    env: { CODE: 1 }\n");
+    let run = |file: &str| {
+        let mut command = std::process::Command::new(dora_tests::test_runner());
+        // The keeper is a `dora`, which is looked for on the search path.
+        let path = dora_tests::dora().parent().expect("a directory").as_os_str().to_owned();
+        command.arg(file).current_dir(bench.path()).env("DORA_TEST_MARK", bench.mark()).env("PATH", path);
+        Running::start(command).finish()
+    };
+    let good = run("a.yml").expect_code(0);
+    assert!(good.stdout.contains("STDOUT talk: hello 1.10"), "{}", good.stdout);
+    let bad = run("b.yml").expect_code(1);
+    assert!(bad.stderr.contains("the dataflow failed"), "{}", bad.stderr);
+    dora_tests::await_gone(bench.mark(), dora_tests::PATIENCE);
+}
+
+#[test]
+fn the_summary_is_for_programs_too() {
+    let bench = Workbench::new();
+    bench.script("bad.sh", "echo last words >&2; exit 3");
+    bench.write("a.yml", "nodes:\n  - id: bad\n    path: bad.sh\n");
+    let run = bench.dora(["run", "a.yml", "--log-format", "json", "--log-filter", "bda=warn"]).finish().expect_code(1);
+    let entries: Vec<Value> = run.stderr.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert!(entries.iter().any(|entry| entry["message"].as_str().is_some_and(|text| text.contains("names `bda`"))));
+    let failure = entries.iter().find(|entry| entry["message"] == "Node `bad` failed: exited with code 3");
+    assert_eq!(failure.expect(&run.stderr)["fields"]["last_stderr"][0], "last words");
+}

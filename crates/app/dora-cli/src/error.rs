@@ -1,6 +1,6 @@
 //! What a command tells its user when it cannot go on: what happened, where, what to do next; and its exit code.
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
 use anstyle::{AnsiColor, Style};
 
@@ -46,10 +46,10 @@ impl CommandError {
         let code = if matches!(self, Self::Usage { .. }) { EXIT_USAGE } else { EXIT_FAILED };
         match self {
             Self::Mistakes { report, summary } => {
-                anstream::eprintln!("{}\n\n{error}error{error:#}: {summary}", report.trim_end());
+                tell_line(&format!("{}\n\n{error}error{error:#}: {summary}", report.trim_end()));
             }
             Self::Usage { what, hint } | Self::Failed { what, hint } => {
-                anstream::eprintln!("{error}error{error:#}: {what}");
+                tell_line(&format!("{error}error{error:#}: {what}"));
                 if let Some(hint) = hint {
                     tell_hint(hint);
                 }
@@ -59,16 +59,21 @@ impl CommandError {
     }
 }
 
+/// Writes a line to standard error, with its colours only where they are wanted. Nobody may be listening.
+pub(crate) fn tell_line(line: &str) {
+    let _ = writeln!(anstream::stderr(), "{line}");
+}
+
 /// Says on standard error what to do next.
 pub(crate) fn tell_hint(hint: &str) {
     let style = Style::new().fg_color(Some(AnsiColor::Cyan.into())).bold();
-    anstream::eprintln!("{style}hint{style:#}: {hint}");
+    tell_line(&format!("{style}hint{style:#}: {hint}"));
 }
 
 /// Says on standard error what is worth knowing.
 pub(crate) fn tell_note(note: &str) {
     let style = Style::new().fg_color(Some(AnsiColor::Green.into())).bold();
-    anstream::eprintln!("{style}note{style:#}: {note}");
+    tell_line(&format!("{style}note{style:#}: {note}"));
 }
 
 /// An error of the operating system on a file, with the file's name.

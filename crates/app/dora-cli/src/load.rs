@@ -4,7 +4,7 @@ use std::{io::IsTerminal as _, path::Path};
 
 use dora_descriptor::{Capabilities, Diagnostics, Loaded, Options};
 
-use crate::error::CommandError;
+use crate::error::{self, CommandError};
 
 /// Reads and checks a dataflow file. Warnings are told, mistakes are the error.
 pub(crate) fn load(path: &Path, options: &Options) -> Result<Loaded, CommandError> {
@@ -64,7 +64,7 @@ pub(crate) fn mistakes_error(path: &Path, mistakes: &Diagnostics) -> CommandErro
 /// Shows warnings on standard error.
 pub(crate) fn tell_warnings(warnings: &Diagnostics) {
     if !warnings.is_empty() {
-        anstream::eprintln!("{}\n", warnings.render(stderr_is_coloured()).trim_end());
+        error::tell_line(&format!("{}\n", warnings.render(stderr_is_coloured()).trim_end()));
     }
 }
 

@@ -159,7 +159,7 @@ mod tests {
 
     fn env(name: &str) -> Option<String> {
         match name {
-            "HOME" => Some("/root".to_owned()),
+            "HOME" => Some("/home/ada".to_owned()),
             "EMPTY" => Some(String::new()),
             "DOLLAR" => Some("$HOME".to_owned()),
             _ => None,
@@ -173,17 +173,17 @@ mod tests {
     #[test]
     fn variables_are_expanded_once() {
         for (text, expected) in [
-            ("$HOME/x", "/root/x"),
-            ("${HOME}x", "/rootx"),
+            ("$HOME/x", "/home/ada/x"),
+            ("${HOME}x", "/home/adax"),
             ("${NONE:-y}z", "yz"),
             ("${EMPTY:-y}z", "z"),
-            ("${NONE:-${HOME}/b}", "/root/b"),
+            ("${NONE:-${HOME}/b}", "/home/ada/b"),
             ("${NONE:-}", ""),
             ("$DOLLAR", "$HOME"),
             ("$$HOME", "$HOME"),
             ("100$", "100$"),
             ("$5", "$5"),
-            ("\u{e9}$HOME\u{e9}", "\u{e9}/root\u{e9}"),
+            ("\u{e9}$HOME\u{e9}", "\u{e9}/home/ada\u{e9}"),
         ] {
             assert_eq!(expand(text).as_deref(), Ok(expected), "{text}");
         }
@@ -210,7 +210,7 @@ mod tests {
             assert_eq!(vars.substitute(text).as_deref(), Ok(expected), "{text}");
         }
         assert_eq!(vars.substitute("${_param.sped}"), Err(VarError::UnknownParam("sped".to_owned())));
-        assert_eq!(vars.expand("$PARAM_MODE ${_param.mode} $HOME").as_deref(), Ok("a b a b /root"));
+        assert_eq!(vars.expand("$PARAM_MODE ${_param.mode} $HOME").as_deref(), Ok("a b a b /home/ada"));
     }
 
     proptest! {

@@ -41,14 +41,46 @@ fn main() {
         t.join().unwrap();
         println!("{mode} queue {queue}: {got} {:.2} M/s", n as f64 / e.as_secs_f64() / 1e6);
     }
-    // sender alone, drop_oldest
-    let (_k, mut nodes) = start(&[node("a").output("x"), node("b").queue("x", "a/x", 1000, QueuePolicy::DropNewest)]);
-    let (_b, _events) = nodes.pop().unwrap();
-    let (mut a, _) = nodes.pop().unwrap();
-    let id = dora_message::id::DataId::from("x");
-    let t0 = Instant::now();
-    for i in 0..n {
-        a.send_output(id.clone(), MetadataParameters::new(), i).unwrap();
+    for mode in ["value", "raw8", "chunk64", "params"] {
+        let (_k, mut nodes) =
+            start(&[node("a").output("x"), node("b").queue("x", "a/x", 1000, QueuePolicy::Backpressure)]);
+        let (_b, mut events) = nodes.pop().unwrap();
+        let (mut a, _) = nodes.pop().unwrap();
+        let id = dora_message::id::DataId::from("x");
+        let (mut best_send, mut best_recv, mut best_conv) = (u128::MAX, u128::MAX, u128::MAX);
+        for _ in 0..3000 {
+            let t0 = Instant::now();
+            for i in 0..900u64 {
+                let mut p = MetadataParameters::new();
+                match mode {
+                    "value" => a.send_output(id.clone(), p, i).unwrap(),
+                    "raw8" => a.send_output_raw(id.clone(), p, 8, |b| b.copy_from_slice(&i.to_ne_bytes())).unwrap(),
+                    "chunk64" => {
+                        a.send_output_raw(id.clone(), p, 64, |b| b[..8].copy_from_slice(&i.to_ne_bytes())).unwrap()
+                    }
+                    _ => {
+                        p.insert("k".into(), (i as i64).into());
+                        a.send_output(id.clone(), p, i).unwrap()
+                    }
+                }
+            }
+            best_send = best_send.min(t0.elapsed().as_nanos());
+            let t0 = Instant::now();
+            for _ in 0..900 {
+                std::hint::black_box(events.recv().unwrap());
+            }
+            best_recv = best_recv.min(t0.elapsed().as_nanos());
+            let t0 = Instant::now();
+            for i in 0..900u64 {
+                std::hint::black_box((id.clone(), dora_arrow_convert::IntoArrow::into_arrow(i)));
+            }
+            best_conv = best_conv.min(t0.elapsed().as_nanos());
+        }
+        println!(
+            "{mode}: send {} ns, recv {} ns, (u64 to array and id clone {} ns)",
+            best_send / 900,
+            best_recv / 900,
+            best_conv / 900
+        );
     }
-    println!("sender alone: {:.1} ns", t0.elapsed().as_nanos() as f64 / n as f64);
 }

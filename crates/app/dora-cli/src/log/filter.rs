@@ -18,6 +18,11 @@ impl Filter {
         Self { default, of_nodes }
     }
 
+    /// The nodes that rules are about.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &NodeId> {
+        self.of_nodes.iter().map(|(node, _)| node)
+    }
+
     /// Plain text counts as the least severe level, so any minimum hides it. What dora itself says is always shown.
     pub(crate) fn wants(&self, entry: &Entry) -> bool {
         let Some(node) = &entry.node_id else { return true };

@@ -10,6 +10,7 @@ use dora_message::{
     id::{DataflowId, NodeId},
     supervision::OutputStream,
 };
+use serde_json::Value;
 
 use super::{Entry, Filter, Format, format};
 
@@ -69,6 +70,13 @@ impl Printer {
     /// Something that dora itself has to say.
     pub(crate) fn own(&mut self, level: LogLevel, message: String) {
         self.print(&Entry::own(Some(self.dataflow), level, message));
+    }
+
+    /// The same, with values for programs to read.
+    pub(crate) fn own_with(&mut self, level: LogLevel, message: String, fields: Value) {
+        let mut entry = Entry::own(Some(self.dataflow), level, message);
+        entry.fields = fields.as_object().cloned();
+        self.print(&entry);
     }
 
     /// Whether whoever read our standard output has gone.

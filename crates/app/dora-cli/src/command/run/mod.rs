@@ -168,8 +168,16 @@ pub(crate) fn execute(command: RunCommand) -> Result<ExitCode, CommandError> {
     let loaded = command.load(&path)?;
     let prepared = command.prepare(&path, &loaded)?;
     let filter = Filter::new(command.log_level, command.log_filter.clone());
-    let printer = log::Printer::new(command.log_format, filter, prepared.plan.dataflow_id);
+    let unknown = unknown_nodes(&filter, &loaded);
+    let mut printer = log::Printer::new(command.log_format, filter, prepared.plan.dataflow_id);
+    unknown.into_iter().chain(prepared.warnings.iter().cloned()).for_each(|line| printer.own(LogLevel::Warn, line));
     session::run(&command, &prepared, printer)
+}
+
+/// Sentences about nodes that a log filter names and the dataflow has not. The filter may be meant for several dataflows.
+fn unknown_nodes(filter: &Filter, loaded: &Loaded) -> Vec<String> {
+    let unknown = filter.nodes().filter(|node| loaded.dataflow.node(node).is_none());
+    unknown.map(|node| format!("the log filter names `{node}`, which is no node of this dataflow")).collect()
 }
 
 /// What is wrong with the nodes' programs, each with the place in the file.

@@ -21,9 +21,6 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Runs a prepared dataflow to its end.
 pub(super) fn run(command: &RunCommand, prepared: &Prepared, mut printer: Printer) -> Result<ExitCode, CommandError> {
-    for warning in &prepared.warnings {
-        printer.own(LogLevel::Warn, warning.clone());
-    }
     if command.verbose {
         explain::lines(prepared).into_iter().for_each(|line| printer.own(LogLevel::Info, line));
     }

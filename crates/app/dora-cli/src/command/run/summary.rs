@@ -5,8 +5,10 @@ use anstyle::{AnsiColor, Style};
 use dora_daemon::{EdgeOutcome, NodeOutcome, NodeResult, Outcome, Prepared};
 use dora_descriptor::model::LogLevel;
 use dora_message::supervision::EdgePlan;
+use serde_json::{Value, json};
 
 use crate::{
+    error,
     histogram::percentile,
     log::{Format, Printer},
     table::{self, Align},
@@ -19,52 +21,64 @@ const RULE: usize = 81;
 
 /// Tells how it went.
 pub(super) fn tell(printer: &mut Printer, prepared: &Prepared, outcome: &Outcome, verbose: bool) {
+    let for_programs = printer.format() == Format::Json;
     for (edge, plan) in outcome.edges.iter().zip(&prepared.plan.edges) {
-        if let Some(line) = losses(edge, plan) {
-            say(printer, LogLevel::Warn, &line);
+        match losses(edge, plan) {
+            Some(line) if for_programs => printer.own_with(LogLevel::Warn, line, figures(edge, plan)),
+            Some(line) => say(LogLevel::Warn, &line),
+            None if for_programs && verbose => printer.own_with(LogLevel::Info, words(edge), figures(edge, plan)),
+            None => {}
         }
     }
-    if verbose && !outcome.edges.is_empty() {
-        edge_table(outcome, prepared).iter().for_each(|line| say(printer, LogLevel::Info, line));
+    if verbose && !for_programs && !outcome.edges.is_empty() {
+        edge_table(outcome, prepared).iter().for_each(|line| say(LogLevel::Info, line));
     }
-    if outcome.orphans_killed > 0 {
-        let (count, verb) = (outcome.orphans_killed, if outcome.orphans_killed == 1 { "was" } else { "were" });
-        say(printer, LogLevel::Warn, &format!("{count} processes that nodes had left behind {verb} killed"));
+    let mut tell = |level: LogLevel, line: String| match for_programs {
+        true => printer.own(level, line),
+        false => say(level, &line),
+    };
+    match outcome.orphans_killed {
+        0 => {}
+        1 => tell(LogLevel::Warn, "a process that a node had left behind was killed".to_owned()),
+        count => tell(LogLevel::Warn, format!("{count} processes that nodes had left behind were killed")),
     }
     if let Some(trouble) = &outcome.trouble {
-        say(printer, LogLevel::Error, &trouble.to_string());
+        tell(LogLevel::Error, trouble.to_string());
     }
     let failures: Vec<&NodeOutcome> = outcome.failures().collect();
     if failures.is_empty() {
         return;
     }
     let (failed, all) = (failures.len(), outcome.nodes.len());
-    say(printer, LogLevel::Error, &format!("Dataflow failed: {failed} of {all} nodes did not end well"));
+    tell(LogLevel::Error, format!("Dataflow failed: {failed} of {all} nodes did not end well"));
     for node in failures {
-        failure(node).iter().for_each(|line| say(printer, LogLevel::Error, line));
+        match for_programs {
+            true => printer.own_with(LogLevel::Error, headline(node), json!({ "last_stderr": node.last_stderr })),
+            false => failure(node).iter().for_each(|line| say(LogLevel::Error, line)),
+        }
     }
 }
 
-/// One line. Programs get it in the format they asked for; people need no time and no name before it.
-fn say(printer: &mut Printer, level: LogLevel, line: &str) {
-    if printer.format() == Format::Json {
-        printer.own(level, line.to_owned());
-        return;
-    }
+/// One line for people: here it needs no time and no name before it.
+fn say(level: LogLevel, line: &str) {
     let colour = match level {
         LogLevel::Error => Style::new().fg_color(Some(AnsiColor::Red.into())),
         LogLevel::Warn => Style::new().fg_color(Some(AnsiColor::Yellow.into())),
         _ => Style::new(),
     };
-    anstream::eprintln!("{colour}{line}{colour:#}");
+    error::tell_line(&format!("{colour}{line}{colour:#}"));
+}
+
+fn headline(node: &NodeOutcome) -> String {
+    format!("Node `{}` failed: {}", node.node, node.result)
 }
 
 fn failure(node: &NodeOutcome) -> Vec<String> {
     let follows_another = matches!(node.result, NodeResult::Cascading { .. } | NodeResult::Lost);
     if node.last_stderr.is_empty() || follows_another {
-        return vec![format!("Node `{}` failed: {}", node.node, node.result)];
+        return vec![headline(node)];
     }
-    let mut lines = vec![format!("Node `{}` failed: {} with stderr output:", node.node, node.result)];
+    let mut lines = vec![format!("{} with stderr output:", headline(node))];
     lines.push("-".repeat(RULE));
     lines.extend(node.last_stderr.iter().cloned());
     lines.push("-".repeat(RULE));
@@ -89,6 +103,26 @@ fn losses(edge: &EdgeOutcome, plan: &EdgePlan) -> Option<String> {
 
 fn words(edge: &EdgeOutcome) -> String {
     edge_words(edge.from.as_str(), &edge.output, edge.to.as_str(), &edge.input)
+}
+
+/// All that is known about an edge, for programs.
+fn figures(edge: &EdgeOutcome, plan: &EdgePlan) -> Value {
+    let counters = &edge.counters;
+    json!({
+        "from": edge.from,
+        "output": edge.output,
+        "to": edge.to,
+        "input": edge.input,
+        "queue_policy": policy_word(plan.policy),
+        "queue_size": plan.capacity,
+        "sent": counters.sent,
+        "received": counters.received,
+        "dropped": counters.dropped,
+        "undelivered": counters.undelivered,
+        "bytes": counters.bytes,
+        "latency_p50_ns": percentile(&counters.latency, 0.5),
+        "latency_p99_ns": percentile(&counters.latency, 0.99),
+    })
 }
 
 fn edge_table(outcome: &Outcome, prepared: &Prepared) -> Vec<String> {
