@@ -8,9 +8,9 @@ use dora_node_api::{
 fn main() -> eyre::Result<()> {
     let (mut node, mut events) = DoraNode::init_from_env()?;
 
-    let outcome = pursue(&mut node, &mut events, 5, None)?;
-    println!("the first goal: {outcome:?}");
-    eyre::ensure!(outcome == (GOAL_STATUS_SUCCEEDED.to_owned(), 5), "the first goal must be reached");
+    let (status, reached) = pursue(&mut node, &mut events, 5, None)?;
+    println!("the first goal: {status} at {reached}");
+    eyre::ensure!(status == GOAL_STATUS_SUCCEEDED && reached == 5, "the first goal must be reached");
 
     let (status, reached) = pursue(&mut node, &mut events, 1_000_000, Some(3))?;
     println!("the second goal: {status} at {reached}");

@@ -57,16 +57,13 @@ fn main() -> eyre::Result<()> {
     }
     let dropped = events.drain_drop_counts();
     let dropped = |input: &DataId| dropped.get(input).copied().unwrap_or_default();
-    let edges: Vec<Summary> = sink
-        .edges
-        .into_iter()
-        .map(|(input, edge)| {
-            let producer = if input.as_str() == "image" { "camera" } else { "features" };
-            let dropped = dropped(&input);
-            edge.summary(&format!("{producer}/{}", input.as_str()), &format!("sink/{}", input.as_str()), dropped)
-        })
-        .chain(sink.report)
-        .collect();
+    let own = sink.edges.into_iter().map(|(input, edge)| {
+        let producer = if input.as_str() == "image" { "camera" } else { "features" };
+        let dropped = dropped(&input);
+        edge.summary(&format!("{producer}/{}", input.as_str()), &format!("sink/{}", input.as_str()), dropped)
+    });
+    let mut edges: Vec<Summary> = own.chain(sink.report).collect();
+    edges.sort_by(|a, b| (&a.from, &a.to).cmp(&(&b.from, &b.to)));
     write(&directory, &sink.annotated, &edges)?;
     if !stopped_early {
         check(&sink.annotated, &edges)?;

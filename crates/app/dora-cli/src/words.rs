@@ -14,8 +14,17 @@ pub(crate) fn policy_word(policy: QueuePolicy) -> &'static str {
     }
 }
 
-/// A timer's interval for people: `50 ms`, `2 s`.
+/// A timer's interval for people: `50 ms`, `2 s`, `15 Hz`.
 pub(crate) fn timer_words(interval: Duration) -> String {
+    let nanos = interval.as_nanos() as f64;
+    let hertz = (1e9 / nanos).round();
+    // A frequency whose period is not a whole number of nanoseconds was written as one.
+    if !interval.as_nanos().is_multiple_of(1000)
+        && (1.0..=100_000.0).contains(&hertz)
+        && (1e9 / hertz - nanos).abs() <= 0.5
+    {
+        return format!("{hertz} Hz");
+    }
     let text = TimerInterval(interval).to_string();
     let (unit, number) = text.split_once('/').unwrap_or(("", &text));
     let unit = match unit {
@@ -30,4 +39,16 @@ pub(crate) fn timer_words(interval: Duration) -> String {
 /// An edge for people: `camera/image -> plot/picture`.
 pub(crate) fn edge_words(from: &str, output: &str, to: &str, input: &str) -> String {
     format!("{from}/{output} -> {to}/{input}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timers_are_told_as_they_were_written() {
+        let words = |nanos| timer_words(Duration::from_nanos(nanos));
+        let told = [50_000_000, 2_000_000_000, 66_666_667, 250_000, 7].map(words);
+        assert_eq!(told, ["50 ms", "2 s", "15 Hz", "250 \u{b5}s", "7 ns"]);
+    }
 }

@@ -139,9 +139,12 @@ fn span_ns(difference: u64) -> u64 {
 }
 
 fn word_of_ns(unix_ns: u64) -> NTP64 {
-    let word = ((u128::from(unix_ns) << 32) + NS_PER_S / 2) / NS_PER_S;
+    // In two parts, because dividing 128-bit numbers is slow and each message needs this.
+    let (seconds, rest_ns) = (unix_ns / 1_000_000_000, unix_ns % 1_000_000_000);
+    let fraction = ((rest_ns << 32) + 500_000_000) / 1_000_000_000;
     // 32 bits of seconds end in 2106; saturate rather than wrap to 1970
-    NTP64(u64::try_from(word).unwrap_or(u64::MAX) & !COUNTER_MASK)
+    let word = u32::try_from(seconds).map_or(u64::MAX, |seconds| (u64::from(seconds) << 32).saturating_add(fraction));
+    NTP64(word & !COUNTER_MASK)
 }
 
 #[cfg(test)]

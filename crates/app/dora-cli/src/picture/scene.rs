@@ -304,9 +304,12 @@ fn shorten(text: &str) -> String {
 /// The end of a path says more than its beginning.
 fn shorten_path(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
-    let letters: Vec<char> = line.chars().collect();
-    match letters.len().checked_sub(LONGEST_TEXT) {
-        None | Some(0) => line.to_owned(),
-        Some(excess) => std::iter::once('\u{2026}').chain(letters[excess + 1..].iter().copied()).collect(),
+    let excess = line.chars().count().saturating_sub(LONGEST_TEXT);
+    if excess == 0 {
+        return line.to_owned();
     }
+    let end: String = line.chars().skip(excess + 1).collect();
+    // Whole names are nicer, unless the last one is all there is.
+    let from = end.find('/').unwrap_or(0);
+    format!("\u{2026}{}", &end[from..])
 }

@@ -10,7 +10,7 @@ use dora_message::{
     },
 };
 
-use super::{Event, EventStream, Waited, deadline_in};
+use super::{Event, EventStream, Next, deadline_in};
 use crate::error::PatternError;
 
 /// The most events that are kept while a reply is waited for.
@@ -72,9 +72,9 @@ impl EventStream {
         let deadline = Some(deadline_in(timeout));
         loop {
             let event = match poll_fn(|cx| self.poll_unseen(cx, deadline)).await {
-                Waited::Event(event) => event,
-                Waited::Timeout => return Err(PatternError::Timeout),
-                Waited::Over => return Err(PatternError::StreamEnded),
+                Next::Event(event) => event,
+                Next::Nothing => return Err(PatternError::Timeout),
+                Next::Over => return Err(PatternError::StreamEnded),
             };
             if is_reply(&event) {
                 return Ok(event);

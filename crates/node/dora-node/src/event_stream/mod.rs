@@ -38,7 +38,7 @@ pub use scheduler::EventScheduler;
 
 use crate::{
     connection::Connection,
-    fork::{self, ProcessBound},
+    fork::{self, Forked, ProcessBound},
     integration_testing::Recorder,
 };
 use scheduler::Next;
@@ -82,22 +82,13 @@ pub struct EventStream {
     _connection: ProcessBound<Option<Arc<Connection>>>,
 }
 
-/// What waiting for an event gave.
-#[derive(Debug)]
-enum Waited {
-    Event(Event),
-    Timeout,
-    Over,
-}
-
-impl Waited {
-    /// As the calls with a timeout tell it.
-    fn into_event(self) -> Option<Event> {
-        match self {
-            Waited::Event(event) => Some(event),
-            Waited::Timeout => Some(Event::Error("Timeout event stream error: no event within the time given".into())),
-            Waited::Over => None,
-        }
+/// As the calls that wait tell it: nothing means that the time was over.
+#[inline]
+fn waited(next: Next) -> Option<Event> {
+    match next {
+        Next::Event(event) => Some(event),
+        Next::Nothing => Some(Event::Error("Timeout event stream error: no event within the time given".to_owned())),
+        Next::Over => None,
     }
 }
 
@@ -139,13 +130,13 @@ impl EventStream {
 
     /// Waits for the next event. `None`: the stream has ended.
     pub fn recv(&mut self) -> Option<Event> {
-        self.recv_until(None).into_event()
+        waited(self.recv_until(None))
     }
 
     /// Waits for the next event, at most for this time. After that it gives an [`Event::Error`] that starts with
     /// `Timeout event stream error`. `None`: the stream has ended.
     pub fn recv_timeout(&mut self, dur: Duration) -> Option<Event> {
-        self.recv_until(Some(deadline_in(dur))).into_event()
+        waited(self.recv_until(Some(deadline_in(dur))))
     }
 
     /// Waits for the next event without blocking the thread. `None`: the stream has ended.
@@ -153,13 +144,13 @@ impl EventStream {
     /// Works in every executor. Inside a tokio runtime with I/O enabled it uses that runtime, elsewhere the reactor of
     /// the `async-io` crate. The future may be dropped at any time without losing an event.
     pub async fn recv_async(&mut self) -> Option<Event> {
-        poll_fn(|cx| self.poll_recv(cx, None)).await.into_event()
+        waited(poll_fn(|cx| self.poll_recv(cx, None)).await)
     }
 
     /// As [`Self::recv_async`], with the timeout of [`Self::recv_timeout`].
     pub async fn recv_async_timeout(&mut self, dur: Duration) -> Option<Event> {
         let deadline = Some(deadline_in(dur));
-        poll_fn(|cx| self.poll_recv(cx, deadline)).await.into_event()
+        waited(poll_fn(|cx| self.poll_recv(cx, deadline)).await)
     }
 
     /// The next event if there is one now. Never waits.
@@ -202,59 +193,62 @@ impl EventStream {
 
     #[inline]
     fn next(&mut self) -> Next {
-        match self.stash.pop_front() {
-            Some(event) => Next::Event(event),
-            None => self.next_unseen(),
+        if self.stash.is_empty() {
+            return self.next_unseen();
         }
+        self.stash.pop_front().map_or(Next::Nothing, Next::Event)
     }
 
     /// The next event that nobody has seen.
     #[inline]
     fn next_unseen(&mut self) -> Next {
         if let Err(forked) = fork::check() {
-            let first = !std::mem::replace(&mut self.told_forked, true);
-            return if first { Next::Event(Event::Error(forked.to_string())) } else { Next::Over };
+            return self.next_in_child(forked);
         }
         let next = self.scheduler.next();
-        if let (Some(recorder), Next::Event(event)) = (&mut self.recorder, &next) {
+        if let Some(recorder) = &mut self.recorder
+            && let Next::Event(event) = &next
+        {
             recorder.note(event);
         }
         next
     }
 
-    fn recv_until(&mut self, deadline: Option<u64>) -> Waited {
+    #[cold]
+    fn next_in_child(&mut self, forked: Forked) -> Next {
+        let first = !std::mem::replace(&mut self.told_forked, true);
+        if first { Next::Event(Event::Error(forked.to_string())) } else { Next::Over }
+    }
+
+    /// The next event; `Nothing`: the deadline came first.
+    #[inline]
+    fn recv_until(&mut self, deadline: Option<u64>) -> Next {
         loop {
-            match self.next() {
-                Next::Event(event) => return Waited::Event(event),
-                Next::Over => return Waited::Over,
-                Next::Nothing if is_past(deadline) => return Waited::Timeout,
-                Next::Nothing => {
-                    let deadline = earlier(deadline, self.scheduler.deadline_ns());
-                    self.sleeper.block(|| self.scheduler.is_ready(), deadline);
-                }
+            let next = self.next();
+            if !matches!(next, Next::Nothing) || is_past(deadline) {
+                return next;
             }
+            let deadline = earlier(deadline, self.scheduler.deadline_ns());
+            self.sleeper.block(|| self.scheduler.is_ready(), deadline);
         }
     }
 
-    fn poll_recv(&mut self, cx: &mut Context<'_>, deadline: Option<u64>) -> Poll<Waited> {
+    fn poll_recv(&mut self, cx: &mut Context<'_>, deadline: Option<u64>) -> Poll<Next> {
         match self.stash.pop_front() {
-            Some(event) => Poll::Ready(Waited::Event(event)),
+            Some(event) => Poll::Ready(Next::Event(event)),
             None => self.poll_unseen(cx, deadline),
         }
     }
 
-    fn poll_unseen(&mut self, cx: &mut Context<'_>, deadline: Option<u64>) -> Poll<Waited> {
+    fn poll_unseen(&mut self, cx: &mut Context<'_>, deadline: Option<u64>) -> Poll<Next> {
         loop {
-            match self.next_unseen() {
-                Next::Event(event) => return Poll::Ready(Waited::Event(event)),
-                Next::Over => return Poll::Ready(Waited::Over),
-                Next::Nothing if is_past(deadline) => return Poll::Ready(Waited::Timeout),
-                Next::Nothing => {
-                    let deadline = earlier(deadline, self.scheduler.deadline_ns());
-                    if self.sleeper.poll(cx, || self.scheduler.is_ready(), deadline).is_pending() {
-                        return Poll::Pending;
-                    }
-                }
+            let next = self.next_unseen();
+            if !matches!(next, Next::Nothing) || is_past(deadline) {
+                return Poll::Ready(next);
+            }
+            let deadline = earlier(deadline, self.scheduler.deadline_ns());
+            if self.sleeper.poll(cx, || self.scheduler.is_ready(), deadline).is_pending() {
+                return Poll::Pending;
             }
         }
     }
@@ -268,6 +262,6 @@ impl Stream for EventStream {
     type Item = Event;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        self.poll_recv(cx, None).map(Waited::into_event)
+        self.poll_recv(cx, None).map(waited)
     }
 }

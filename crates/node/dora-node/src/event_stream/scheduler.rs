@@ -143,13 +143,8 @@ impl EventScheduler {
     #[inline]
     pub(super) fn next(&mut self) -> Next {
         loop {
-            if !self.pending.is_empty()
-                && let Some(event) = self.pending.pop_front()
-            {
-                return Next::Event(event);
-            }
-            if self.course == Course::Over {
-                return Next::Over;
+            if !self.pending.is_empty() || self.course == Course::Over {
+                return self.pending.pop_front().map_or(Next::Over, Next::Event);
             }
             if self.mail.has_new() {
                 self.read_mail();
@@ -162,7 +157,7 @@ impl EventScheduler {
     }
 
     /// One look at timers and inputs. `None`: something is pending now.
-    #[inline]
+    #[inline(always)]
     fn look(&mut self) -> Option<Next> {
         if let Some(script) = &mut self.script {
             return match script.next(monotonic_ns()) {
@@ -204,7 +199,7 @@ impl EventScheduler {
         Some(Event::Input { id: input.id.clone(), metadata: Metadata::new(self.clock.timestamp()), data })
     }
 
-    #[inline]
+    #[inline(always)]
     fn input(&self, input: usize, message: Message) -> Event {
         let Some(input) = self.inputs.get(input) else {
             return Event::Error(format!(
@@ -222,6 +217,7 @@ impl EventScheduler {
         }
     }
 
+    #[cold]
     fn close(&mut self, input: usize) {
         // The reason was sent before the edge was closed, but the thread that reads mail may not have run since.
         self.mail.collect();
@@ -234,6 +230,7 @@ impl EventScheduler {
         }
     }
 
+    #[cold]
     fn break_off(&mut self, input: usize) {
         if let Some(input) = self.inputs.get(input) {
             let text =
@@ -256,6 +253,7 @@ impl EventScheduler {
         None
     }
 
+    #[cold]
     fn read_mail(&mut self) {
         for mail in self.mail.take() {
             let event = match mail {

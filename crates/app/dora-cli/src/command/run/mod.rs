@@ -35,6 +35,9 @@ What nodes write to standard output goes to standard output, everything else to 
 Ctrl-C asks the nodes to stop, a second one kills them, a third ends dora at once.
 Exit code: 0 when every node succeeded, 1 when one did not, 2 when the command line is wrong.";
 
+/// Mistakes with programs that are told one by one: when many nodes share a program, the first few tell it all.
+const MOST_MISTAKES: usize = 12;
+
 /// Run a dataflow on this machine, until all its nodes are done.
 ///
 /// Needs no port and no service; any number of dataflows run side by side.
@@ -186,7 +189,10 @@ fn mistakes(loaded: &Loaded, error: &PrepareError) -> CommandError {
         let span = loaded.places.part(&mistake.node, &Part::Key("path"));
         format!("{}: {mistake}", loaded.warnings.sources().position(span))
     };
-    let lines: Vec<String> = error.mistakes.iter().map(line).collect();
+    let mut lines: Vec<String> = error.mistakes.iter().take(MOST_MISTAKES).map(line).collect();
+    if let Some(more) = error.mistakes.len().checked_sub(MOST_MISTAKES + 1) {
+        lines.push(format!("... and {} more", more + 1));
+    }
     CommandError::failed(lines.join("\n       "))
 }
 
