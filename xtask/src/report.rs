@@ -74,9 +74,9 @@ impl Report {
                 }
             };
             let separator = if why.is_empty() { "" } else { ": " };
-            println!("   {name:width$}  {:>8}  {verdict}{separator}{}", in_words(*took), first_line(why));
+            println!("   {name:width$}  {:>11}  {verdict}{separator}{}", in_words(*took), first_line(why));
         }
-        println!("   {:width$}  {:>8}", "together", in_words(total));
+        println!("   {:width$}  {:>11}", "together", in_words(total));
         if failed.is_empty() { Ok(()) } else { Err(Trouble::Failed(format!("failed: {}", failed.join(", ")))) }
     }
 }

@@ -46,6 +46,10 @@ fn checks(report: &mut Report) {
         needs("cargo clippy --version", "clippy: `rustup component add clippy`")?;
         Shell::new("cargo clippy --workspace --all-targets --locked -- -D warnings").run()
     });
+    report.step("documentation", || {
+        let strict = "-D warnings -A rustdoc::private_intra_doc_links";
+        Shell::new("cargo doc --workspace --lib --no-deps --locked --quiet").env("RUSTDOCFLAGS", strict).run()
+    });
 }
 
 /// How tests are run this time.
@@ -66,7 +70,7 @@ impl Tests<'_> {
         report
             .step("tests of each crate", || self.runner("--workspace", false).args(&excluded).args(self.filter).run());
         if self.filter.is_none() {
-            report.step("examples in the documentation", || {
+            report.step("examples in the documentation (doc tests)", || {
                 Shell::new("cargo test --workspace --doc --quiet --locked").args(&excluded).run()
             });
         }

@@ -4,7 +4,8 @@
 mod common;
 
 use common::{LONG, all, name, node, start};
-use dora_message::{keeper::ToNode, metadata::MetadataParameters};
+use dora_channel::{Outgoing, Payload};
+use dora_message::{arrow::TypeTag, keeper::ToNode, metadata::MetadataParameters};
 use dora_node::{DoraNode, TryRecvError};
 use std::time::Duration;
 
@@ -133,4 +134,38 @@ fn drops_are_counted_per_input_once() {
     assert_eq!(all(&mut events), ["x 6", "x 7", "closed x", "stop AllInputsClosed"]);
     assert_eq!(events.drain_drop_counts(), [("x".into(), 3)].into(), "also when the input is closed");
     assert_eq!(keeper.counters(0).dropped, 6);
+}
+
+#[test]
+fn messages_that_cannot_be_read_are_skipped_with_an_error() {
+    let (keeper, mut nodes) = start(&[node("a").output("x"), node("b").input("x", "a/x")]);
+    let (_b, mut events) = nodes.pop().unwrap();
+    let mut impostor = keeper.impostor(0);
+    let tags = [99, TypeTag::UInt64.into(), TypeTag::UInt64.into(), TypeTag::Bool.into()];
+    for (tag, len) in tags.into_iter().zip([8, 7, 8, 1]) {
+        let payload = Payload::Inline { bytes: [7; 24], len };
+        impostor.send(0, Outgoing { tag, stamp_ns: 1, payload }).unwrap();
+    }
+    let seen: Vec<_> = events.drain().unwrap().iter().map(name).collect();
+    assert_eq!(seen.len(), 4);
+    assert!(seen[0].contains("a message of input `x` cannot be read: payload type 99 is unknown"), "{}", seen[0]);
+    assert!(seen[1].contains("a payload of 7 bytes is no UInt64 array"), "{}", seen[1]);
+    assert_eq!(seen[2], "x 506381209866536711");
+    assert!(seen[3].contains("neither 0 nor 1"), "{}", seen[3]);
+}
+
+#[test]
+fn an_input_that_contradicts_itself_is_closed_with_an_error() {
+    let (keeper, mut nodes) =
+        start(&[node("a").output("x").output("y"), node("b").input("x", "a/x").input("y", "a/y")]);
+    let (_b, mut events) = nodes.pop().unwrap();
+    let (mut a, _) = nodes.pop().unwrap();
+    keeper.spoil(0);
+    send(&mut a, "y", 1);
+    drop(a);
+    let mut seen = all(&mut events);
+    let error = seen.iter().position(|event| event.contains("input `x` is broken")).unwrap();
+    assert_eq!(seen.remove(error + 1), "closed x", "{seen:?}");
+    seen.remove(error);
+    assert_eq!(seen, ["y 1", "closed y", "stop AllInputsClosed"]);
 }

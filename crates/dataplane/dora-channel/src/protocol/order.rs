@@ -1,7 +1,7 @@
 //! Every memory ordering that the protocol rests on, by name, so that each can be weakened alone.
 //!
 //! In the product [`Site::ordering`] is a constant. Under loom one site may be switched to its weaker form by
-//! [`mutate`]; some model must then fail (`tests/loom.rs` goes through all of them). Accesses outside of this list are
+//! `mutate`; some model must then fail (`tests/loom.rs` goes through all of them). Accesses outside of this list are
 //! `Relaxed`: they are guesses that a CAS confirms, counters, or ordered by one of these sites.
 
 use std::sync::atomic::Ordering::{self, Acquire, Relaxed, Release};

@@ -34,7 +34,7 @@ impl Sleeper {
         deadline_ns: Option<u64>,
     ) -> Poll<()> {
         self.end_async();
-        if self.reactor.is_none() {
+        if self.reactor.as_ref().is_none_or(|reactor| !reactor.is_at_home()) {
             self.reactor = Reactor::register(self.waiter.eventfd()).ok();
         }
         let Some(reactor) = &mut self.reactor else {

@@ -4,12 +4,17 @@
 #![allow(dead_code)] // each test uses a part
 
 use std::{
-    os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd},
+    fs::File,
+    os::{
+        fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd},
+        unix::fs::FileExt,
+    },
+    sync::Arc,
     time::Duration,
 };
 
 use dora_channel::{
-    Counters,
+    Arena, BudgetMemory, Counters, OutEdge, Policy, Producer, Waker,
     broker::{BrokeredEdge, Budget, NodeChannels},
     os::{
         clock::{monotonic_ns, wall_ns},
@@ -90,7 +95,7 @@ pub fn start(specs: &[Spec]) -> (Keeper, Vec<(DoraNode, EventStream)>) {
 }
 
 pub fn start_with_budget(specs: &[Spec], budget: u64) -> (Keeper, Vec<(DoraNode, EventStream)>) {
-    let (mut keeper, node_ends) = Keeper::prepare(specs, budget);
+    let (keeper, node_ends) = Keeper::prepare(specs, budget);
     let init = |(number, end): (usize, OwnedFd)| {
         keeper.say_all(number);
         keeper.say(number, &ToNode::Start, &[]);
@@ -100,7 +105,6 @@ pub fn start_with_budget(specs: &[Spec], budget: u64) -> (Keeper, Vec<(DoraNode,
         halves
     };
     let nodes = node_ends.into_iter().enumerate().map(init).collect();
-    keeper.edges.iter_mut().for_each(|edge| edge.brokered.close_fd());
     (keeper, nodes)
 }
 
@@ -242,6 +246,28 @@ impl Keeper {
                 edge.brokered.consumer_gone(&self.channels[edge.producer]);
             }
         }
+    }
+
+    /// The sending end of an edge, for a test that sends nonsense. Its node must not send.
+    pub fn impostor(&self, edge: usize) -> Producer {
+        let edge = &self.edges[edge];
+        let own = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().unwrap();
+        let (from, to) = (&self.channels[edge.producer], &self.channels[edge.consumer]);
+        let budget = BudgetMemory::map(self.budget.fd()).unwrap();
+        let arena = Arena::open(own(from.arena()), own(from.holders()), budget, edge.producer).unwrap();
+        let waker = Arc::new(Waker::open(own(to.bell()), own(to.eventfd())).unwrap());
+        let mut producer = Producer::new(arena, 1);
+        let ring = own(edge.brokered.ring().unwrap());
+        let capacity = self.specs[edge.consumer].inputs[edge.input].queue_size;
+        producer.add_edge(0, OutEdge::open(ring, capacity, Policy::DropOldest, edge.bit.into(), waker).unwrap());
+        producer
+    }
+
+    /// Makes the positions of an edge contradict each other: its head overtakes its tail.
+    pub fn spoil(&self, edge: usize) {
+        const HEAD_AT: u64 = 128;
+        let ring = File::from(self.edges[edge].brokered.ring().unwrap().try_clone_to_owned().unwrap());
+        ring.write_all_at(&1000u64.to_ne_bytes(), HEAD_AT).unwrap();
     }
 
     pub fn counters(&self, edge: usize) -> Counters {
