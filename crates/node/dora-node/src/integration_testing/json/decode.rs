@@ -171,6 +171,7 @@ fn structs(values: &[&Value], data_type: &DataType, fields: &Fields) -> Result<A
 fn converted(values: &[&Value], data_type: &DataType) -> Result<ArrayRef, String> {
     let options = CastOptions { safe: false, ..CastOptions::default() };
     let plain: ArrayRef = match data_type {
+        DataType::FixedSizeBinary(size) if *size < 0 => return Err(format!("{size} bytes is no size")),
         DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
             array(values, &DataType::Binary)?
         }

@@ -19,6 +19,12 @@ mod tests {
         compute::cast,
         datatypes::DataType,
     };
+    use proptest::{
+        collection::{hash_map, vec},
+        option,
+        prelude::*,
+        sample,
+    };
     use serde_json::{Map, Value, json};
     use std::sync::Arc;
 
@@ -96,5 +102,69 @@ mod tests {
         assert_eq!(error(json!(["x"]), json!("Boolean")), "value 0: expected Boolean, found \"x\"");
         assert!(error(json!([1]), json!("Int7")).contains("Int7"));
         assert!(decode(&json!([1, "a"]), None).unwrap_err().contains("`data_type`"));
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "[a-f0-9:. -]{0,6}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                vec(inner.clone(), 0..4).prop_map(Value::from),
+                hash_map("[ab]", inner, 0..3).prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn types() -> impl Strategy<Value = Value> {
+        let leaf = sample::select(vec![
+            json!("Null"),
+            json!("Boolean"),
+            json!("UInt8"),
+            json!("Int64"),
+            json!("Float16"),
+            json!("Float64"),
+            json!("Utf8"),
+            json!("LargeUtf8"),
+            json!("Utf8View"),
+            json!("Binary"),
+            json!("LargeBinary"),
+            json!({ "FixedSizeBinary": 2 }),
+            json!({ "FixedSizeBinary": -1 }),
+            json!("Date32"),
+            json!({ "Time32": "Second" }),
+            json!({ "Time32": "Nanosecond" }),
+            json!({ "Timestamp": ["Microsecond", "UTC"] }),
+            json!({ "Decimal128": [5, 2] }),
+            json!({ "Duration": "Second" }),
+            json!("nonsense"),
+            json!(7),
+        ]);
+        leaf.prop_recursive(2, 6, 2, |inner| {
+            let field = inner.prop_map(|inner| json!({ "data_type": inner, "name": "a" }));
+            prop_oneof![
+                field.clone().prop_map(|field| json!({ "List": field })),
+                field.clone().prop_map(|field| json!({ "LargeList": field })),
+                (field.clone(), -1..3).prop_map(|(field, size)| json!({ "FixedSizeList": [field, size] })),
+                vec(field, 0..3).prop_map(|fields| json!({ "Struct": fields })),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_values_and_no_type_panic(data in values(), data_type in option::of(types())) {
+            if let Ok(array) = decode(&data, data_type.as_ref()) {
+                let mut object = Map::new();
+                if encode(&array, &mut object).is_ok() {
+                    prop_assert_eq!(object["data"].as_array().map(Vec::len), Some(array.len()));
+                }
+            }
+        }
     }
 }
