@@ -15,7 +15,13 @@ pub(crate) fn load(path: &Path, options: &Options) -> Result<Loaded, CommandErro
 
 /// What `dora run` of this version does with a dataflow.
 pub(crate) fn served() -> Capabilities {
-    Capabilities { working_dir: true, debug_inspection: true, ..Capabilities::default() }
+    Capabilities {
+        python_nodes: true,
+        shell: true,
+        working_dir: true,
+        debug_inspection: true,
+        ..Capabilities::default()
+    }
 }
 
 /// Refuses a dataflow that is right but asks for what this version does not do.

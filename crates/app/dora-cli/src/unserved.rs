@@ -42,7 +42,6 @@ const RUN: &str = "`dora run FILE` runs a dataflow without a service";
 /// Flags that later versions serve: verb, flag, what helps today.
 const FLAGS: &[(&str, &str, &str)] = &[
     ("run", "--uv", "activate the Python environment, or name its interpreter in `path:`"),
-    ("run", "--allow-shell-nodes", "put the commands into a script with a `#!` line and name it in `path:`"),
     ("run", "--locked", BUILDS),
     ("run", "--write-lockfile", BUILDS),
     ("run", "--lockfile", BUILDS),

@@ -61,4 +61,5 @@ pub use model::{Dataflow, Input, Node, NodeKind, Output, Source};
 pub use places::{Part, Places};
 pub use schema::{module_schema, schema};
 pub use source::{FileId, Position, Sources, Span};
+pub use suggest::nearest;
 pub use unserved::{Capabilities, unserved};

@@ -1,7 +1,7 @@
 //! The nearest right spelling of a mistyped word.
 
-/// The candidate that `word` was probably meant to be.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// The candidate that `word` was probably meant to be: the one that the fewest edits make of it, if few are enough.
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.is_empty() || word.len() > 100 {
         return None;
     }

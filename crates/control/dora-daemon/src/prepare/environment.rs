@@ -1,6 +1,6 @@
 //! The environment of a node: what it inherits, what the dataflow file adds, what must not pass.
 
-use std::{collections::BTreeMap, ffi::OsString};
+use std::{collections::BTreeMap, ffi::OsStr};
 
 use dora_descriptor::Node;
 
@@ -43,7 +43,8 @@ fn objection(name: &str) -> Option<&'static str> {
 /// What all nodes have in common.
 pub(super) struct Environment<'a> {
     inherited: BTreeMap<&'a str, &'a str>,
-    path: Option<&'a OsString>,
+    path: Option<&'a OsStr>,
+    shell_allowed: bool,
     overriding: Vec<(&'a str, &'a str)>,
 }
 
@@ -64,8 +65,8 @@ impl<'a> Environment<'a> {
                 None => overriding.push((name.as_str(), value.as_str())),
             }
         }
-        let path = options.inherited_env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value);
-        Environment { inherited, path, overriding }
+        let path = options.inherited_env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
+        Environment { inherited, path, shell_allowed: options.allow_shell, overriding }
     }
 
     /// A variable of the one who starts the dataflow.
@@ -74,8 +75,13 @@ impl<'a> Environment<'a> {
     }
 
     /// Where programs without a directory are looked for.
-    pub(super) fn search_path(&self) -> Option<&OsString> {
+    pub(super) fn search_path(&self) -> Option<&OsStr> {
         self.path
+    }
+
+    /// Whether nodes may be command lines for a shell.
+    pub(super) fn shell_allowed(&self) -> bool {
+        self.shell_allowed
     }
 
     /// Everything that one node gets.

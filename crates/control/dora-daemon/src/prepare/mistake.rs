@@ -73,6 +73,20 @@ pub enum Problem {
         /// As the file has them.
         args: String,
     },
+    /// It is a command line for a shell, and nobody has allowed that.
+    #[error(
+        "`path: shell` runs whatever the file says in a shell; `--allow-shell-nodes` or DORA_ALLOW_SHELL_NODES=true allows it"
+    )]
+    ShellNotAllowed,
+    /// It is a Python file, and there is no Python.
+    #[error("there is no Python 3 on the PATH to run it; activate its environment, or install python3")]
+    NoPython,
+    /// A path that is no text cannot be an argument.
+    #[error("`{}` is not UTF-8; rename it", path.display())]
+    NotText {
+        /// The path.
+        path: PathBuf,
+    },
     /// The working directory is not there.
     #[error("the working directory `{}` does not exist", dir.display())]
     WorkingDir {
@@ -85,6 +99,17 @@ pub enum Problem {
         /// What cannot be run.
         what: String,
     },
+}
+
+impl Problem {
+    /// The key of the node that it is about.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Problem::Args { .. } => "args",
+            Problem::WorkingDir { .. } => "deploy",
+            _ => "path",
+        }
+    }
 }
 
 fn looked_at(looked: &str, hint: &Option<String>) -> String {

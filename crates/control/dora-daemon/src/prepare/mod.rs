@@ -6,6 +6,8 @@ mod environment;
 mod memory;
 mod mistake;
 mod program;
+mod python;
+mod search;
 
 use std::{
     collections::HashMap,
@@ -29,6 +31,7 @@ pub use mistake::{Mistake, PrepareError, Problem};
 
 use environment::Environment;
 use mistake::Mistakes;
+use program::CommandLine;
 
 /// What the caller decides. The default is what `dora run FILE` does.
 #[derive(Debug, Clone)]
@@ -45,6 +48,8 @@ pub struct PrepareOptions {
     pub exit_when_nodes_finish: Option<bool>,
     /// Directory for recorded inputs, if wanted.
     pub write_events_to: Option<PathBuf>,
+    /// Nodes may be command lines for a shell.
+    pub allow_shell: bool,
 }
 
 impl Default for PrepareOptions {
@@ -56,6 +61,7 @@ impl Default for PrepareOptions {
             memory: None,
             exit_when_nodes_finish: None,
             write_events_to: None,
+            allow_shell: false,
         }
     }
 }
@@ -114,10 +120,9 @@ fn node_plan(
     if !working_dir.is_dir() {
         mistakes.add::<()>(node, Problem::WorkingDir { dir: working_dir.clone() });
     }
-    let program = program::resolve(&standard.path, &working_dir, environment);
-    let program = program.map_err(|problem| mistakes.add::<()>(node, problem)).ok();
-    let text = standard.args.as_deref().unwrap_or_default();
-    let args = shlex::split(text).or_else(|| mistakes.add(node, Problem::Args { args: text.to_owned() }));
+    let command = program::command_line(standard, &working_dir, environment, |problem| {
+        mistakes.add::<()>(node, problem);
+    });
     let inputs: Vec<_> = node
         .inputs
         .iter()
@@ -131,10 +136,11 @@ fn node_plan(
     if mistakes.count() > before {
         return None;
     }
+    let CommandLine { program, args } = command?;
     Some(NodePlan {
         id: node.id.clone(),
-        program: program?,
-        args: args?,
+        program,
+        args,
         env: environment.of(node, warnings),
         working_dir,
         inputs,
@@ -146,11 +152,9 @@ fn node_plan(
 fn served(node: &Node) -> Result<&Standard, String> {
     let NodeKind::Standard(standard) = &node.kind else { return Err("a node that hosts operators".to_owned()) };
     match standard.path_kind() {
-        PathKind::Program => Ok(standard),
+        PathKind::Program | PathKind::Python | PathKind::Shell => Ok(standard),
         PathKind::Dynamic => Err("a dynamic node".to_owned()),
-        PathKind::Shell => Err("a shell node".to_owned()),
         PathKind::Url => Err("a node from a URL".to_owned()),
-        PathKind::Python => Err("a node that is a Python file".to_owned()),
     }
 }
 

@@ -1,16 +1,70 @@
-//! Which file a node's `path` means.
+//! What a node runs: the file and its arguments.
 
 use std::{
-    env::{consts::EXE_SUFFIX, split_paths},
+    env::consts::EXE_SUFFIX,
+    ffi::OsStr,
     path::{Path, PathBuf, absolute},
 };
 
-use rustix::fs::{Access, access};
+use dora_descriptor::model::{PathKind, Standard};
 
-use super::{Problem, environment::Environment};
+use super::{Problem, environment::Environment, python, search};
 
-/// The program that `path` means: a file relative to the working directory, or else a command on the search path.
-pub(super) fn resolve(path: &str, working_dir: &Path, environment: &Environment<'_>) -> Result<PathBuf, Problem> {
+/// A program with its arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CommandLine {
+    pub(super) program: PathBuf,
+    pub(super) args: Vec<String>,
+}
+
+/// What a node runs. Adds every mistake to `mistakes`, and gives nothing then.
+pub(super) fn command_line(
+    standard: &Standard,
+    working_dir: &Path,
+    environment: &Environment<'_>,
+    mut mistake: impl FnMut(Problem),
+) -> Option<CommandLine> {
+    let kind = standard.path_kind();
+    let program = match kind {
+        PathKind::Shell => shell(environment),
+        _ => file(&standard.path, kind, working_dir, environment),
+    };
+    let program = program.map_err(&mut mistake).ok();
+    let text = standard.args.as_deref().unwrap_or_default();
+    let args = match kind {
+        PathKind::Shell => Some(vec!["-c".to_owned(), text.to_owned()]),
+        _ => shlex::split(text).or_else(|| {
+            mistake(Problem::Args { args: text.to_owned() });
+            None
+        }),
+    };
+    let (program, args) = (program?, args?);
+    if kind != PathKind::Python {
+        return Some(CommandLine { program, args });
+    }
+    let interpreter = python::interpreter(environment.search_path()).ok_or(Problem::NoPython);
+    let script = program.into_os_string().into_string().map_err(|path| Problem::NotText { path: path.into() });
+    match (interpreter, script) {
+        (Ok(program), Ok(script)) => {
+            let args = ["-u".to_owned(), script].into_iter().chain(args).collect();
+            Some(CommandLine { program, args })
+        }
+        (Err(problem), _) | (_, Err(problem)) => {
+            mistake(problem);
+            None
+        }
+    }
+}
+
+fn shell(environment: &Environment<'_>) -> Result<PathBuf, Problem> {
+    if !environment.shell_allowed() {
+        return Err(Problem::ShellNotAllowed);
+    }
+    search::find("sh", environment.search_path()).ok_or_else(|| missing_command("sh", None, environment))
+}
+
+/// The file that `path` means: relative to the working directory, or else a command on the search path.
+fn file(path: &str, kind: PathKind, working_dir: &Path, environment: &Environment<'_>) -> Result<PathBuf, Problem> {
     let expanded = expand(path, environment)?;
     let mut relative = PathBuf::from(&expanded);
     if relative.extension().is_none() && !EXE_SUFFIX.is_empty() {
@@ -20,34 +74,40 @@ pub(super) fn resolve(path: &str, working_dir: &Path, environment: &Environment<
     let file = working_dir.join(&relative);
     let file = absolute(&file).unwrap_or(file);
     if file.exists() {
-        return executable(file);
+        return usable(file, kind);
     }
-    let is_command = relative.components().count() == 1 && !expanded.starts_with('.');
+    let is_command = relative.components().count() == 1 && !expanded.starts_with('.') && kind == PathKind::Program;
     if !is_command {
-        let hint = hint(&file);
-        return Err(Problem::ProgramMissing {
-            path: path.to_owned(),
-            looked: format!("at `{}`", file.display()),
-            hint,
-        });
+        let looked = format!("at `{}`", file.display());
+        return Err(Problem::ProgramMissing { path: path.to_owned(), looked, hint: hint(path, &file) });
     }
-    let found = environment.search_path().and_then(|path| {
-        split_paths(path).map(|dir| dir.join(&relative)).find(|candidate| executable(candidate.clone()).is_ok())
-    });
-    found.map(|found| absolute(&found).unwrap_or(found)).ok_or_else(|| Problem::ProgramMissing {
-        path: path.to_owned(),
-        looked: format!("in `{}` and on the PATH", working_dir.display()),
-        hint: None,
-    })
+    search::find(&relative, environment.search_path())
+        .ok_or_else(|| missing_command(&expanded, Some(working_dir), environment))
 }
 
-fn executable(file: PathBuf) -> Result<PathBuf, Problem> {
+fn missing_command(name: &str, dir: Option<&Path>, environment: &Environment<'_>) -> Problem {
+    let nearest = dir
+        .and_then(|dir| search::nearest_in(dir, name))
+        .or_else(|| search::nearest_program(name, environment.search_path()));
+    let looked = match dir {
+        Some(dir) => format!("in `{}` and on the PATH", dir.display()),
+        None => "on the PATH".to_owned(),
+    };
+    Problem::ProgramMissing { path: name.to_owned(), looked, hint: nearest.map(|name| did_you_mean(&name)) }
+}
+
+fn did_you_mean(name: &str) -> String {
+    format!("did you mean `{name}`?")
+}
+
+/// A Python file is read, every other one is executed.
+fn usable(file: PathBuf, kind: PathKind) -> Result<PathBuf, Problem> {
     if file.is_dir() {
-        return Err(Problem::Directory { program: file });
-    }
-    match access(&file, Access::EXEC_OK) {
-        Ok(()) => Ok(file),
-        Err(_) => Err(Problem::NotExecutable { program: file }),
+        Err(Problem::Directory { program: file })
+    } else if kind == PathKind::Python || search::is_program(&file) {
+        Ok(file)
+    } else {
+        Err(Problem::NotExecutable { program: file })
     }
 }
 
@@ -72,8 +132,20 @@ fn expand(path: &str, environment: &Environment<'_>) -> Result<String, Problem> 
     Ok(expanded + rest)
 }
 
-/// What may help with a program that is not there: most of them were not built, or built the other way.
-fn hint(file: &Path) -> Option<String> {
+/// What may help with a program that is not there.
+fn hint(path: &str, file: &Path) -> Option<String> {
+    if let Some(plain) = path.strip_prefix("file://") {
+        return Some(format!("`path` takes a path or an http(s) URL: `{plain}`"));
+    }
+    not_built(file).or_else(|| {
+        let nearest = search::nearest_in(file.parent()?, file.file_name().and_then(OsStr::to_str)?)?;
+        let dir = Path::new(path).parent().unwrap_or(Path::new(""));
+        Some(did_you_mean(&dir.join(nearest).to_string_lossy()))
+    })
+}
+
+/// Most programs that are not there were not built, or built the other way.
+fn not_built(file: &Path) -> Option<String> {
     let name = file.file_name()?.to_str()?;
     let profile = file.parent()?;
     if profile.parent()?.file_name()? != "target" {
@@ -112,8 +184,11 @@ mod tests {
     #[test]
     fn files_come_before_commands() {
         let dir = tempfile::tempdir().unwrap();
-        let resolved =
-            |path: &str| with_env(&[("PATH", "/bin:/usr/bin")], |environment| resolve(path, dir.path(), environment));
+        let resolved = |path: &str| {
+            with_env(&[("PATH", "/bin:/usr/bin")], |environment| {
+                file(path, PathKind::of(path), dir.path(), environment)
+            })
+        };
         assert!(resolved("sh").unwrap().ends_with("bin/sh"));
         std::os::unix::fs::symlink("/bin/sh", dir.path().join("sh")).unwrap();
         assert_eq!(resolved("sh").unwrap(), dir.path().join("sh"));
@@ -127,11 +202,31 @@ mod tests {
     #[test]
     fn programs_that_were_not_built() {
         let dir = tempfile::tempdir().unwrap();
-        let hint = |path: &str| hint(&dir.path().join(path));
+        let hint = |path: &str| hint(path, &dir.path().join(path));
         assert_eq!(hint("target/release/a").unwrap(), "`cargo build --release --bin a` may build it");
         std::fs::create_dir_all(dir.path().join("target/debug")).unwrap();
         std::fs::write(dir.path().join("target/debug/a"), "").unwrap();
         assert_eq!(hint("target/release/a").unwrap(), "there is one in `target/debug`");
         assert_eq!(hint("build/a"), None);
+    }
+
+    #[test]
+    fn the_nearest_name_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("nodes")).unwrap();
+        std::fs::write(dir.path().join("nodes/camera.py"), "").unwrap();
+        let hint = |path: &str| {
+            let problem = with_env(&[("PATH", "/bin:/usr/bin")], |environment| {
+                file(path, PathKind::of(path), dir.path(), environment)
+            });
+            match problem {
+                Err(Problem::ProgramMissing { hint, .. }) => hint.unwrap_or_default(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(hint("nodes/camra.py"), "did you mean `nodes/camera.py`?");
+        assert_eq!(hint("./nodes/camera"), "did you mean `./nodes/camera.py`?");
+        assert_eq!(hint("file:///opt/camera"), "`path` takes a path or an http(s) URL: `/opt/camera`");
+        assert_eq!(hint("slepe"), "did you mean `sleep`?");
     }
 }

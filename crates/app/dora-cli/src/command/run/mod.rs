@@ -66,6 +66,9 @@ pub struct RunCommand {
     /// Whether a node ends when the nodes that feed it have, although its timers go on; wins over the file.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub exit_when_nodes_finish: Option<bool>,
+    /// Let nodes be command lines for a shell (`path: shell`); DORA_ALLOW_SHELL_NODES=true does the same.
+    #[arg(long)]
+    pub allow_shell_nodes: bool,
     /// Turn `debug.enable_debug_inspection` of the dataflow on.
     #[arg(long)]
     pub debug: bool,
@@ -83,9 +86,6 @@ pub struct RunCommand {
     /// Not served yet: refused when set.
     #[arg(skip)]
     pub uv: bool,
-    /// Not served yet: refused when set.
-    #[arg(skip)]
-    pub allow_shell_nodes: bool,
     /// Not served yet: refused when set.
     #[arg(skip)]
     pub locked: bool,
@@ -114,12 +114,12 @@ impl RunCommand {
             log_filter: Vec::new(),
             env: Vec::new(),
             exit_when_nodes_finish: None,
+            allow_shell_nodes: false,
             debug: false,
             memory: None,
             verbose: false,
             working_dir: None,
             uv: false,
-            allow_shell_nodes: false,
             locked: false,
             write_lockfile: false,
             lockfile: None,
@@ -131,7 +131,6 @@ impl RunCommand {
     fn refuse_unserved(&self) -> Result<(), CommandError> {
         let asked = [
             (self.uv, "--uv"),
-            (self.allow_shell_nodes, "--allow-shell-nodes"),
             (self.locked, "--locked"),
             (self.write_lockfile, "--write-lockfile"),
             (self.lockfile.is_some(), "--lockfile"),
@@ -156,6 +155,8 @@ impl RunCommand {
             memory: self.memory,
             exit_when_nodes_finish: self.exit_when_nodes_finish,
             write_events_to: std::env::var_os("DORA_WRITE_EVENTS_TO").map(PathBuf::from),
+            allow_shell: self.allow_shell_nodes
+                || std::env::var("DORA_ALLOW_SHELL_NODES").is_ok_and(|word| word == "true"),
             ..PrepareOptions::default()
         };
         let beside = path.parent().filter(|directory| !directory.as_os_str().is_empty());
@@ -186,7 +187,7 @@ fn unknown_nodes(filter: &Filter, loaded: &Loaded) -> Vec<String> {
 /// What is wrong with the nodes' programs, each with the place in the file.
 fn mistakes(loaded: &Loaded, error: &PrepareError) -> CommandError {
     let line = |mistake: &dora_daemon::Mistake| {
-        let span = loaded.places.part(&mistake.node, &Part::Key("path"));
+        let span = loaded.places.part(&mistake.node, &Part::Key(mistake.problem.key()));
         format!("{}: {mistake}", loaded.warnings.sources().position(span))
     };
     let mut lines: Vec<String> = error.mistakes.iter().take(MOST_MISTAKES).map(line).collect();
