@@ -28,6 +28,11 @@ pub fn test_runner() -> PathBuf {
     program_dir().join("dora-test-runner")
 }
 
+/// Where cargo builds what is tested; tests may keep what they build below it.
+pub fn target_dir() -> PathBuf {
+    program_dir().parent().map(Path::to_owned).unwrap_or_default()
+}
+
 fn build_dora() -> PathBuf {
     let directory = program_dir();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));

@@ -20,7 +20,7 @@ mod leftovers;
 mod running;
 mod workbench;
 
-pub use binaries::{dora, test_node, test_runner};
+pub use binaries::{dora, target_dir, test_node, test_runner};
 pub use leftovers::{Holdings, await_gone, await_shared_memory, marked_processes, shared_memory};
 pub use running::{Finished, Running};
 pub use workbench::Workbench;

@@ -18,6 +18,7 @@ fn help_lists_what_is_served_and_nothing_else() {
         Usage: dora <COMMAND>
 
         Commands:
+          new         Make a new dataflow or node that runs at once
           run         Run a dataflow on this machine, until all its nodes are done
           validate    Check a dataflow file: spelling, values, wiring, types
           expand      Print a dataflow with modules and variables expanded and defaults filled in
@@ -31,6 +32,7 @@ fn help_lists_what_is_served_and_nothing_else() {
           -V, --version  Print version
 
         Examples:
+          dora new robot                    make a dataflow that runs at once, in the directory robot
           dora run dataflow.yml             run a dataflow, until all its nodes are done or Ctrl-C
           dora validate dataflow.yml        say what is wrong with a file, and where
           dora graph --open dataflow.yml    look at a dataflow
@@ -43,7 +45,7 @@ fn help_lists_what_is_served_and_nothing_else() {
 #[test]
 fn each_command_explains_itself_with_examples() {
     let bench = Workbench::new();
-    for verb in ["run", "validate", "expand", "graph", "schema", "completion"] {
+    for verb in ["new", "run", "validate", "expand", "graph", "schema", "completion"] {
         let run = bench.dora([verb, "--help"]).finish().expect_code(0);
         assert!(run.stdout.contains("Examples:"), "{verb}: {}", run.stdout);
         assert!(run.stdout.lines().all(|line| line.chars().count() <= 100), "{verb}: {}", run.stdout);
@@ -101,7 +103,7 @@ fn completion_knows_the_verbs() {
     let bench = Workbench::new();
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let run = bench.dora(["completion", shell]).finish().expect_code(0);
-        assert!(run.stdout.contains("validate"), "{shell}");
+        assert!(["new", "validate"].iter().all(|verb| run.stdout.contains(verb)), "{shell}");
         assert!(!run.stdout.contains("keeper"), "{shell}: what is hidden stays hidden");
     }
     let run = bench.dora(["completion", "tcsh"]).finish().expect_code(2);

@@ -8,6 +8,7 @@ use crate::{command, error::CommandError, unserved};
 
 const EXAMPLES: &str = "\
 Examples:
+  dora new robot                    make a dataflow that runs at once, in the directory robot
   dora run dataflow.yml             run a dataflow, until all its nodes are done or Ctrl-C
   dora validate dataflow.yml        say what is wrong with a file, and where
   dora graph --open dataflow.yml    look at a dataflow
@@ -25,6 +26,7 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    New(command::new::Arguments),
     Run(command::run::RunCommand),
     Validate(command::validate::Arguments),
     Expand(command::expand::Arguments),
@@ -54,6 +56,7 @@ pub fn main() -> ExitCode {
 impl Command {
     fn execute(self) -> Result<ExitCode, CommandError> {
         match self {
+            Self::New(arguments) => command::new::execute(&arguments),
             Self::Run(mut command) => {
                 // Survives an update of the program while it runs.
                 command.keeper = Some("/proc/self/exe".into());

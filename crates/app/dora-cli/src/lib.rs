@@ -15,6 +15,7 @@
 mod cli;
 mod command;
 mod error;
+mod fill;
 mod histogram;
 mod load;
 mod log;

@@ -18,7 +18,6 @@ const VERBS: &[(&str, &str)] = &[
     ("check", RUN),
     ("system", RUN),
     ("doctor", "`dora validate FILE` checks a dataflow file"),
-    ("new", "the directory examples/hello holds a dataflow to start from"),
     ("clean", RUN),
     ("cluster", RUN),
     ("coordinator", RUN),
@@ -75,7 +74,8 @@ pub(crate) fn refuse(arguments: &[String]) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn unserved_flag(verb: &str, flag: &str, instead: &str) -> CommandError {
+/// The refusal of a flag, or of a value of one.
+pub(crate) fn unserved_flag(verb: &str, flag: &str, instead: &str) -> CommandError {
     CommandError::usage(format!("`dora {verb} {flag}` is not served by this version yet"), instead)
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod completion;
 pub(crate) mod expand;
 pub(crate) mod graph;
+pub(crate) mod new;
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod validate;

@@ -10,6 +10,8 @@ mod svg;
 use dora_descriptor::Dataflow;
 use scene::Scene;
 
+use crate::fill::fill;
+
 /// The picture of `dataflow` as an HTML page. Values of environment variables do not appear in it.
 pub(crate) fn html(dataflow: &Dataflow, title: &str) -> String {
     let scene = Scene::of(dataflow);
@@ -30,17 +32,4 @@ pub(crate) fn html(dataflow: &Dataflow, title: &str) -> String {
             ("script", include_str!("script.js").trim_end()),
         ],
     )
-}
-
-/// Fills the places `{{name}}` of a template, in one pass: what is filled in is not looked at again.
-fn fill(template: &str, values: &[(&str, &str)]) -> String {
-    let mut pieces = template.split("{{");
-    let mut filled = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        let (name, rest) = piece.split_once("}}").unwrap_or((piece, ""));
-        let value = values.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value);
-        filled.push_str(value);
-        filled.push_str(rest);
-    }
-    filled
 }

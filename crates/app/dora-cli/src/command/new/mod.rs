@@ -1,0 +1,137 @@
+//! `dora new`: a project that runs at once.
+//!
+//! `name` says what it may be called, `api` where it finds the API, `project` which files it has; the files themselves
+//! are in `rust/`, where the nodes are ordinary sources: the end-to-end tests build them.
+
+pub(crate) mod api;
+mod name;
+mod project;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::ValueEnum;
+
+use self::{api::Api, name::ProjectName, project::Project};
+use crate::{error::CommandError, unserved};
+
+const EXAMPLES: &str = "\
+Examples:
+  dora new robot                            a dataflow of two nodes, in the directory robot
+  dora new camera --kind node               a node, with a dataflow to try it alone
+  dora new robot work/robot                 in another directory
+  dora new robot --api-path ~/dora          with the node API of that clone of dora
+
+The project depends on `dora-node-api` in the clone of dora's repository that this program was built from.";
+
+/// Make a new dataflow or node that runs at once.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// What it is called: lower-case letters, digits, `-` and `_`.
+    name: ProjectName,
+    /// Where to make it; a directory called NAME if left out.
+    directory: Option<PathBuf>,
+    /// What to make.
+    #[arg(long, value_enum, default_value_t)]
+    kind: Kind,
+    /// The language of its nodes.
+    #[arg(long, value_enum, default_value_t)]
+    lang: Language,
+    /// A clone of dora's repository, or its directory `apis/rust/dora-node-api`.
+    #[arg(long, value_name = "DIRECTORY")]
+    api_path: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// A dataflow file and the nodes that it names.
+    #[default]
+    Dataflow,
+    /// One node, for a dataflow that exists.
+    #[value(alias = "custom-node")]
+    Node,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Language {
+    #[default]
+    Rust,
+    #[value(hide = true)]
+    Python,
+    #[value(hide = true)]
+    C,
+    #[value(hide = true, alias = "c++", alias = "cpp")]
+    Cxx,
+}
+
+pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
+    if arguments.lang != Language::Rust {
+        let language = arguments.lang.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        let flag = format!("--lang {language}");
+        return Err(unserved::unserved_flag("new", &flag, "`--lang rust` makes a project in Rust"));
+    }
+    let api = match &arguments.api_path {
+        Some(directory) => Api::in_directory(directory)?,
+        None => Api::of_this_build().ok_or_else(no_api)?,
+    };
+    let directory = arguments.directory.clone().unwrap_or_else(|| PathBuf::from(arguments.name.as_str()));
+    let project = Project { kind: arguments.kind, name: &arguments.name, api: &api, directory: &directory };
+    project.write()?;
+    super::print(&next_steps(&project))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn no_api() -> CommandError {
+    CommandError::failed("the sources that this `dora` was built from are not there any more").with_hint(
+        "a project needs `dora-node-api` from them: clone dora's repository and add `--api-path <the clone>`",
+    )
+}
+
+/// What was made, and what to type now.
+fn next_steps(project: &Project<'_>) -> String {
+    let what = match project.kind {
+        Kind::Dataflow => "a dataflow of two nodes in Rust",
+        Kind::Node => "a node in Rust",
+    };
+    let places = project.places();
+    let width = places.iter().map(|(path, _)| path.display().to_string().len()).max().unwrap_or_default();
+    let mut text = format!("`{}` is {what}:\n", project.name);
+    for (path, purpose) in places {
+        text += &format!("  {:<width$}  {purpose}\n", path.display().to_string());
+    }
+    text += &format!("Its Cargo.toml takes `dora-node-api` from {}\n", project.api.path());
+    text += &format!(
+        "\nBuild it and run it; Ctrl-C stops it:\n  cd {}\n  cargo build\n  dora run dataflow.yml\n",
+        shell_word(project.directory)
+    );
+    if project.kind == Kind::Node {
+        let program = project.directory.join("target/debug").join(project.name.as_str());
+        text += &format!(
+            "\nIn a dataflow file beside the directory it is\n  - id: {}\n    path: {}\n",
+            project.name,
+            program.display()
+        );
+    }
+    text
+}
+
+/// The path as a shell takes it for one word.
+fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '-' | '_');
+    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_with_blanks_can_be_typed() {
+        assert_eq!(shell_word(Path::new("work/robot-1")), "work/robot-1");
+        assert_eq!(shell_word(Path::new("it's a robot")), r"'it'\''s a robot'");
+    }
+}
