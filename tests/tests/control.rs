@@ -1,4 +1,4 @@
-//! Stopping: Ctrl-C once, twice and thrice, other signals, `--stop-after`.
+//! Stopping: Ctrl-C once, twice and thrice, other signals, `--stop-after`, `--grace-duration`.
 
 use std::time::Duration;
 
@@ -46,37 +46,72 @@ fn one_interrupt_stops_in_order() {
 }
 
 #[test]
-fn two_interrupts_kill() {
+fn two_interrupts_make_haste() {
     let bench = bench(IGNORES_TERM);
     let run = started(&bench, "stubborn.yml", "ready");
     run.signal(Signal::INT);
     run.await_text("stopping the nodes");
     run.signal(Signal::INT);
     let run = run.finish().expect_code(1);
-    assert!(run.stderr.contains("killing the nodes"), "{}", run.stderr);
+    for expected in ["SIGTERM to the nodes", "was killed because it did not stop in time"] {
+        assert!(run.stderr.contains(expected), "no {expected} in {}", run.stderr);
+    }
     assert!(run.took < Duration::from_secs(8), "took {:?}, the grace is not waited for", run.took);
     await_gone(bench.mark(), Duration::from_secs(2));
 }
 
 #[test]
-fn three_interrupts_leave_at_once_and_leave_nothing() {
+fn sigterm_of_ours_is_a_clean_end() {
+    // It would go on for an hour, and nothing but the second interrupt ends it.
+    let bench = bench("trap 'trap - TERM; kill -TERM $$' TERM; echo ready; while :; do sleep 1000 & wait; done");
+    let run = started(&bench, "stubborn.yml", "ready");
+    run.signal(Signal::INT);
+    run.finish().expect_code(0);
+}
+
+#[test]
+fn the_grace_can_be_given() {
     let bench = bench(IGNORES_TERM);
-    let mut run = started(&bench, "stubborn.yml", "ready");
+    let mut command = bench.command(["run", "stubborn.yml", "--stop-after", "100ms", "--grace-duration", "200ms"]);
+    command.env("DORA_LOG_FORMAT", "compact");
+    let run = Running::start(command).finish().expect_code(1);
+    assert!(
+        run.stderr.contains("Node `stubborn` failed: was killed because it did not stop in time"),
+        "{}",
+        run.stderr
+    );
+    assert!(run.took < Duration::from_secs(8), "took {:?}", run.took);
+}
+
+#[test]
+fn three_interrupts_kill() {
+    let bench = bench(IGNORES_TERM);
+    let run = started(&bench, "stubborn.yml", "ready");
+    for told in ["stopping the nodes", "SIGTERM to the nodes", "killing the nodes"] {
+        run.signal(Signal::INT);
+        run.await_text(told);
+    }
+    run.finish().expect_code(1);
+    await_gone(bench.mark(), Duration::from_secs(2));
+}
+
+#[test]
+fn a_keeper_that_does_not_answer_keeps_nobody() {
+    let bench = bench(IGNORES_TERM);
+    let run = started(&bench, "stubborn.yml", "ready");
     // A stopped keeper obeys nobody; it must not be waited for.
     let keeper = dora_tests::marked_processes(bench.mark())
         .into_iter()
         .find_map(|(pid, line)| line.trim_end().ends_with(" keeper").then(|| rustix::process::Pid::from_raw(pid))?);
     let keeper = keeper.expect("a keeper");
     rustix::process::kill_process(keeper, Signal::STOP).expect("a keeper");
-    run.signal(Signal::INT);
-    run.await_text("stopping the nodes");
-    run.signal(Signal::INT);
-    run.await_text("killing the nodes");
-    run.signal(Signal::INT);
-    assert_eq!(run.await_exit().code(), Some(130));
-    rustix::process::kill_process(keeper, Signal::CONT).expect("a keeper");
-    run.finish();
-    await_gone(bench.mark(), Duration::from_secs(5));
+    for told in ["stopping the nodes", "SIGTERM to the nodes", "killing the nodes"] {
+        run.signal(Signal::INT);
+        run.await_text(told);
+    }
+    let run = run.finish().expect_code(1);
+    assert!(run.stderr.contains("does not answer; it is killed"), "{}", run.stderr);
+    await_gone(bench.mark(), Duration::from_secs(2));
 }
 
 #[test]

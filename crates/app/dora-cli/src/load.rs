@@ -20,6 +20,10 @@ pub(crate) fn served() -> Capabilities {
         shell: true,
         working_dir: true,
         debug_inspection: true,
+        health_checks: true,
+        finish_grace: true,
+        input_timeout: true,
+        cpu_affinity: true,
         ..Capabilities::default()
     }
 }

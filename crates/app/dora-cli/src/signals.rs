@@ -1,6 +1,7 @@
-//! Ctrl-C, SIGTERM and SIGHUP: the first stops the dataflow, the second kills it, the third ends this process at once.
+//! Ctrl-C, SIGTERM and SIGHUP, however often.
 //!
-//! A thread waits for them, so that they work even while the main thread waits for a terminal that nobody reads.
+//! A thread waits for them, so that they work even while the main thread waits for a terminal that nobody reads. It must
+//! not know what each of them means.
 
 use std::{io, thread};
 
@@ -9,26 +10,19 @@ use signal_hook::{
     iterator::Signals,
 };
 
-/// Exit code after the third: as shells report a process that Ctrl-C ended.
+/// Exit code of a process that Ctrl-C ended, as shells report it.
 const EXIT_INTERRUPTED: i32 = 130;
 
-/// Calls `stop` at the first signal and `kill` at the second.
-pub(crate) fn on_interrupt(
-    stop: impl FnOnce() + Send + 'static,
-    kill: impl FnOnce() + Send + 'static,
-) -> io::Result<()> {
+/// Calls `heard` with the number of each signal, from 1 on; after as many as `last` ends this process at once.
+pub(crate) fn on_interrupt(last: u32, heard: impl Fn(u32) + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let wait = move || {
-        let mut signals = signals.forever();
-        if signals.next().is_some() {
-            stop();
-        }
-        if signals.next().is_some() {
-            kill();
-        }
-        if signals.next().is_some() {
-            // The keeper sees this process go, and leaves nothing behind.
-            signal_hook::low_level::exit(EXIT_INTERRUPTED);
+        for (number, _) in (1..).zip(signals.forever()) {
+            if number > last {
+                // The keeper sees this process go, and leaves nothing behind.
+                signal_hook::low_level::exit(EXIT_INTERRUPTED);
+            }
+            heard(number);
         }
     };
     thread::Builder::new().name("signals".to_owned()).stack_size(64 * 1024).spawn(wait).map(drop)

@@ -67,6 +67,10 @@ impl Execution {
     pub fn control(&self) -> Control {
         self.keeper.control().clone()
     }
+    /// Kills the keeper and all nodes: for a keeper that does not answer. [`Event::Finished`] follows.
+    pub fn kill(&mut self) {
+        self.keeper.kill();
+    }
     /// Process id of the keeper.
     pub fn keeper_pid(&self) -> u32 {
         self.keeper.pid()

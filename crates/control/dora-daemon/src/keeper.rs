@@ -68,6 +68,10 @@ impl Control {
     pub fn stop(&self, grace: Duration) {
         self.tell(&ToKeeper::Stop { grace_ms: grace.as_millis().try_into().unwrap_or(u64::MAX) });
     }
+    /// After [`stop`](Self::stop), when somebody cannot wait: SIGTERM at once, SIGKILL two seconds later.
+    pub fn hurry(&self) {
+        self.tell(&ToKeeper::Hurry);
+    }
     /// Kills all nodes at once.
     pub fn kill(&self) {
         self.tell(&ToKeeper::Kill);
@@ -127,6 +131,10 @@ impl Keeper {
     /// To give orders.
     pub fn control(&self) -> &Control {
         &self.control
+    }
+    /// Kills the keeper itself, and so its nodes: for one that does not answer. [`next`](Self::next) tells of its end.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
     }
     /// Process id of the keeper.
     pub fn pid(&self) -> u32 {

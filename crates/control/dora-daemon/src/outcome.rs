@@ -5,7 +5,7 @@ use std::fmt;
 use dora_message::{
     id::{DataId, NodeId},
     keeper::EdgeCounters,
-    supervision::{ExitCause, ExitStatus, FinalReport, LaunchPlan},
+    supervision::{ExitCause, ExitStatus, FinalReport, LaunchPlan, Overdue},
 };
 
 /// How a node ended.
@@ -17,6 +17,8 @@ pub enum NodeResult {
     Failed(ExitStatus),
     /// It did not end in time after a stop and was killed.
     GraceExceeded,
+    /// It took too long to connect, to show a sign of life, or to end, and was ended for it.
+    Overdue(Overdue),
     /// It could not be started; the reason.
     NotStarted(String),
     /// It was ended, or not started, because another node failed before the dataflow started.
@@ -37,6 +39,7 @@ impl fmt::Display for NodeResult {
             NodeResult::Success => f.write_str("finished"),
             NodeResult::Failed(status) => status.fmt(f),
             NodeResult::GraceExceeded => f.write_str("was killed because it did not stop in time"),
+            NodeResult::Overdue(overdue) => overdue.fmt(f),
             NodeResult::NotStarted(error) => write!(f, "could not be started: {error}"),
             NodeResult::Cascading { caused_by: Some(node), .. } => {
                 write!(f, "did not run because node `{node}` failed")
@@ -160,6 +163,7 @@ impl Record {
             (ExitCause::Own, ExitStatus::SpawnFailed { error }) => NodeResult::NotStarted(error),
             (ExitCause::Own, status) if !status.is_success() => NodeResult::Failed(status),
             (ExitCause::Own | ExitCause::Stopped, _) => NodeResult::Success,
+            (ExitCause::Overdue(overdue), _) => NodeResult::Overdue(overdue),
             (ExitCause::GraceExceeded, _) => NodeResult::GraceExceeded,
             (ExitCause::Cascading, status) => NodeResult::Cascading { caused_by: self.first_cause(), status },
         };
@@ -195,7 +199,7 @@ impl Record {
 
 fn rank(outcome: &NodeOutcome) -> u8 {
     match outcome.result {
-        NodeResult::Failed(_) | NodeResult::NotStarted(_) => 0,
+        NodeResult::Failed(_) | NodeResult::NotStarted(_) | NodeResult::Overdue(_) => 0,
         NodeResult::GraceExceeded => 1,
         NodeResult::Cascading { .. } | NodeResult::Lost => 2,
         NodeResult::Success => 3,

@@ -141,3 +141,54 @@ nodes:
     assert_eq!(error.to_string().lines().count(), 9);
     assert!(error.to_string().starts_with("node `missing`: the program `./target/release/nothing` does not exist"));
 }
+
+#[test]
+fn limits_of_time() {
+    let text = "\
+nodes:
+  - id: quick
+    path: sh
+    startup_timeout: 2
+    health_check_timeout: 0.5
+    finish_grace_secs: 3
+    inputs:
+      in: { source: plain/out, input_timeout: 0.25 }
+      tick: { source: dora/timer/secs/1, input_timeout: 7 }
+  - id: plain
+    path: sh
+    outputs: [out]
+";
+    let limits = |env: &[(&str, &str)]| {
+        let mut options = options();
+        options.inherited_env.extend(env.iter().map(|(name, value)| (name.into(), value.into())));
+        let prepared = prepared(Path::new("/"), text, &options).unwrap();
+        let [quick, plain] = &prepared.plan.nodes[..] else { panic!() };
+        let timeouts: Vec<_> = quick.inputs.iter().map(|input| input.timeout_ns).collect();
+        assert_eq!(timeouts, [Some(250_000_000), None], "timers are not watched");
+        (quick.limits, plain.limits, prepared.warnings)
+    };
+    let (quick, plain, warnings) = limits(&[]);
+    assert_eq!((quick.startup_ms, quick.health_ms, quick.finish_ms), (Some(2000), Some(500), Some(3000)));
+    assert_eq!((plain.startup_ms, plain.health_ms, plain.finish_ms), (None, None, Some(120_000)));
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let (quick, plain, _) = limits(&[("DORA_FINISH_DRAIN_GRACE_SECS", "off")]);
+    assert_eq!((quick.finish_ms, plain.finish_ms), (Some(3000), None));
+    assert_eq!(limits(&[("DORA_FINISH_DRAIN_GRACE_SECS", "1.5")]).1.finish_ms, Some(1500));
+    let (_, plain, warnings) = limits(&[("DORA_FINISH_DRAIN_GRACE_SECS", "soon")]);
+    assert_eq!((plain.finish_ms, warnings.len()), (Some(120_000), 1));
+    assert!(warnings[0].contains("`soon`") && warnings[0].contains("`off`"), "{warnings:?}");
+}
+
+#[test]
+fn cores_that_are_not_there_are_a_warning() {
+    let text = "\
+nodes:
+  - { id: some, path: sh, cpu_affinity: [0, 100000] }
+  - { id: none, path: sh, cpu_affinity: [99999] }
+";
+    let prepared = prepared(Path::new("/"), text, &options()).unwrap();
+    let [some, none] = &prepared.plan.nodes[..] else { panic!() };
+    assert_eq!((&some.cpu_affinity[..], &none.cpu_affinity[..]), (&[0][..], &[][..]));
+    assert!(prepared.warnings[0].contains("(100000); it runs on the others"), "{:?}", prepared.warnings);
+    assert!(prepared.warnings[1].contains("(99999); it runs on any core"), "{:?}", prepared.warnings);
+}

@@ -5,7 +5,7 @@
 use std::{collections::HashSet, os::fd::BorrowedFd};
 
 use dora_channel::{
-    MAX_EDGES,
+    MAX_EDGES, Sign,
     broker::{BrokerError, BrokeredEdge, Budget, NodeChannels},
 };
 use dora_message::{
@@ -177,12 +177,8 @@ impl Wiring {
             return;
         }
         self.mapped(node);
+        self.outputs_ended(node);
         for edge in &self.edges {
-            if edge.from == node
-                && let Some(consumer) = &self.nodes[edge.to].channels
-            {
-                edge.ring.producer_gone(consumer);
-            }
             if edge.to == node
                 && let Some(producer) = &self.nodes[edge.from].channels
             {
@@ -193,6 +189,20 @@ impl Wiring {
         if self.started {
             self.nodes[node].channels = None;
         }
+    }
+
+    /// The node sends no more, though its process goes on: its consumers will read what is queued and then the end.
+    pub(crate) fn outputs_ended(&self, node: usize) {
+        for edge in self.edges.iter().filter(|edge| edge.from == node) {
+            if let Some(consumer) = &self.nodes[edge.to].channels {
+                edge.ring.producer_gone(consumer);
+            }
+        }
+    }
+
+    /// What the node shows of being alive. Nothing, if it is not.
+    pub(crate) fn sign(&self, node: usize) -> Sign {
+        self.nodes[node].channels.as_ref().map_or(Sign { inside: false, left_ns: 0 }, NodeChannels::sign)
     }
 
     /// Wakes a node that may sleep, because there is mail for it.

@@ -83,6 +83,11 @@ impl Conversation {
         }
     }
 
+    /// Nothing can be heard or said any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.outbox.is_none()
+    }
+
     /// No more is heard or said.
     pub(crate) fn close(&mut self) {
         self.outbox = None;
@@ -180,6 +185,8 @@ fn run_config(plan: &LaunchPlan, node: usize) -> NodeRunConfig {
         restart_count: 0,
         exit_when_nodes_finish: plan.exit_when_nodes_finish,
         write_events_to: plan.write_events_to.clone(),
+        health_checked: own.limits.health_ms.is_some(),
+        keeper_ends_outputs: true,
         descriptor: plan.descriptor.clone(),
     }
 }

@@ -8,9 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dora_channel::os::clock::monotonic_ns;
 use dora_message::{
     keeper::{FromNode, ToNode},
-    supervision::{ExitCause, ExitStatus, FinalReport, FromKeeper, LaunchPlan, OutputStream},
+    supervision::{ExitCause, ExitStatus, FinalReport, FromKeeper, LaunchPlan, Limit, OutputStream},
 };
 use rustix::process::Pid;
 
@@ -22,12 +23,16 @@ use crate::{
     poller::{Poller, Port},
     spawn::Inheritance,
     stdio::Amount,
-    stop::{Ladder, Step},
+    stop::Ladder,
+    stragglers::Feeds,
     supervisor::SupervisorLink,
+    watchdog::Sign,
 };
 
 /// Time that nodes have to end by themselves after the start barrier has failed.
 const BARRIER_GRACE: Duration = Duration::from_secs(2);
+/// Time that a process may go on after it has dropped its node, before its consumers read the end of its outputs.
+const LINGER: Duration = Duration::from_millis(500);
 
 /// The start barrier.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +50,7 @@ pub(crate) struct Dataflow {
     plan: LaunchPlan,
     nodes: Vec<Node>,
     wiring: Wiring,
+    feeds: Feeds,
     barrier: Barrier,
     ladder: Option<Ladder>,
     /// The supervisor wants the nodes to end.
@@ -80,6 +86,7 @@ impl Dataflow {
         // After the processes were started: they load their code meanwhile.
         let wiring = Wiring::create(&plan).map_err(|error| error.to_string())?;
         let mut dataflow = Dataflow {
+            feeds: Feeds::new(&plan),
             plan,
             nodes,
             wiring,
@@ -117,7 +124,8 @@ impl Dataflow {
 
     /// When [`Dataflow::tick`] has something to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.ladder.as_ref().and_then(Ladder::deadline)
+        let ladder = self.ladder.as_ref().and_then(Ladder::deadline);
+        self.nodes.iter().filter_map(Node::deadline).chain(ladder).min()
     }
 
     /// Something can be read from a node's descriptor, or written to it.
@@ -130,6 +138,10 @@ impl Dataflow {
                 while let Some(packet) = self.nodes[number].conversation.receive() {
                     self.hear(number, packet, link);
                 }
+                let node = &mut self.nodes[number];
+                if node.conversation.is_closed() {
+                    node.watchdog.disconnected();
+                }
             }
             Port::Stdout => node.forward(plan, OutputStream::Stdout, Amount::Some, link),
             Port::Stderr => node.forward(plan, OutputStream::Stderr, Amount::Some, link),
@@ -137,7 +149,8 @@ impl Dataflow {
     }
 
     fn hear(&mut self, number: usize, packet: FromNode, link: &mut SupervisorLink) {
-        let conversation = &mut self.nodes[number].conversation;
+        let node = &mut self.nodes[number];
+        let conversation = &mut node.conversation;
         match packet {
             FromNode::Hello { version, api } => match &self.barrier {
                 Barrier::Failed(reason) => conversation.refuse(reason),
@@ -145,10 +158,12 @@ impl Dataflow {
             },
             FromNode::Ready => {
                 if conversation.ready() {
+                    node.watchdog.connected();
                     self.wiring.mapped(number);
                     self.check_barrier(link);
                 }
             }
+            FromNode::Dropped => node.outputs_end = Some(Instant::now() + LINGER),
             FromNode::Failed { reason } => conversation.gave_up(reason),
         }
     }
@@ -161,8 +176,10 @@ impl Dataflow {
         }
         self.barrier = Barrier::Passed;
         self.wiring.started();
+        let now = Instant::now();
         for node in self.nodes.iter_mut().filter(|node| node.pid().is_some()) {
             node.conversation.start();
+            node.watchdog.started(now);
         }
         link.send(&FromKeeper::AllReady);
     }
@@ -182,6 +199,8 @@ impl Dataflow {
     }
 
     fn hurry(&mut self, ladder: Ladder) {
+        // From now on the ladder decides.
+        self.nodes.iter_mut().for_each(|node| node.watchdog.off());
         match &mut self.ladder {
             Some(running) => running.hurry(ladder),
             none => *none = Some(ladder),
@@ -189,8 +208,8 @@ impl Dataflow {
     }
 
     /// Asks all nodes to stop. Programs that never connected cannot be asked: they get SIGTERM.
-    pub(crate) fn stop(&mut self, grace: Duration) {
-        self.hurry(Ladder::begin(Instant::now(), grace));
+    pub(crate) fn stop(&mut self, ladder: Ladder) {
+        self.hurry(ladder);
         if std::mem::replace(&mut self.stopping, true) {
             return;
         }
@@ -212,6 +231,7 @@ impl Dataflow {
     pub(crate) fn kill(&mut self) {
         self.stopping = true;
         for node in &mut self.nodes {
+            node.watchdog.off();
             node.kill(Signalled::KilledByOrder);
         }
     }
@@ -219,12 +239,36 @@ impl Dataflow {
     /// Does what is due at this time.
     pub(crate) fn tick(&mut self, now: Instant) {
         while let Some(step) = self.ladder.as_mut().and_then(|ladder| ladder.due(now)) {
-            for node in &mut self.nodes {
-                match step {
-                    Step::Terminate => node.terminate(),
-                    Step::Kill => node.kill(Signalled::KilledByLadder),
-                }
+            self.nodes.iter_mut().for_each(|node| node.take(step));
+        }
+        for number in 0..self.nodes.len() {
+            self.tick_node(number, now);
+        }
+    }
+
+    fn tick_node(&mut self, number: usize, now: Instant) {
+        let node = &mut self.nodes[number];
+        if node.outputs_end.take_if(|at| *at <= now).is_some() {
+            self.wiring.outputs_ended(number);
+        }
+        let wiring = &self.wiring;
+        if let Some(overdue) = node.watchdog.due(now, || sign(wiring, number, now)) {
+            node.overdue = Some(overdue);
+            match overdue.limit {
+                Limit::Startup | Limit::Health => node.kill(Signalled::KilledByLadder),
+                // It was told to end when its inputs did, and the grace is over.
+                Limit::Finish => node.ladder = Some(Ladder::at_once(now)),
             }
+        }
+        self.nodes[number].climb(now);
+    }
+
+    /// A child of the keeper was stopped by a signal, or goes on.
+    pub(crate) fn process_paused(&mut self, pid: Pid, stopped: bool) {
+        let Some(node) = self.nodes.iter_mut().find(|node| node.pid() == Some(pid)) else { return };
+        match stopped {
+            true => node.watchdog.stopped(Instant::now()),
+            false => node.watchdog.continued(),
         }
     }
 
@@ -244,12 +288,24 @@ impl Dataflow {
                 message: format!("node `{}` exited before it connected; the others start without it", plan.id),
             }),
             Barrier::Waiting => self.fail_barrier(self.blame(number, &status)),
-            Barrier::Passed if cause == ExitCause::Own && !status.is_success() => self.tell_consumers(number, &status),
+            Barrier::Passed if cause.is_failure(&status) => self.tell_consumers(number, &status),
             _ => {}
         }
         self.wiring.gone(number);
         self.nodes[number].report(&self.plan.nodes[number], link);
         self.check_barrier(link);
+        self.watch_stragglers();
+    }
+
+    /// Gives those that should have ended by now their last respite.
+    fn watch_stragglers(&mut self) {
+        if self.barrier != Barrier::Passed || self.stopping {
+            return;
+        }
+        let now = Instant::now();
+        for straggler in self.feeds.stragglers(|node| self.nodes[node].pid().is_some()) {
+            self.nodes[straggler].watchdog.inputs_ended(now);
+        }
     }
 
     fn cause(&self, node: &Node, status: &ExitStatus) -> ExitCause {
@@ -263,6 +319,10 @@ impl Dataflow {
             Signalled::Terminated => by_term,
             Signalled::KilledByLadder | Signalled::KilledByOrder => by_kill || by_term,
         };
+        match node.overdue {
+            Some(overdue) if by_kill || overdue.limit == Limit::Finish => return ExitCause::Overdue(overdue),
+            _ => {}
+        }
         let refused = node.conversation.stage() == Stage::Refused && node.conversation.fault().is_none();
         match self.stopping {
             true if by_kill && node.signalled == Signalled::KilledByLadder => ExitCause::GraceExceeded,
@@ -275,6 +335,9 @@ impl Dataflow {
     /// Why the barrier failed, for the other nodes.
     fn blame(&self, number: usize, status: &ExitStatus) -> String {
         let (id, node) = (&self.plan.nodes[number].id, &self.nodes[number]);
+        if let Some(overdue) = node.overdue {
+            return format!("node `{id}` {overdue}");
+        }
         if let Some(fault) = node.conversation.fault() {
             return format!("node `{id}` could not connect: {fault}");
         }
@@ -287,7 +350,9 @@ impl Dataflow {
 
     /// The node has failed: its consumers read that before they read the end of its messages.
     fn tell_consumers(&mut self, number: usize, status: &ExitStatus) {
-        let error = format!("{status}{}", last_words(&self.nodes[number]));
+        let node = &self.nodes[number];
+        let how = node.overdue.map_or_else(|| status.to_string(), |overdue| overdue.to_string());
+        let error = format!("{how}{}", last_words(node));
         let failed = ToNode::NodeFailed { node: self.plan.nodes[number].id.clone(), error };
         for consumer in self.wiring.consumers(number) {
             if self.nodes[consumer].conversation.mail(&failed) {
@@ -310,6 +375,15 @@ impl Dataflow {
                 node.report(plan, link);
             }
         }
+    }
+}
+
+fn sign(wiring: &Wiring, number: usize, now: Instant) -> Sign {
+    let sign = wiring.sign(number);
+    let ago = || now.checked_sub(Duration::from_nanos(monotonic_ns().saturating_sub(sign.left_ns)));
+    match sign.inside {
+        true => Sign::InCall,
+        false => Sign::Outside((sign.left_ns > 0).then(ago).flatten()),
     }
 }
 

@@ -16,11 +16,9 @@ use crate::{
     poller::{Poller, Token},
     signals::Signals,
     spawn::Inheritance,
+    stop::{DEFAULT_GRACE, Ladder},
     supervisor::{Order, SupervisorLink},
 };
-
-/// Grace of a stop that was asked for by a signal to the keeper itself.
-const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
 /// A keeper process.
 pub(crate) struct Keeper {
@@ -100,7 +98,7 @@ impl Keeper {
                 }
                 if pending.terminate {
                     match &mut self.dataflow {
-                        Some(dataflow) => dataflow.stop(DEFAULT_GRACE),
+                        Some(dataflow) => dataflow.stop(Ladder::begin(Instant::now(), DEFAULT_GRACE)),
                         None => return Next::Abandon,
                     }
                 }
@@ -128,9 +126,12 @@ impl Keeper {
                 let message = "this keeper runs a dataflow already; a second one was refused".to_owned();
                 self.link.send(&FromKeeper::Warning { message });
             }
-            (Order::Stop { grace_ms }, Some(dataflow)) => dataflow.stop(Duration::from_millis(grace_ms)),
+            (Order::Stop { grace_ms }, Some(dataflow)) => {
+                dataflow.stop(Ladder::begin(Instant::now(), Duration::from_millis(grace_ms)));
+            }
+            (Order::Hurry, Some(dataflow)) => dataflow.stop(Ladder::at_once(Instant::now())),
             (Order::Kill, Some(dataflow)) => dataflow.kill(),
-            (Order::Stop { .. } | Order::Kill, None) => return Next::Finish,
+            (Order::Stop { .. } | Order::Hurry | Order::Kill, None) => return Next::Finish,
         }
         Next::Continue
     }
@@ -141,11 +142,14 @@ impl Keeper {
         Next::Finish
     }
 
-    /// Takes the status of every child that has ended, so that none stays a zombie.
+    /// Takes the status of every child that has ended, so that none stays a zombie; and of those that were stopped.
     fn reap(&mut self) {
-        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
-            if let Some(dataflow) = &mut self.dataflow {
-                dataflow.process_ended(pid, exit_status(status), &mut self.link);
+        let options = WaitOptions::NOHANG | WaitOptions::UNTRACED | WaitOptions::CONTINUED;
+        while let Ok(Some((pid, status))) = wait(options) {
+            let Some(dataflow) = &mut self.dataflow else { continue };
+            match status.stopped() || status.continued() {
+                true => dataflow.process_paused(pid, status.stopped()),
+                false => dataflow.process_ended(pid, exit_status(status), &mut self.link),
             }
         }
     }

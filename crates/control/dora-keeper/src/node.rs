@@ -1,10 +1,10 @@
 //! One node: its process, its output, the signals it got.
 
-use std::{io, rc::Rc};
+use std::{io, rc::Rc, time::Instant};
 
 use dora_message::{
     id::DataflowId,
-    supervision::{ExitCause, ExitStatus, FromKeeper, NodePlan, OutputStream},
+    supervision::{ExitCause, ExitStatus, FromKeeper, Limits, NodePlan, OutputStream, Overdue},
 };
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -14,7 +14,9 @@ use crate::{
     poller::{Poller, Port, Token},
     spawn::{self, Inheritance, Spawned},
     stdio::{Amount, LastLines, Pipe},
+    stop::{Ladder, Step},
     supervisor::SupervisorLink,
+    watchdog::Watchdog,
 };
 
 /// Where a node is between its start and the report of its end.
@@ -46,6 +48,13 @@ pub(crate) struct Node {
     pub(crate) life: Life,
     pub(crate) conversation: Conversation,
     pub(crate) signalled: Signalled,
+    pub(crate) watchdog: Watchdog,
+    /// What it took too long for, and is being ended for.
+    pub(crate) overdue: Option<Overdue>,
+    /// It is being stopped, alone.
+    pub(crate) ladder: Option<Ladder>,
+    /// It has dropped its outputs: when they end if the process goes on.
+    pub(crate) outputs_end: Option<Instant>,
     stdout: Option<Pipe>,
     stderr: Option<Pipe>,
     last_stderr: LastLines,
@@ -62,18 +71,23 @@ impl Node {
     ) -> Result<Self, String> {
         let spawned = spawn::spawn(dataflow, plan, inheritance)?;
         let pid = spawned.pid;
-        Self::watch(spawned, number, poller).map_err(|error| {
+        let watchdog = Watchdog::new(plan.limits, Instant::now());
+        Self::watch(spawned, watchdog, number, poller).map_err(|error| {
             let _ = kill_process_group(pid, Signal::KILL);
             format!("the keeper cannot watch it: {error}")
         })
     }
 
-    fn watch(spawned: Spawned, number: usize, poller: &Rc<Poller>) -> io::Result<Self> {
+    fn watch(spawned: Spawned, watchdog: Watchdog, number: usize, poller: &Rc<Poller>) -> io::Result<Self> {
         let token = |port| Token::Node(number, port);
         Ok(Node {
             life: Life::Running(spawned.pid),
             conversation: Conversation::new(Some(Outbox::new(spawned.socket, token(Port::Socket), poller)?)),
             signalled: Signalled::No,
+            watchdog,
+            overdue: None,
+            ladder: None,
+            outputs_end: None,
             stdout: Some(Pipe::new(spawned.stdout, token(Port::Stdout), poller)?),
             stderr: Some(Pipe::new(spawned.stderr, token(Port::Stderr), poller)?),
             last_stderr: LastLines::default(),
@@ -86,6 +100,10 @@ impl Node {
             life: Life::Ended(ExitStatus::SpawnFailed { error }, cause),
             conversation: Conversation::new(None),
             signalled: Signalled::No,
+            watchdog: Watchdog::new(Limits::default(), Instant::now()),
+            overdue: None,
+            ladder: None,
+            outputs_end: None,
             stdout: None,
             stderr: None,
             last_stderr: LastLines::default(),
@@ -96,6 +114,27 @@ impl Node {
         match self.life {
             Life::Running(pid) => Some(pid),
             _ => None,
+        }
+    }
+
+    /// When something is to be done about it.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let stop = self.ladder.as_ref().and_then(Ladder::deadline);
+        [self.watchdog.deadline(), stop, self.outputs_end].into_iter().flatten().min()
+    }
+
+    /// Climbs its own ladder.
+    pub(crate) fn climb(&mut self, now: Instant) {
+        while let Some(step) = self.ladder.as_mut().and_then(|ladder| ladder.due(now)) {
+            self.take(step);
+        }
+    }
+
+    /// One step of a ladder.
+    pub(crate) fn take(&mut self, step: Step) {
+        match step {
+            Step::Terminate => self.terminate(),
+            Step::Kill => self.kill(Signalled::KilledByLadder),
         }
     }
 

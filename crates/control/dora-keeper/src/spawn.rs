@@ -20,7 +20,10 @@ use dora_message::{
     keeper::{NODE_CONFIG_ENV, NodeConfig},
     supervision::NodePlan,
 };
-use rustix::process::{Pid, Resource, Rlimit};
+use rustix::{
+    process::{Pid, Resource, Rlimit},
+    thread::{CpuSet, sched_setaffinity},
+};
 
 use crate::program;
 
@@ -62,6 +65,7 @@ pub(crate) fn spawn(dataflow_id: DataflowId, plan: &NodePlan, inheritance: &Inhe
         keeper: rustix::process::getpid(),
         node_end: node_end.as_raw_fd(),
         open_files: raw_limit(&inheritance.open_files),
+        cores: cores(&plan.cpu_affinity),
     };
     let mut command = Command::new(&plan.program);
     command.current_dir(&plan.working_dir).process_group(0);
@@ -125,11 +129,19 @@ fn raw_limit(limit: &Rlimit) -> libc::rlimit {
     }
 }
 
+fn cores(numbers: &[u32]) -> Option<CpuSet> {
+    let mut set = CpuSet::new();
+    numbers.iter().filter(|core| (**core as usize) < CpuSet::MAX_CPU).for_each(|core| set.set(*core as usize));
+    (set.count() > 0).then_some(set)
+}
+
 /// What the child does to itself before it becomes the program.
 struct ChildSetup {
     keeper: Pid,
     node_end: RawFd,
     open_files: libc::rlimit,
+    /// `None`: those of the keeper.
+    cores: Option<CpuSet>,
 }
 
 impl ChildSetup {
@@ -137,6 +149,10 @@ impl ChildSetup {
         self.die_with_keeper()?;
         reset_signals()?;
         inherit_only(self.node_end)?;
+        if let Some(cores) = &self.cores {
+            // What this machine lacks was said when the plan was made; a node on other cores is better than none.
+            let _ = sched_setaffinity(None, cores);
+        }
         // SAFETY: the pointer is to a valid structure.
         check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &self.open_files) })
     }

@@ -4,6 +4,11 @@
 
 use std::time::{Duration, Instant};
 
+/// Time that nodes have to end by themselves if nobody said how long.
+pub(crate) const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+/// From SIGTERM to SIGKILL when somebody cannot wait.
+const HURRY: Duration = Duration::from_secs(2);
+
 /// What to do to every node that still runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -28,6 +33,10 @@ impl Ladder {
         let grace = grace.min(Duration::from_secs(100 * 365 * 24 * 3600));
         let terminate_at = now + grace;
         Ladder { terminate_at, kill_at: terminate_at + grace / 2, next: Some(Step::Terminate) }
+    }
+    /// A stop that cannot wait: SIGTERM at once, SIGKILL soon.
+    pub(crate) fn at_once(now: Instant) -> Self {
+        Ladder { terminate_at: now, kill_at: now + HURRY, next: Some(Step::Terminate) }
     }
     /// A second stop may hurry the first, never delay it.
     pub(crate) fn hurry(&mut self, other: Ladder) {
@@ -81,6 +90,20 @@ mod tests {
         ladder.hurry(Ladder::begin(start + SECOND, 2 * SECOND));
         assert_eq!(ladder.due(start + 3 * SECOND), Some(Step::Terminate));
         assert_eq!(ladder.due(start + 4 * SECOND), Some(Step::Kill));
+    }
+
+    #[test]
+    fn whoever_cannot_wait_leaves_little_time() {
+        let start = Instant::now();
+        let mut ladder = Ladder::begin(start, 10 * SECOND);
+        ladder.hurry(Ladder::at_once(start + SECOND));
+        assert_eq!(ladder.due(start + SECOND), Some(Step::Terminate));
+        assert_eq!(ladder.deadline(), Some(start + 3 * SECOND));
+        // SIGTERM was sent already: what is left is SIGKILL.
+        let mut ladder = Ladder::begin(start, SECOND * 10);
+        assert_eq!(ladder.due(start + 10 * SECOND), Some(Step::Terminate));
+        ladder.hurry(Ladder::at_once(start + 11 * SECOND));
+        assert_eq!(ladder.deadline(), Some(start + 13 * SECOND));
     }
 
     #[test]

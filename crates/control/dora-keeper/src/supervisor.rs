@@ -37,6 +37,8 @@ pub(crate) enum Order {
         /// Time that the nodes have to end by themselves, in milliseconds.
         grace_ms: u64,
     },
+    /// See [`ToKeeper::Hurry`].
+    Hurry,
     /// See [`ToKeeper::Kill`].
     Kill,
     /// The supervisor is gone.
@@ -119,6 +121,7 @@ impl SupervisorLink {
                     });
                 }
                 Ok(ToKeeper::Stop { grace_ms }) => return Some(Order::Stop { grace_ms }),
+                Ok(ToKeeper::Hurry) => return Some(Order::Hurry),
                 Ok(ToKeeper::Kill) => return Some(Order::Kill),
                 Err(_) => {}
             }

@@ -28,6 +28,7 @@ use crate::{
         sleep::{eventfd_wake, futex_wake, new_eventfd},
     },
     protocol::{Bell, CLOSED, CONSUMER_DEAD},
+    pulse::Sign,
 };
 
 /// Why something could not be created.
@@ -144,6 +145,14 @@ impl NodeChannels {
     /// The holders of the payload memory.
     pub fn holders(&self) -> BorrowedFd<'_> {
         self.holders.as_fd()
+    }
+    /// What the node shows of being alive.
+    pub fn sign(&self) -> Sign {
+        self.bell.pulse().look()
+    }
+    /// Forgets what a process of the node has shown.
+    pub fn forget_sign(&self) {
+        self.bell.pulse().reset();
     }
     /// Wakes the node, whatever it waits for.
     pub fn wake(&self) {

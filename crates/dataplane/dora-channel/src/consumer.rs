@@ -278,6 +278,11 @@ impl Consumer {
         open.chain(self.dropped_before.iter().copied()).filter(|(of, _)| *of == input).map(|(_, dropped)| dropped).sum()
     }
 
+    /// Whether something is queued in an input, its end included.
+    pub fn is_queued(&self, input: u32) -> bool {
+        self.edges.iter().any(|edge| edge.input == input && edge.ring.header().is_ready())
+    }
+
     /// Takes an edge out that gives nothing more: its input.
     fn retire(&mut self, at: usize) -> u32 {
         let edge = self.edges.remove(at);

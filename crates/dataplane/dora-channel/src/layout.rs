@@ -7,6 +7,7 @@ use crate::{
     counters::{Counters, LatencyHistogram},
     os::memory::{Access, Mapping, OnFork, PAGE, page_up},
     protocol::{Bell, Holders, Padded, RingHeader, Slot},
+    pulse::PulseWords,
 };
 
 /// The longest queue of an edge. 64 MiB of slots; longer queues hide a consumer that is too slow.
@@ -19,6 +20,7 @@ pub const MAX_CHUNKS: usize = 1 << 16;
 const HISTOGRAM_AT: usize = size_of::<RingHeader>();
 const SLOTS_AT: usize = HISTOGRAM_AT + size_of::<LatencyHistogram>();
 const HOLDERS_AT: usize = PAGE as usize;
+const PULSE_AT: usize = size_of::<Padded<Bell>>();
 
 /// One edge: ring header, latency histogram, slots. Mapped by producer, consumer and keeper.
 #[derive(Debug)]
@@ -85,7 +87,7 @@ fn slots_of(capacity: u32) -> usize {
 /// Bytes of a node's bell.
 pub const BELL_BYTES: usize = PAGE as usize;
 
-/// The bell of one node. Mapped by the node, its producers and the keeper.
+/// The bell of one node, and beside it the node's pulse. Mapped by the node, its producers and the keeper.
 #[derive(Debug)]
 pub struct BellMemory(Mapping);
 
@@ -99,6 +101,11 @@ impl BellMemory {
     pub fn bell(&self) -> &Bell {
         // SAFETY: a bell is one atomic word.
         unsafe { &self.0.slice_of::<Padded<Bell>>(0, 1)[0].0 }
+    }
+    /// The pulse of the node.
+    pub fn pulse(&self) -> &PulseWords {
+        // SAFETY: a pulse is made of atomics.
+        unsafe { &self.0.slice_of::<Padded<PulseWords>>(PULSE_AT, 1)[0].0 }
     }
 }
 

@@ -8,7 +8,7 @@
 //! - [`Producer`] with [`Arena`] and [`OutEdge`]: what a node sends with.
 //! - [`Consumer`] with [`InEdge`] and [`Message`]: what a node receives with.
 //! - [`local`]: the same channel inside one process, for operators and tests.
-//! - [`Waiter`] and [`Waker`]: how a node sleeps and is woken.
+//! - [`Waiter`] and [`Waker`]: how a node sleeps and is woken. [`Pulse`]: how it shows that it is alive.
 //! - [`os`]: the only part that calls the system.
 //!
 //! This crate must not know of nodes' names, Arrow, sockets' protocols or dataflow files.
@@ -46,6 +46,8 @@ pub mod os;
 #[cfg(not(loom))]
 mod producer;
 #[cfg(not(loom))]
+mod pulse;
+#[cfg(not(loom))]
 mod waiter;
 
 #[cfg(not(loom))]
@@ -58,6 +60,7 @@ pub use self::{
     layout::MAX_CAPACITY,
     producer::{OutEdge, Outgoing, Payload, Producer, SendError, SenderControl, chunk_layout},
     protocol::MAX_EDGES,
+    pulse::{Inside, Pulse, Sign},
     waiter::{Waiter, Waker},
 };
 

@@ -13,6 +13,7 @@ use crate::{
     layout::BellMemory,
     os::sleep::{eventfd_clear, eventfd_wake, futex_wait, futex_wake},
     protocol::SleepOn,
+    pulse::Pulse,
 };
 
 /// The end of a bell that wakes. Each waker has its own.
@@ -23,8 +24,8 @@ pub struct Waker {
 }
 
 #[derive(Debug)]
-struct Shared {
-    memory: BellMemory,
+pub(crate) struct Shared {
+    pub(crate) memory: BellMemory,
     eventfd: OwnedFd,
 }
 
@@ -62,6 +63,10 @@ impl Waiter {
     /// A waker for another thread of this process.
     pub fn waker(&self) -> Waker {
         Waker { shared: self.shared.clone(), last: AtomicU32::new(0) }
+    }
+    /// How the node shows that it is alive.
+    pub fn pulse(&self) -> Pulse {
+        Pulse::new(self.shared.clone())
     }
     /// Blocks until something may be ready or the deadline has come. The caller looks again.
     pub fn wait(&self, is_ready: impl FnOnce() -> bool, deadline_ns: Option<u64>) {

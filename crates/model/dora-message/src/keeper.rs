@@ -12,6 +12,7 @@
 //! node   -> Ready                 every edge is mapped
 //! keeper -> Start | Refused       the start barrier: all nodes are ready, or one failed
 //! keeper -> Stop | NodeFailed ... mail while the dataflow runs
+//! node   -> Dropped               nothing more will be sent
 //! ```
 //!
 //! The fields are named, unknown fields are ignored and new messages are answered by neither side dying: that is what
@@ -80,6 +81,12 @@ pub struct NodeRunConfig {
     pub exit_when_nodes_finish: bool,
     /// Directory for recorded inputs (`DORA_WRITE_EVENTS_TO`), if asked for.
     pub write_events_to: Option<PathBuf>,
+    /// The keeper wants to know when the node is in a call of the API, and when it was last.
+    #[serde(default)]
+    pub health_checked: bool,
+    /// The keeper ends the outputs of a node that says [`FromNode::Dropped`]; otherwise the node does it itself.
+    #[serde(default)]
+    pub keeper_ends_outputs: bool,
     /// The expanded dataflow as JSON.
     pub descriptor: serde_json::Value,
 }
@@ -95,6 +102,9 @@ pub struct InputConfig {
     pub queue_size: u32,
     /// What happens when the queue is full.
     pub policy: QueuePolicy,
+    /// Silence after which the input counts as broken, in nanoseconds, from its first message on.
+    #[serde(default)]
+    pub timeout_ns: Option<u64>,
 }
 
 /// Where the messages of an input come from.
@@ -128,6 +138,9 @@ pub enum FromNode {
     },
     /// All edges are mapped.
     Ready,
+    /// The program has dropped its sending half without an end of its outputs. Often the process ends a moment later,
+    /// and then its exit code tells whether the node has failed: what its consumers read before the end of the input.
+    Dropped,
     /// The process gives up during initialisation; the reason goes to the user.
     Failed {
         /// What went wrong.

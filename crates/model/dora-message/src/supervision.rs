@@ -4,7 +4,7 @@
 //! (mechanism): it is given a complete [`LaunchPlan`] and reports what happens. This module must not know how a dataflow
 //! file looks (dora-descriptor) nor how processes are made (dora-keeper).
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +51,23 @@ pub struct NodePlan {
     pub inputs: Vec<InputConfig>,
     /// Its outputs.
     pub outputs: Vec<DataId>,
+    /// Cores it may run on; empty means all.
+    #[serde(default)]
+    pub cpu_affinity: Vec<u32>,
+    /// How long it may take.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// How long a node may take for what, in milliseconds; `None` is for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// From its start until it has connected.
+    pub startup_ms: Option<u64>,
+    /// Outside of the API's calls, once messages flow.
+    pub health_ms: Option<u64>,
+    /// From the end of its inputs to its own end, when only nodes are left whose inputs have ended.
+    pub finish_ms: Option<u64>,
 }
 
 /// One edge to broker.
@@ -84,6 +101,8 @@ pub enum ToKeeper {
         /// Time that the nodes have to end by themselves, in milliseconds.
         grace_ms: u64,
     },
+    /// The nodes were asked, and somebody cannot wait: SIGTERM at once, SIGKILL two seconds later.
+    Hurry,
     /// SIGKILL to everything, at once.
     Kill,
 }
@@ -190,6 +209,52 @@ pub enum ExitCause {
     GraceExceeded,
     /// Another node failed before the start barrier.
     Cascading,
+    /// It was ended because it took too long.
+    Overdue(Overdue),
+}
+
+impl ExitCause {
+    /// Whether a node that ended like this, for this reason, has failed while its peers go on.
+    pub fn is_failure(self, status: &ExitStatus) -> bool {
+        match self {
+            ExitCause::Own => !status.is_success(),
+            ExitCause::Overdue(_) | ExitCause::GraceExceeded => true,
+            ExitCause::Stopped | ExitCause::Cascading => false,
+        }
+    }
+}
+
+/// A limit of time that a node has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overdue {
+    /// What it took too long for.
+    pub limit: Limit,
+    /// How long it had, in milliseconds.
+    pub ms: u64,
+}
+
+/// What a node may take too long for; the fields of [`Limits`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// To connect.
+    Startup,
+    /// To call the API again.
+    Health,
+    /// To end after its inputs have.
+    Finish,
+}
+
+/// For people, to follow the name of a node: "did not connect within 2s (startup_timeout)".
+impl fmt::Display for Overdue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = Duration::from_millis(self.ms);
+        match self.limit {
+            Limit::Startup => write!(f, "did not connect within {time:?} (startup_timeout)"),
+            Limit::Health => write!(f, "gave no sign of life for {time:?} (health_check_timeout)"),
+            Limit::Finish => write!(f, "did not end within {time:?} after its inputs had ended (finish_grace_secs)"),
+        }
+    }
 }
 
 /// Packets from the keeper to its supervisor.
@@ -260,6 +325,15 @@ pub struct FinalReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_read_as_sentences() {
+        let overdue = Overdue { limit: Limit::Startup, ms: 2500 };
+        assert_eq!(overdue.to_string(), "did not connect within 2.5s (startup_timeout)");
+        let cause = ExitCause::Overdue(overdue);
+        let json = serde_json::to_string(&cause).unwrap();
+        assert_eq!(serde_json::from_str::<ExitCause>(&json).unwrap(), cause);
+    }
 
     #[test]
     fn exits_read_as_sentences() {

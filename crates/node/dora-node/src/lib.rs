@@ -24,6 +24,7 @@ pub mod event_stream;
 mod fork;
 pub mod integration_testing;
 mod node;
+mod pulse;
 mod run_config;
 #[cfg(feature = "tracing")]
 mod tracing_output;

@@ -82,3 +82,49 @@ fn a_timer_keeps_a_node_alive_unless_the_dataflow_says_otherwise() {
         }
     }
 }
+
+#[test]
+fn an_input_that_falls_silent_is_closed_and_recovers() {
+    const SILENCE: Duration = Duration::from_millis(30);
+    let specs = [node("s").output("x"), node("a").input("x", "s/x").timeout(SILENCE)];
+    let (_keeper, mut nodes) = start(&specs);
+    let (_node, mut events) = nodes.pop().unwrap();
+    let (mut source, _) = nodes.pop().unwrap();
+    let mut send = |number: u64| source.send_output("x".into(), MetadataParameters::new(), number).unwrap();
+    // Not before the first message.
+    assert!(name(&events.recv_timeout(SILENCE * 3).unwrap()).contains("Timeout"));
+    send(1);
+    assert_eq!(name(&events.recv().unwrap()), "x 1");
+    let heard = Instant::now();
+    assert_eq!(name(&events.recv().unwrap()), "closed x");
+    assert!(heard.elapsed() + Duration::from_millis(1) >= SILENCE, "{:?}", heard.elapsed());
+    // Told once.
+    assert!(name(&events.recv_timeout(SILENCE * 3).unwrap()).contains("Timeout"));
+    send(2);
+    assert_eq!(name(&events.recv().unwrap()), r#"InputRecovered { id: "x" }"#);
+    assert_eq!(name(&events.recv().unwrap()), "x 2");
+    assert_eq!(name(&events.recv().unwrap()), "closed x");
+    // The end of a broken input is no second end, and then all are closed.
+    drop(source);
+    assert_eq!(common::all(&mut events), ["stop AllInputsClosed"]);
+}
+
+#[test]
+fn what_was_sent_while_the_node_computed_is_no_silence() {
+    const SILENCE: Duration = Duration::from_millis(10);
+    let specs = [node("s").output("x"), node("a").input("x", "s/x").timeout(SILENCE)];
+    let (_keeper, mut nodes) = start(&specs);
+    let (_node, mut events) = nodes.pop().unwrap();
+    let (mut source, _) = nodes.pop().unwrap();
+    for number in 0..3u64 {
+        source.send_output("x".into(), MetadataParameters::new(), number).unwrap();
+    }
+    for number in 0..3 {
+        assert_eq!(name(&events.recv().unwrap()), format!("x {number}"));
+        let computed = Instant::now();
+        while computed.elapsed() < SILENCE * 2 {
+            std::thread::yield_now();
+        }
+    }
+    assert_eq!(name(&events.recv().unwrap()), "closed x");
+}

@@ -21,7 +21,8 @@ pub(crate) fn sink() -> Outcome {
                 }
             }
             Event::InputClosed { id } => println!("closed: {id}"),
-            Event::NodeFailed { source_node_id, .. } => println!("failed: {source_node_id}"),
+            Event::InputRecovered { id } => println!("recovered: {id}"),
+            Event::NodeFailed { source_node_id, error, .. } => println!("failed: {source_node_id}: {error}"),
             Event::Stop(cause) => println!("stopped: {cause:?}"),
             _ => {}
         }
@@ -68,5 +69,22 @@ pub(crate) fn stuck() -> Outcome {
     println!("stuck");
     loop {
         std::thread::park();
+    }
+}
+
+/// Receives everything, and then does not end.
+pub(crate) fn linger() -> Outcome {
+    sink()?;
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Computes for ever after the first event.
+pub(crate) fn busy() -> Outcome {
+    let (_node, mut events) = DoraNode::init_from_env()?;
+    println!("first: {}", events.recv().is_some());
+    loop {
+        std::hint::spin_loop();
     }
 }

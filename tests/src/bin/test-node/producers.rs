@@ -94,3 +94,30 @@ pub(crate) fn fail(code: usize) -> ExitCode {
     std::mem::forget(connected);
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
+
+/// Sends `count` messages, and returns an error: its node is dropped before the process ends.
+pub(crate) fn err(count: usize) -> Outcome {
+    let (mut node, _events) = DoraNode::init_from_env()?;
+    for number in 0..count as u64 {
+        node.send_output(data(), MetadataParameters::default(), number)?;
+    }
+    Err("no more film".into())
+}
+
+/// Sends `count` messages, drops its node, and stays until it is killed.
+pub(crate) fn leave(count: usize) -> Outcome {
+    source(count)?;
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Sends one message after that many milliseconds.
+pub(crate) fn late(millis: usize) -> Outcome {
+    let (mut node, mut events) = DoraNode::init_from_env()?;
+    let time = std::time::Duration::from_millis(millis as u64);
+    // Nothing comes: this is a way to sleep.
+    while events.recv_timeout(time).is_some_and(|event| !matches!(event, Event::Error(_))) {}
+    node.send_output(data(), MetadataParameters::default(), 1_u64)?;
+    Ok(())
+}

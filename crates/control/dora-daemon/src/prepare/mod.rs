@@ -3,6 +3,7 @@
 //! All mistakes are found and reported together. Nothing is started or written here.
 
 mod environment;
+mod limits;
 mod memory;
 mod mistake;
 mod program;
@@ -30,6 +31,7 @@ pub use memory::default_memory_budget;
 pub use mistake::{Mistake, PrepareError, Problem};
 
 use environment::Environment;
+use limits::Defaults;
 use mistake::Mistakes;
 use program::CommandLine;
 
@@ -81,9 +83,10 @@ pub fn prepare(dataflow: &Dataflow, base: &Path, options: &PrepareOptions) -> Re
     let mut warnings = Vec::new();
     let base = absolute(base).unwrap_or_else(|_| base.to_owned());
     let environment = Environment::new(options, &mut warnings);
+    let defaults = Defaults::new(options, &mut warnings);
     let mut nodes = Vec::with_capacity(dataflow.nodes.len());
     for node in &dataflow.nodes {
-        nodes.extend(node_plan(dataflow, node, &base, &environment, &mut mistakes, &mut warnings));
+        nodes.extend(node_plan(dataflow, node, &base, &environment, &defaults, &mut mistakes, &mut warnings));
     }
     mistakes.into_result()?;
     let plan = LaunchPlan {
@@ -105,6 +108,7 @@ fn node_plan(
     node: &Node,
     base: &Path,
     environment: &Environment<'_>,
+    defaults: &Defaults,
     mistakes: &mut Mistakes,
     warnings: &mut Vec<String>,
 ) -> Option<NodePlan> {
@@ -130,7 +134,15 @@ fn node_plan(
             let source = input_source(input).or_else(|| {
                 mistakes.add(node, Problem::NotServed { what: format!("input `{id}` from `{}`", input.source) })
             })?;
-            Some(InputConfig { id: id.clone(), source, queue_size: input.queue_size, policy: input.queue_policy })
+            let is_watched = matches!(source, InputSource::Node { .. });
+            let timeout = input.input_timeout.filter(|_| is_watched);
+            Some(InputConfig {
+                id: id.clone(),
+                source,
+                queue_size: input.queue_size,
+                policy: input.queue_policy,
+                timeout_ns: timeout.map(|time| time.as_nanos().try_into().unwrap_or(u64::MAX)),
+            })
         })
         .collect();
     if mistakes.count() > before {
@@ -145,6 +157,8 @@ fn node_plan(
         working_dir,
         inputs,
         outputs: node.outputs.keys().cloned().collect(),
+        cpu_affinity: defaults.cores(node, warnings),
+        limits: defaults.limits(node),
     })
 }
 

@@ -16,7 +16,7 @@ use dora_channel::os::{
 use dora_message::{
     keeper::{MAX_PACKET, QueuePolicy},
     supervision::{
-        EdgePlan, ExitCause, ExitStatus, FinalReport, FromKeeper, LaunchPlan, NodePlan, OutputStream, ToKeeper,
+        EdgePlan, ExitCause, ExitStatus, FinalReport, FromKeeper, LaunchPlan, Limits, NodePlan, OutputStream, ToKeeper,
     },
 };
 use rustix::{
@@ -62,6 +62,8 @@ impl Build for LaunchPlan {
             working_dir: "/".into(),
             inputs: Vec::new(),
             outputs: Vec::new(),
+            cpu_affinity: Vec::new(),
+            limits: Limits::default(),
         });
         self
     }

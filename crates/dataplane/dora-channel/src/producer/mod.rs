@@ -239,6 +239,11 @@ impl Producer {
         (0..self.outputs.len()).for_each(|output| self.close_output(output));
     }
 
+    /// Dropping it from now on ends no output: the keeper does.
+    pub fn leave_open(&mut self) {
+        self.outputs.iter_mut().for_each(|output| output.closed = true);
+    }
+
     /// Takes edges out whose consumer reads no more. True if that may have released something.
     fn forget_gone(&mut self) -> bool {
         let before = self.departed.len();

@@ -16,7 +16,7 @@ use dora_channel::{
     SenderControl,
     os::packet::{self, Blocking},
 };
-use dora_message::keeper::{MAX_PACKET, ToNode};
+use dora_message::keeper::{FromNode, MAX_PACKET, ToNode};
 
 use super::inherited::KeeperSocket;
 
@@ -107,6 +107,12 @@ impl Mailbox {
         }
         state.queue.push_back(mail);
         self.new.store(true, SeqCst);
+    }
+
+    /// Says something, without waiting. False: it cannot be told.
+    pub(super) fn say(&self, packet: &FromNode) -> bool {
+        let (Some(socket), Ok(json)) = (self.socket(), serde_json::to_vec(packet)) else { return false };
+        packet::send(socket, &json, &[], Blocking::No).is_ok()
     }
 
     /// Ends the conversation from our side; whoever waits on the socket is woken.

@@ -17,7 +17,7 @@ mod wiring;
 use std::{io, sync::Arc};
 
 use dora_channel::Waiter;
-use dora_message::keeper::{NodeConfig, NodeRunConfig};
+use dora_message::keeper::{FromNode, NodeConfig, NodeRunConfig};
 
 pub(crate) use mailbox::{Mail, Mailbox};
 use watcher::Watcher;
@@ -84,6 +84,11 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
         &self.mailbox
+    }
+
+    /// Says something to the keeper, without waiting. False: it cannot be told.
+    pub(crate) fn say(&self, packet: &FromNode) -> bool {
+        self.mailbox.say(packet)
     }
 }
 

@@ -69,6 +69,7 @@ impl EventStream {
         {
             return Ok(event);
         }
+        let _in_call = self.enter();
         let deadline = Some(deadline_in(timeout));
         loop {
             let event = match poll_fn(|cx| self.poll_unseen(cx, deadline)).await {

@@ -103,7 +103,7 @@ mod tests {
     use dora_message::keeper::QueuePolicy;
 
     fn config(id: &str, source: InputSource) -> InputConfig {
-        InputConfig { id: id.into(), source, queue_size: 1, policy: QueuePolicy::DropOldest }
+        InputConfig { id: id.into(), source, queue_size: 1, policy: QueuePolicy::DropOldest, timeout_ns: None }
     }
     fn from(node: &str) -> InputSource {
         InputSource::Node { node: node.into(), output: "out".into() }

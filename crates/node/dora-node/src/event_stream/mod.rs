@@ -1,6 +1,6 @@
 //! The receiving half of a node.
 //!
-//! - `scheduler`: which event comes next; `inputs` and `timer` are what it looks at.
+//! - `scheduler`: which event comes next; `inputs`, `timer` and `silence` are what it looks at.
 //! - `payload`: from shared memory to an Arrow array.
 //! - `sleep`: how to wait, in a thread or in any async runtime (`reactor`).
 //! - `correlate`: waiting for one reply among other events.
@@ -17,6 +17,7 @@ pub mod merged;
 mod payload;
 mod reactor;
 mod scheduler;
+mod silence;
 mod sleep;
 mod timer;
 
@@ -40,6 +41,7 @@ use crate::{
     connection::Connection,
     fork::{self, Forked, ProcessBound},
     integration_testing::Recorder,
+    pulse::{InCall, Pulse},
 };
 use scheduler::Next;
 use sleep::Sleeper;
@@ -78,6 +80,9 @@ pub struct EventStream {
     stash: VecDeque<Event>,
     recorder: Option<Recorder>,
     told_forked: bool,
+    pulse: Pulse,
+    /// Kept while a task waits for the [`Stream`], which is no call that ends.
+    in_stream: InCall,
     /// Keeps the connection open as long as either half lives.
     _connection: ProcessBound<Option<Arc<Connection>>>,
 }
@@ -116,6 +121,7 @@ impl EventStream {
         scheduler: EventScheduler,
         waiter: Waiter,
         recorder: Option<Recorder>,
+        pulse: Pulse,
         connection: Option<Arc<Connection>>,
     ) -> Self {
         EventStream {
@@ -124,6 +130,8 @@ impl EventStream {
             stash: VecDeque::new(),
             recorder,
             told_forked: false,
+            pulse,
+            in_stream: None,
             _connection: ProcessBound::new(connection),
         }
     }
@@ -144,11 +152,13 @@ impl EventStream {
     /// Works in every executor. Inside a tokio runtime with I/O enabled it uses that runtime, elsewhere the reactor of
     /// the `async-io` crate. The future may be dropped at any time without losing an event.
     pub async fn recv_async(&mut self) -> Option<Event> {
+        let _in_call = self.enter();
         waited(poll_fn(|cx| self.poll_recv(cx, None)).await)
     }
 
     /// As [`Self::recv_async`], with the timeout of [`Self::recv_timeout`].
     pub async fn recv_async_timeout(&mut self, dur: Duration) -> Option<Event> {
+        let _in_call = self.enter();
         let deadline = Some(deadline_in(dur));
         waited(poll_fn(|cx| self.poll_recv(cx, deadline)).await)
     }
@@ -158,6 +168,7 @@ impl EventStream {
     /// # Errors
     /// [`TryRecvError::Empty`] if there is none, [`TryRecvError::Closed`] if the stream has ended.
     pub fn try_recv(&mut self) -> Result<Event, TryRecvError> {
+        let _in_call = self.enter();
         match self.next() {
             Next::Event(event) => Ok(event),
             Next::Nothing => Err(TryRecvError::Empty),
@@ -189,6 +200,13 @@ impl EventStream {
             return HashMap::new();
         }
         self.scheduler.drain_drop_counts()
+    }
+
+    /// A call begins that may take long; see [`Pulse`].
+    #[inline]
+    fn enter(&mut self) -> InCall {
+        self.in_stream = None;
+        self.pulse.enter()
     }
 
     #[inline]
@@ -223,6 +241,7 @@ impl EventStream {
     /// The next event; `Nothing`: the deadline came first.
     #[inline]
     fn recv_until(&mut self, deadline: Option<u64>) -> Next {
+        let _in_call = self.enter();
         loop {
             let next = self.next();
             if !matches!(next, Next::Nothing) || is_past(deadline) {
@@ -262,6 +281,11 @@ impl Stream for EventStream {
     type Item = Event;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        self.poll_recv(cx, None).map(waited)
+        self.in_stream = self.pulse.enter();
+        let polled = self.poll_recv(cx, None).map(waited);
+        if polled.is_ready() {
+            self.in_stream = None;
+        }
+        polled
     }
 }

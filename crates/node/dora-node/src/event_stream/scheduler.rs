@@ -24,6 +24,7 @@ use super::{
     event::{Event, StopCause},
     inputs::Inputs,
     payload,
+    silence::Silence,
     timer::Timers,
 };
 use crate::{
@@ -39,6 +40,7 @@ pub struct EventScheduler {
     consumer: Consumer,
     inputs: Inputs,
     timers: Timers,
+    silence: Silence,
     mail: Arc<Mailbox>,
     script: Option<Script>,
     clock: Arc<NodeClock>,
@@ -88,6 +90,7 @@ impl EventScheduler {
             consumer,
             inputs: Inputs::new(&config.inputs, &config.node_id, config.exit_when_nodes_finish),
             timers,
+            silence: Silence::new(&config.inputs),
             mail,
             script: None,
             clock,
@@ -103,6 +106,7 @@ impl EventScheduler {
             consumer: Consumer::new(0),
             inputs: Inputs::default(),
             timers: Timers::default(),
+            silence: Silence::default(),
             mail: Arc::new(Mailbox::new(None, None)),
             script: Some(script),
             clock,
@@ -125,7 +129,7 @@ impl EventScheduler {
     pub(super) fn deadline_ns(&self) -> Option<u64> {
         match &self.script {
             Some(script) => script.deadline_ns(),
-            None => self.timers.deadline_ns(),
+            None => self.timers.deadline_ns().into_iter().chain(self.silence.deadline_ns()).min(),
         }
     }
 
@@ -173,8 +177,16 @@ impl EventScheduler {
             return Some(Next::Event(tick));
         }
         self.ticked = false;
+        if !self.silence.is_empty()
+            && let Some(id) = self.silent_input()
+        {
+            return Some(Next::Event(Event::InputClosed { id }));
+        }
         match self.consumer.poll() {
-            Polled::Message { input, message } => Some(Next::Event(self.input(input as usize, message))),
+            Polled::Message { input, message } => {
+                let event = self.input(input as usize, message);
+                Some(Next::Event(if self.silence.is_empty() { event } else { self.heard(input as usize, event) }))
+            }
             Polled::Closed { input } => {
                 self.close(input as usize);
                 None
@@ -197,6 +209,24 @@ impl EventScheduler {
         let input = self.inputs.get(self.timers.due(monotonic_ns())?)?;
         let data = DoraArray(Arc::new(NullArray::new(0)));
         Some(Event::Input { id: input.id.clone(), metadata: Metadata::new(self.clock.timestamp()), data })
+    }
+
+    /// An input that breaks now, because nothing came in it for its `input_timeout`.
+    fn silent_input(&mut self) -> Option<DataId> {
+        let consumer = &self.consumer;
+        let input = self.silence.due(monotonic_ns(), |input| consumer.is_queued(input as u32))?;
+        self.inputs.get(input).map(|input| input.id.clone())
+    }
+
+    /// What to tell at a message of an input: if it was broken, that it works again, and then the message.
+    fn heard(&mut self, input: usize, event: Event) -> Event {
+        match self.inputs.get(input).map(|input| input.id.clone()) {
+            Some(id) if self.silence.heard(input, monotonic_ns) => {
+                self.pending.push_back(event);
+                Event::InputRecovered { id }
+            }
+            _ => event,
+        }
     }
 
     #[inline(always)]
@@ -224,7 +254,12 @@ impl EventScheduler {
         self.read_mail();
         let (events, ended) = self.inputs.closed(input);
         let stopped = self.course != Course::Running;
-        self.pending.extend(events.into_iter().filter(|event| !(stopped && matches!(event, Event::Stop(_)))));
+        let known = self.silence.closed(input);
+        self.pending.extend(events.into_iter().filter(|event| match event {
+            Event::Stop(_) => !stopped,
+            Event::InputClosed { .. } => !known,
+            _ => true,
+        }));
         if ended && !stopped {
             self.course = Course::Over;
         }
@@ -286,6 +321,7 @@ impl EventScheduler {
         if self.course == Course::Running {
             self.course = course;
             self.timers.stop();
+            self.silence.stop();
         }
     }
 }

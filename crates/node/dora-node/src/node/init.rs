@@ -8,7 +8,7 @@ use dora_message::{
     keeper::{NODE_CONFIG_ENV, NodeConfig},
 };
 
-use super::{DoraNode, DoraNodeBuilder, Outputs, Sink};
+use super::{DoraNode, DoraNodeBuilder, Outlet, Outputs, Sink};
 use crate::{
     clock::NodeClock,
     connection::{self, ConnectError, Connected},
@@ -16,6 +16,7 @@ use crate::{
     event_stream::{EventScheduler, EventStream},
     fork::{self, ProcessBound},
     integration_testing::{self, Recorder, Script, TestRun, TestSink, TestingInput, TestingOptions, TestingOutput},
+    pulse::Pulse,
     run_config::{Descriptor, NodeRunConfig},
 };
 
@@ -96,8 +97,10 @@ impl DoraNode {
         let recorder =
             recorded_to.map(|directory| Recorder::create(&directory, &config.node_id, &clock)).transpose()?;
         let mail = connection.mailbox().clone();
+        let pulse = Pulse::new(config.health_checked.then(|| wired.waiter.pulse()));
+        let keeper = config.keeper_ends_outputs.then(|| connection.clone());
         let scheduler = EventScheduler::connected(&config, wired.consumer, mail, clock.clone());
-        let events = EventStream::new(scheduler, wired.waiter, recorder, Some(connection.clone()));
+        let events = EventStream::new(scheduler, wired.waiter, recorder, pulse.clone(), Some(connection.clone()));
         let node = DoraNode {
             id: config.node_id.clone(),
             dataflow_id: config.dataflow_id,
@@ -105,8 +108,9 @@ impl DoraNode {
             restart_count: config.restart_count,
             clock,
             outputs: Outputs::new(&config.outputs),
+            pulse,
             descriptor: Descriptor::from(config.descriptor),
-            sink: ProcessBound::new(Sink::Channels(wired.producer)),
+            sink: ProcessBound::new(Sink::Channels(Outlet::new(wired.producer, keeper))),
             _connection: ProcessBound::new(Some(connection)),
         };
         Ok((node, events))
@@ -150,7 +154,8 @@ impl DoraNode {
     fn alone(id: NodeId, script: Script, sink: TestSink, waiter: dora_channel::Waiter) -> (Self, EventStream) {
         fork::watch();
         let clock = Arc::new(NodeClock::alone(&id));
-        let events = EventStream::new(EventScheduler::scripted(script, clock.clone()), waiter, None, None);
+        let events =
+            EventStream::new(EventScheduler::scripted(script, clock.clone()), waiter, None, Pulse::default(), None);
         let outputs: &[DataId] = &[];
         let node = DoraNode {
             id,
@@ -159,6 +164,7 @@ impl DoraNode {
             restart_count: 0,
             clock,
             outputs: Outputs::new(outputs),
+            pulse: Pulse::default(),
             descriptor: Descriptor::from(serde_json::json!({ "nodes": [] })),
             sink: ProcessBound::new(Sink::Test(sink)),
             _connection: ProcessBound::new(None),

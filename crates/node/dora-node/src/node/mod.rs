@@ -1,6 +1,7 @@
 //! The sending half of a node.
 //!
 //! - [`outputs`](self): which outputs there are, here as a table; undeclared ones are ignored with one warning.
+//! - `outlet`: the producer, and who ends its outputs.
 //! - `send`: from an array or bytes to a message on every edge.
 //! - `sample`: memory that is written before it is sent.
 //! - `patterns`: services, actions and streams, which are conventions about parameters.
@@ -11,6 +12,7 @@
 mod builder;
 mod init;
 pub(crate) mod log;
+mod outlet;
 mod outputs;
 mod patterns;
 mod sample;
@@ -18,7 +20,7 @@ mod send;
 
 use std::sync::Arc;
 
-use dora_channel::{INLINE_LEN, Producer};
+use dora_channel::INLINE_LEN;
 use dora_message::id::{DataId, DataflowId, NodeId};
 
 pub use builder::DoraNodeBuilder;
@@ -31,8 +33,10 @@ use crate::{
     error::{NodeError, NodeResult},
     fork::{self, ProcessBound},
     integration_testing::TestSink,
+    pulse::Pulse,
     run_config::{Descriptor, NodeRunConfig},
 };
+use outlet::Outlet;
 use outputs::{Lookup, Outputs};
 
 /// Kept for sources that compare payload sizes with it. Nothing depends on it: every payload of more than 24 bytes
@@ -55,8 +59,10 @@ pub const ZERO_COPY_THRESHOLD: usize = 4096;
 /// # Ok::<(), dora_node::NodeError>(())
 /// ```
 ///
-/// Dropping it closes all outputs: each consumer reads what is queued, then the end of the input. It is independent of
-/// the [`EventStream`](crate::EventStream) and may live in another thread.
+/// Dropping it closes all outputs: each consumer reads what is queued, then the end of the input. That end comes with the
+/// end of the process, or half a second after the drop if the process goes on: so consumers of a program whose `main`
+/// returns an error read first that the node has failed. [`close_outputs`](Self::close_outputs) does not wait.
+/// It is independent of the [`EventStream`](crate::EventStream) and may live in another thread.
 #[derive(Debug)]
 pub struct DoraNode {
     id: NodeId,
@@ -66,6 +72,7 @@ pub struct DoraNode {
     restart_count: u32,
     clock: Arc<NodeClock>,
     outputs: Outputs,
+    pulse: Pulse,
     sink: ProcessBound<Sink>,
     /// Keeps the connection open as long as either half lives. After `sink`, so that outputs are closed first.
     _connection: ProcessBound<Option<Arc<Connection>>>,
@@ -75,7 +82,7 @@ pub struct DoraNode {
 #[derive(Debug)]
 enum Sink {
     /// To the consumers of the dataflow.
-    Channels(Producer),
+    Channels(Outlet),
     /// To the log of a test run.
     Test(TestSink),
 }

@@ -37,6 +37,7 @@ impl DoraNode {
         parameters: MetadataParameters,
         data: impl IntoArrow,
     ) -> NodeResult<()> {
+        let _in_call = self.pulse.enter();
         let Some(output) = self.begin(&output_id)? else { return Ok(()) };
         let array = data.into_arrow();
         match &mut *self.sink {
@@ -68,6 +69,7 @@ impl DoraNode {
     where
         F: FnOnce(&mut [u8]),
     {
+        let _in_call = self.pulse.enter();
         let Some(output) = self.begin(&output_id)? else { return Ok(()) };
         match &mut *self.sink {
             Sink::Test(sink) => {
@@ -121,6 +123,7 @@ impl DoraNode {
         parameters: MetadataParameters,
         sample: Option<DataSample>,
     ) -> NodeResult<()> {
+        let _in_call = self.pulse.enter();
         let Some(output) = self.begin(&output_id)? else { return Ok(()) };
         if let Sink::Test(sink) = &mut *self.sink {
             let array = sample.map(|sample| sample.to_vec().into_arrow());
@@ -143,6 +146,7 @@ impl DoraNode {
         parameters: MetadataParameters,
         encoded: EncodedSample,
     ) -> NodeResult<()> {
+        let _in_call = self.pulse.enter();
         let Some(output) = self.begin(&output_id)? else { return Ok(()) };
         if let Sink::Test(sink) = &mut *self.sink {
             let array = encoded.decode().map_err(|error| sink.failed(&output_id, error.to_string()))?;

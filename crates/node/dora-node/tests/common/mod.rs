@@ -57,12 +57,23 @@ impl Spec {
     pub fn queue(mut self, id: &str, source: &str, queue_size: u32, policy: QueuePolicy) -> Self {
         let (node, output) = source.split_once('/').unwrap();
         let source = InputSource::Node { node: node.into(), output: output.into() };
-        self.inputs.push(InputConfig { id: id.into(), source, queue_size, policy });
+        self.inputs.push(InputConfig { id: id.into(), source, queue_size, policy, timeout_ns: None });
+        self
+    }
+    /// The last input that was added breaks after this silence.
+    pub fn timeout(mut self, silence: Duration) -> Self {
+        self.inputs.last_mut().unwrap().timeout_ns = Some(silence.as_nanos() as u64);
         self
     }
     pub fn timer(mut self, id: &str, interval: Duration) -> Self {
         let source = InputSource::Timer { interval_ns: interval.as_nanos() as u64 };
-        self.inputs.push(InputConfig { id: id.into(), source, queue_size: 1, policy: QueuePolicy::DropOldest });
+        self.inputs.push(InputConfig {
+            id: id.into(),
+            source,
+            queue_size: 1,
+            policy: QueuePolicy::DropOldest,
+            timeout_ns: None,
+        });
         self
     }
     pub fn exit_when_nodes_finish(mut self) -> Self {
@@ -148,6 +159,8 @@ impl Keeper {
             restart_count: 0,
             exit_when_nodes_finish: spec.exit_when_nodes_finish,
             write_events_to: spec.write_events_to.clone(),
+            health_checked: false,
+            keeper_ends_outputs: false,
             descriptor: serde_json::json!({ "nodes": [{ "id": spec.id }] }),
         }
     }

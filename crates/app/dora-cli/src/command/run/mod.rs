@@ -1,8 +1,9 @@
 //! `dora run`: a dataflow on this machine, without a service.
 //!
-//! Here is what one can ask for; `session` runs it, `explain` tells what will happen, `summary` what has happened.
+//! Here is what one can ask for; `session` runs it, `interrupts` stops it, `explain` tells what will happen, `summary` what has happened.
 
 mod explain;
+mod interrupts;
 mod session;
 mod summary;
 
@@ -32,7 +33,8 @@ Examples:
   dora run -v dataflow.yml                  with programs, edges and their figures
 
 What nodes write to standard output goes to standard output, everything else to standard error.
-Ctrl-C asks the nodes to stop, a second one kills them, a third ends dora at once.
+Ctrl-C asks the nodes to stop (SIGTERM after --grace-duration, SIGKILL after half of it again), a second one
+sends SIGTERM at once and SIGKILL two seconds later, a third SIGKILL at once. SIGTERM and SIGHUP count as Ctrl-C.
 Exit code: 0 when every node succeeded, 1 when one did not, 2 when the command line is wrong.";
 
 /// Mistakes with programs that are told one by one: when many nodes share a program, the first few tell it all.
@@ -51,6 +53,9 @@ pub struct RunCommand {
     /// Ask the nodes to stop after this time: `30` (seconds), `500ms`, `10s`, `5m`, `1h30m`.
     #[arg(long, value_name = "DURATION", value_parser = units::parse_duration)]
     pub stop_after: Option<Duration>,
+    /// Time that nodes have to end by themselves when they are stopped, before SIGTERM; SIGKILL comes after half of it again.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = units::parse_duration)]
+    pub grace_duration: Duration,
     /// The least severe lines to show: error, warn, info, debug, trace, or stdout for everything.
     #[arg(long, value_name = "LEVEL", env = "DORA_LOG_LEVEL", default_value = "stdout", value_parser = log::parse_level)]
     pub log_level: LogLevel,
@@ -109,6 +114,7 @@ impl RunCommand {
         Self {
             dataflow,
             stop_after: None,
+            grace_duration: Duration::from_secs(10),
             log_level: LogLevel::Stdout,
             log_format: Format::default(),
             log_filter: Vec::new(),

@@ -3,21 +3,17 @@
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering::Relaxed},
-    },
     time::{Duration, Instant},
 };
 
-use dora_daemon::{Control, Event, Execution, NodeOutcome, Outcome, Prepared, become_subreaper};
+use dora_daemon::{Event, Execution, NodeOutcome, Outcome, Prepared, become_subreaper};
 use dora_descriptor::model::LogLevel;
 
-use super::{RunCommand, explain, summary};
-use crate::{error::CommandError, log::Printer, signals};
+use super::{RunCommand, explain, interrupts::Interrupts, summary};
+use crate::{error::CommandError, log::Printer};
 
-/// Time that nodes have to end by themselves before SIGTERM; SIGKILL comes after half of it again.
-const GRACE: Duration = Duration::from_secs(10);
+/// Time that a keeper has to kill all nodes when it is told to.
+const KILL_TIME: Duration = Duration::from_secs(1);
 
 /// Runs a prepared dataflow to its end.
 pub(super) fn run(command: &RunCommand, prepared: &Prepared, mut printer: Printer) -> Result<ExitCode, CommandError> {
@@ -29,12 +25,14 @@ pub(super) fn run(command: &RunCommand, prepared: &Prepared, mut printer: Printe
     let keeper = keeper_program(command)?;
     let execution =
         Execution::start(&keeper, &prepared.plan).map_err(|error| CommandError::failed(error.to_string()))?;
-    let interrupts = Arc::new(AtomicU32::new(0));
-    watch_signals(&execution.control(), &interrupts)?;
-    let deadline = command.stop_after.and_then(|time| Instant::now().checked_add(time));
-    let mut session = Session { execution, printer, interrupts, told: 0, deadline, verbose: command.verbose };
+    let grace = command.grace_duration;
+    let interrupts = Interrupts::listen(execution.control(), grace)
+        .map_err(|error| CommandError::failed(format!("cannot listen for Ctrl-C: {error}")))?;
+    let stop_after = command.stop_after.and_then(|time| Instant::now().checked_add(time));
+    let due = stop_after.map(Due::Stop);
+    let mut session = Session { execution, printer, interrupts, due, grace, verbose: command.verbose };
     let outcome = session.follow();
-    let killed = session.interrupts.load(Relaxed) > 1;
+    let killed = session.interrupts.count() >= Interrupts::KILL;
     summary::tell(&mut session.printer, prepared, &outcome, command.verbose);
     let success = outcome.is_success() && !killed;
     Ok(if success { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -54,39 +52,36 @@ fn keeper_program(command: &RunCommand) -> Result<PathBuf, CommandError> {
     })
 }
 
-fn watch_signals(control: &Control, interrupts: &Arc<AtomicU32>) -> Result<(), CommandError> {
-    // The orders go to the keeper from the thread of the signals; the main thread only tells about them.
-    let (stopping, killing) = (control.clone(), control.clone());
-    let (first, second) = (Arc::clone(interrupts), Arc::clone(interrupts));
-    let stop = move || {
-        stopping.stop(GRACE);
-        first.store(1, Relaxed);
-        stopping.wake();
-    };
-    let kill = move || {
-        // Before the order: whoever sees its effects must see the reason.
-        second.store(2, Relaxed);
-        killing.kill();
-        killing.wake();
-    };
-    signals::on_interrupt(stop, kill)
-        .map_err(|error| CommandError::failed(format!("cannot listen for Ctrl-C: {error}")))
+/// What the session itself does at some time.
+#[derive(Debug, Clone, Copy)]
+enum Due {
+    /// `--stop-after` is over.
+    Stop(Instant),
+    /// A keeper that was told to kill the nodes has not.
+    KillKeeper(Instant),
+}
+
+impl Due {
+    fn at(self) -> Instant {
+        match self {
+            Due::Stop(at) | Due::KillKeeper(at) => at,
+        }
+    }
 }
 
 struct Session {
     execution: Execution,
     printer: Printer,
-    interrupts: Arc<AtomicU32>,
-    /// Interrupts that the user was told about.
-    told: u32,
-    deadline: Option<Instant>,
+    interrupts: Interrupts,
+    due: Option<Due>,
+    grace: Duration,
     verbose: bool,
 }
 
 impl Session {
     fn follow(&mut self) -> Outcome {
         loop {
-            let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let left = self.due.map(|due| due.at().saturating_duration_since(Instant::now()));
             match self.execution.next_event(left) {
                 Event::Finished(outcome) => return outcome,
                 Event::Line { node, stream, text, partial } => self.line(|printer| {
@@ -97,11 +92,7 @@ impl Session {
                 Event::AllReady => self.detail("all nodes are ready, messages flow".to_owned()),
                 Event::Spawned { node, pid } => self.detail(format!("node `{node}` is process {pid}")),
                 Event::Woken => self.tell_interrupts(),
-                Event::TimedOut => {
-                    self.deadline = None;
-                    self.detail("the time given by --stop-after is over: the nodes are asked to stop".to_owned());
-                    self.execution.control().stop(GRACE);
-                }
+                Event::TimedOut => self.time_is_over(),
             }
         }
     }
@@ -118,7 +109,7 @@ impl Session {
         if self.printer.stdout_closed() && !was_closed {
             self.printer
                 .own(LogLevel::Warn, "nobody reads standard output any more: the nodes are asked to stop".to_owned());
-            self.execution.control().stop(GRACE);
+            self.execution.control().stop(self.grace);
         }
     }
 
@@ -130,14 +121,27 @@ impl Session {
         }
     }
 
+    fn time_is_over(&mut self) {
+        match self.due.take() {
+            Some(Due::Stop(_)) => {
+                self.detail("the time given by --stop-after is over: the nodes are asked to stop".to_owned());
+                self.execution.control().stop(self.grace);
+            }
+            Some(Due::KillKeeper(_)) => {
+                let message = "the keeper, which runs the nodes, does not answer; it is killed, and they with it";
+                self.printer.own(LogLevel::Warn, message.to_owned());
+                self.execution.kill();
+            }
+            None => {}
+        }
+    }
+
     fn tell_interrupts(&mut self) {
-        let now = self.interrupts.load(Relaxed);
-        let told = std::mem::replace(&mut self.told, now);
-        let message = match (told < now, now) {
-            (true, 1) => "stopping the nodes; Ctrl-C again kills them",
-            (true, 2) => "killing the nodes; Ctrl-C again leaves at once",
-            _ => return,
-        };
-        self.printer.own(LogLevel::Info, message.to_owned());
+        if let Some(news) = self.interrupts.news() {
+            self.printer.own(LogLevel::Info, news.to_owned());
+        }
+        if self.interrupts.count() >= Interrupts::KILL {
+            self.due = Some(Due::KillKeeper(Instant::now() + KILL_TIME));
+        }
     }
 }
