@@ -154,6 +154,8 @@ nodes:
 ");
     run.await_text("sink: stopped: AllInputsClosed");
     run.signal(Signal::INT);
+    run.await_text("stopping the nodes");
+    run.signal(Signal::INT);
     let run = run.finish().expect_code(0);
     assert!(!run.stdout.contains("failed: source"), "{}", run.stdout);
     await_gone(bench.mark(), Duration::from_secs(2));
