@@ -20,6 +20,7 @@ fn help_lists_what_is_served_and_nothing_else() {
         Commands:
           new         Make a new dataflow or node that runs at once
           run         Run a dataflow on this machine, until all its nodes are done
+          doctor      Look at this machine: kernel, limits, memory, processors, tools, leftovers
           validate    Check a dataflow file: spelling, values, wiring, types
           expand      Print a dataflow with modules and variables expanded and defaults filled in
           graph       Draw a dataflow: nodes, their inputs and outputs, timers, and the policy of every edge
@@ -45,7 +46,7 @@ fn help_lists_what_is_served_and_nothing_else() {
 #[test]
 fn each_command_explains_itself_with_examples() {
     let bench = Workbench::new();
-    for verb in ["new", "run", "validate", "expand", "graph", "schema", "completion"] {
+    for verb in ["new", "run", "doctor", "validate", "expand", "graph", "schema", "completion"] {
         let run = bench.dora([verb, "--help"]).finish().expect_code(0);
         assert!(run.stdout.contains("Examples:"), "{verb}: {}", run.stdout);
         assert!(run.stdout.lines().all(|line| line.chars().count() <= 100), "{verb}: {}", run.stdout);
@@ -103,7 +104,7 @@ fn completion_knows_the_verbs() {
     let bench = Workbench::new();
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let run = bench.dora(["completion", shell]).finish().expect_code(0);
-        assert!(["new", "validate"].iter().all(|verb| run.stdout.contains(verb)), "{shell}");
+        assert!(["new", "doctor", "validate"].iter().all(|verb| run.stdout.contains(verb)), "{shell}");
         assert!(!run.stdout.contains("keeper"), "{shell}: what is hidden stays hidden");
     }
     let run = bench.dora(["completion", "tcsh"]).finish().expect_code(2);

@@ -28,6 +28,7 @@ pub(crate) struct Cli {
 enum Command {
     New(command::new::Arguments),
     Run(command::run::RunCommand),
+    Doctor(command::doctor::Arguments),
     Validate(command::validate::Arguments),
     Expand(command::expand::Arguments),
     Graph(command::graph::Arguments),
@@ -57,6 +58,7 @@ impl Command {
     fn execute(self) -> Result<ExitCode, CommandError> {
         match self {
             Self::New(arguments) => command::new::execute(&arguments),
+            Self::Doctor(arguments) => command::doctor::execute(&arguments),
             Self::Run(mut command) => {
                 // Survives an update of the program while it runs.
                 command.keeper = Some("/proc/self/exe".into());

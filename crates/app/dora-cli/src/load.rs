@@ -4,7 +4,10 @@ use std::{io::IsTerminal as _, path::Path};
 
 use dora_descriptor::{Capabilities, Diagnostics, Loaded, Options};
 
-use crate::error::{self, CommandError};
+use crate::{
+    error::{self, CommandError},
+    words::counted,
+};
 
 /// Reads and checks a dataflow file. Warnings are told, mistakes are the error.
 pub(crate) fn load(path: &Path, options: &Options) -> Result<Loaded, CommandError> {
@@ -64,10 +67,9 @@ pub(crate) fn load_quietly(path: &Path, options: &Options) -> Result<Result<Load
 
 /// The error that shows all mistakes of a file.
 pub(crate) fn mistakes_error(path: &Path, mistakes: &Diagnostics) -> CommandError {
-    let count = mistakes.error_count();
     CommandError::Mistakes {
         report: mistakes.render(stderr_is_coloured()),
-        summary: format!("`{}` has {count} mistake{}", path.display(), if count == 1 { "" } else { "s" }),
+        summary: format!("`{}` has {}", path.display(), counted(mistakes.error_count(), "mistake")),
     }
 }
 

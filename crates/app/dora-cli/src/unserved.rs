@@ -17,7 +17,6 @@ const VERBS: &[(&str, &str)] = &[
     ("status", RUN),
     ("check", RUN),
     ("system", RUN),
-    ("doctor", "`dora validate FILE` checks a dataflow file"),
     ("clean", RUN),
     ("cluster", RUN),
     ("coordinator", RUN),
@@ -47,9 +46,12 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("run", "--hub-override", "name the node's program in `path:`"),
     ("validate", "--node-manifest", "`output_types` and `input_types` in the dataflow file are checked"),
     ("validate", "--offline", "validating never uses the network"),
+    ("doctor", "--coordinator-addr", NO_SERVICE),
+    ("doctor", "--coordinator-port", NO_SERVICE),
     ("expand", "--module", "expand the dataflow file that uses the module"),
 ];
 
+const NO_SERVICE: &str = "there is no service to look for: `dora run FILE` needs none";
 const BUILDS: &str = "this version builds nothing, so there is nothing to lock";
 
 /// Looks at the arguments after the program's name before clap does.

@@ -14,6 +14,11 @@ pub(crate) fn policy_word(policy: QueuePolicy) -> &'static str {
     }
 }
 
+/// A number of things: `1 node`, `2 nodes`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A timer's interval for people: `50 ms`, `2 s`, `15 Hz`.
 pub(crate) fn timer_words(interval: Duration) -> String {
     let nanos = interval.as_nanos() as f64;

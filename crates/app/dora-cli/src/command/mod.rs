@@ -1,6 +1,7 @@
 //! One file per command: its arguments, its help, what it does.
 
 pub(crate) mod completion;
+pub(crate) mod doctor;
 pub(crate) mod expand;
 pub(crate) mod graph;
 pub(crate) mod new;
@@ -8,13 +9,38 @@ pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod validate;
 
-use std::io::{self, Write as _};
+use std::io;
+
+use clap::ValueEnum;
+use serde::Serialize;
 
 use crate::error::CommandError;
 
+/// How a result is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    #[default]
+    Text,
+    Json,
+}
+
 /// Writes a result to standard output. Whoever closed it does not want the rest.
 fn print(text: &str) -> Result<(), CommandError> {
-    let mut stdout = io::stdout().lock();
+    write_to(&mut io::stdout().lock(), text)
+}
+
+/// The same for text with colours, which go only where they are wanted.
+fn print_styled(text: &str) -> Result<(), CommandError> {
+    write_to(&mut anstream::stdout().lock(), text)
+}
+
+/// Writes a result as one line of JSON.
+fn print_json(value: &impl Serialize) -> Result<(), CommandError> {
+    let json = serde_json::to_string(value).map_err(|error| CommandError::failed(error.to_string()))?;
+    print(&format!("{json}\n"))
+}
+
+fn write_to(stdout: &mut impl io::Write, text: &str) -> Result<(), CommandError> {
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(CommandError::failed(format!("cannot write to standard output: {error}")))

@@ -2,10 +2,10 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::ValueEnum;
 use dora_descriptor::{Diagnostics, Loaded, Options, Record};
 use serde::Serialize;
 
+use super::OutputFormat;
 use crate::{
     error::{self, CommandError},
     load,
@@ -31,14 +31,7 @@ pub(crate) struct Arguments {
     strict_types: bool,
     /// Text for people, or one JSON object.
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
-}
-
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum Format {
-    #[default]
-    Text,
-    Json,
+    format: OutputFormat,
 }
 
 /// The result as JSON.
@@ -56,8 +49,8 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let options = Options { strict_types: arguments.strict_types, ..Options::default() };
     let outcome = load::load_quietly(&arguments.path, &options)?;
     match arguments.format {
-        Format::Text => as_text(arguments, outcome),
-        Format::Json => as_json(arguments, &outcome),
+        OutputFormat::Text => as_text(arguments, outcome),
+        OutputFormat::Json => as_json(arguments, &outcome),
     }
 }
 
@@ -87,8 +80,7 @@ fn as_json(arguments: &Arguments, outcome: &Result<Loaded, Diagnostics>) -> Resu
         diagnostics: diagnostics.records().collect(),
         unserved: unserved.records().collect(),
     };
-    let json = serde_json::to_string(&verdict).map_err(|error| CommandError::failed(error.to_string()))?;
-    super::print(&format!("{json}\n"))?;
+    super::print_json(&verdict)?;
     Ok(if valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -10,22 +10,21 @@ mod svg;
 use dora_descriptor::Dataflow;
 use scene::Scene;
 
-use crate::fill::fill;
+use crate::{fill::fill, words::counted};
 
 /// The picture of `dataflow` as an HTML page. Values of environment variables do not appear in it.
 pub(crate) fn html(dataflow: &Dataflow, title: &str) -> String {
     let scene = Scene::of(dataflow);
     let placement = layout::place(&scene.shapes(), &scene.connections());
     let details = serde_json::Value::Object(scene.details());
-    let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
     fill(
         include_str!("page.html"),
         &[
             ("title", &svg::escape(title)),
             ("style", include_str!("style.css").trim_end()),
             ("picture", &svg::picture(&scene, &placement)),
-            ("nodes", &count(scene.node_count(), "node")),
-            ("edges", &count(scene.edge_count(), "edge")),
+            ("nodes", &counted(scene.node_count(), "node")),
+            ("edges", &counted(scene.edge_count(), "edge")),
             ("legend", &svg::legend(&scene)),
             // `<` would end the script element early.
             ("details", &details.to_string().replace('<', "\\u003c")),

@@ -44,6 +44,7 @@ pub(super) fn tell(printer: &mut Printer, prepared: &Prepared, outcome: &Outcome
     }
     if let Some(trouble) = &outcome.trouble {
         tell(LogLevel::Error, trouble.to_string());
+        tell(LogLevel::Info, "`dora doctor` tells what this machine allows, and what to do about it".to_owned());
     }
     let failures: Vec<&NodeOutcome> = outcome.failures().collect();
     if failures.is_empty() {
