@@ -88,7 +88,7 @@ fn consume(args: &Args) -> Outcome<()> {
     let parts: Vec<&str> = args.text("parts").unwrap_or_default().split(',').collect();
     let &[ring, arena, holders, bell] = parts.as_slice() else { return Err("--parts: expected four numbers".into()) };
     let peer = PeerArena::open(open(arena, false)?, open(holders, true)?)?;
-    let waiter = Waiter::open(open(bell, true)?, copy_of(std::io::stdin().as_fd())?)?;
+    let mut waiter = Waiter::open(open(bell, true)?, copy_of(std::io::stdin().as_fd())?)?;
     let mut consumer = Consumer::new(0);
     consumer.add_edge(InEdge::open(0, open(ring, true)?, queue, Policy::Backpressure, 0, peer)?);
 
@@ -104,7 +104,7 @@ fn consume(args: &Args) -> Outcome<()> {
                 }
                 next += 1;
             }
-            Polled::Empty => waiter.wait(|| consumer.is_ready(), None),
+            Polled::Empty => _ = waiter.wait(|| consumer.is_ready(), None),
             Polled::Closed { .. } => break,
             Polled::Broken { .. } => return Err("the edge is broken".into()),
         }

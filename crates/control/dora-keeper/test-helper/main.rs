@@ -231,7 +231,7 @@ fn node(behaviour: &[&str]) -> ExitCode {
                     Polled::Message { message, .. } => say(&format!("message {}", message.payload()[0])),
                     Polled::Closed { .. } | Polled::Broken { .. } => break,
                     Polled::Empty => {
-                        let waiter = node.waiter.as_ref().unwrap();
+                        let waiter = node.waiter.as_mut().unwrap();
                         waiter.wait(|| node.consumer.is_ready(), None);
                     }
                 }

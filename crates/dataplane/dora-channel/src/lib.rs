@@ -8,7 +8,8 @@
 //! - [`Producer`] with [`Arena`] and [`OutEdge`]: what a node sends with.
 //! - [`Consumer`] with [`InEdge`] and [`Message`]: what a node receives with.
 //! - [`local`]: the same channel inside one process, for operators and tests.
-//! - [`Waiter`] and [`Waker`]: how a node sleeps and is woken. [`Pulse`]: how it shows that it is alive.
+//! - [`Waiter`], [`Lookout`] and [`Waker`]: how a node sleeps and is woken. [`Pulse`]: how it shows that it is alive.
+//! - [`prefetch`]: what a node that slept loads before it needs it.
 //! - [`os`]: the only part that calls the system.
 //!
 //! This crate must not know of nodes' names, Arrow, sockets' protocols or dataflow files.
@@ -44,9 +45,13 @@ pub mod local;
 #[cfg(not(loom))]
 pub mod os;
 #[cfg(not(loom))]
+pub mod prefetch;
+#[cfg(not(loom))]
 mod producer;
 #[cfg(not(loom))]
 mod pulse;
+#[cfg(not(loom))]
+mod spin;
 #[cfg(not(loom))]
 mod waiter;
 
@@ -59,9 +64,9 @@ pub use self::{
     descriptor::{INLINE_LEN, MAX_HEADER_LEN},
     layout::MAX_CAPACITY,
     producer::{OutEdge, Outgoing, Payload, Producer, SendError, SenderControl, chunk_layout},
-    protocol::MAX_EDGES,
+    protocol::{MAX_EDGES, SleepOn},
     pulse::{Inside, Pulse, Sign},
-    waiter::{Waiter, Waker},
+    waiter::{Lookout, Waiter, Waker},
 };
 
 /// What happens on an edge whose queue is full.

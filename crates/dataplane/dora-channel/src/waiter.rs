@@ -5,15 +5,20 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering::Relaxed},
+        atomic::{
+            AtomicU32,
+            Ordering::{Acquire, Relaxed, Release},
+            fence,
+        },
     },
 };
 
 use crate::{
     layout::BellMemory,
     os::sleep::{eventfd_clear, eventfd_wake, futex_wait, futex_wake},
-    protocol::SleepOn,
+    protocol::{Bell, SleepOn},
     pulse::Pulse,
+    spin::Spin,
 };
 
 /// The end of a bell that wakes. Each waker has its own.
@@ -35,6 +40,11 @@ impl Waker {
         let shared = Arc::new(Shared { memory: BellMemory::map(&bell)?, eventfd });
         Ok(Waker { shared, last: AtomicU32::new(0) })
     }
+    /// Whether the node has announced a sleep and nobody wakes it yet. A hint.
+    #[inline]
+    pub fn is_needed(&self) -> bool {
+        self.shared.memory.bell().is_announced()
+    }
     /// Wakes the node if it sleeps. Call it after making something true that the node waits for.
     #[inline]
     pub fn wake(&self) {
@@ -49,16 +59,52 @@ impl Waker {
     }
 }
 
+/// Sees when a node is woken, in a thread of its own: for tasks of executors that cannot wait for a descriptor.
+///
+/// It sleeps on the same word as the node would, whether or not a sleep is announced, so that nobody has to tell it of the
+/// next one: a message costs one wake-up of its thread, and the task's.
+#[derive(Debug)]
+pub struct Lookout {
+    shared: Arc<Shared>,
+    /// The word that was reported last.
+    told: u32,
+}
+
+impl Lookout {
+    /// Blocks until the node is woken out of an announced sleep (true), or until the deadline has come or somebody called
+    /// [`Waiter::disturb`] (false). May return false early.
+    pub fn wait(&mut self, deadline_ns: Option<u64>) -> bool {
+        match self.look() {
+            Ok(()) => true,
+            Err(word) => {
+                futex_wait(self.shared.memory.bell().word(), word, deadline_ns);
+                self.look().is_ok()
+            }
+        }
+    }
+    /// Whether a sleep has ended that was not reported yet, else the word.
+    fn look(&mut self) -> Result<(), u32> {
+        let word = self.shared.memory.bell().observe();
+        fence(Acquire);
+        if Bell::says_woken(word) && word != self.told {
+            self.told = word;
+            return Ok(());
+        }
+        Err(word)
+    }
+}
+
 /// The end of a bell that sleeps. There is one per node, used by one thread at a time.
 #[derive(Debug)]
 pub struct Waiter {
     shared: Arc<Shared>,
+    spin: Spin,
 }
 
 impl Waiter {
     /// The node's own bell.
     pub fn open(bell: OwnedFd, eventfd: OwnedFd) -> io::Result<Self> {
-        Ok(Waiter { shared: Arc::new(Shared { memory: BellMemory::map(&bell)?, eventfd }) })
+        Ok(Waiter { shared: Arc::new(Shared { memory: BellMemory::map(&bell)?, eventfd }), spin: Spin::new() })
     }
     /// A waker for another thread of this process.
     pub fn waker(&self) -> Waker {
@@ -68,20 +114,28 @@ impl Waiter {
     pub fn pulse(&self) -> Pulse {
         Pulse::new(self.shared.clone())
     }
-    /// Blocks until something may be ready or the deadline has come. The caller looks again.
-    pub fn wait(&self, is_ready: impl FnOnce() -> bool, deadline_ns: Option<u64>) {
+    /// Blocks until something may be ready or the deadline has come. The caller looks again. While messages follow each
+    /// other closely it looks for some microseconds itself before it sleeps. True: it slept.
+    pub fn wait(&mut self, is_ready: impl Fn() -> bool, deadline_ns: Option<u64>) -> bool {
+        if self.spin.until(&is_ready) {
+            return false;
+        }
         let bell = self.shared.memory.bell();
         let sleep = bell.prepare(SleepOn::Futex);
-        if !is_ready() {
+        let slept = !is_ready();
+        if slept {
             futex_wait(bell.word(), sleep.word, deadline_ns);
         }
         bell.cancel();
+        slept
     }
-    /// Announces a sleep on the eventfd. False: something is ready already, and no sleep is announced. After true, wait
-    /// until [`Self::eventfd`] is readable (or for something else), then call [`Self::end_async`].
-    pub fn begin_async(&self, is_ready: impl FnOnce() -> bool) -> bool {
+    /// Announces a sleep that blocks no thread. False: something is ready already, and no sleep is announced. After true,
+    /// wait until [`Self::eventfd`] is readable, or until the [`Lookout`] says so where it is the futex that is slept on;
+    /// then call [`Self::end_async`]. Whoever is to be woken must have been registered before.
+    pub fn begin_async(&self, on: SleepOn, is_ready: impl FnOnce() -> bool) -> bool {
         let bell = self.shared.memory.bell();
-        let _ = bell.prepare(SleepOn::EventFd);
+        fence(Release); // whom a lookout is to wake is known before it can see the announcement
+        let _ = bell.prepare(on);
         if is_ready() {
             bell.cancel();
             return false;
@@ -89,9 +143,22 @@ impl Waiter {
         true
     }
     /// Ends an announced sleep.
-    pub fn end_async(&self) {
+    pub fn end_async(&self, on: SleepOn) {
         self.shared.memory.bell().cancel();
-        eventfd_clear(self.shared.eventfd.as_fd());
+        if on == SleepOn::EventFd {
+            eventfd_clear(self.shared.eventfd.as_fd());
+        }
+    }
+    /// For a thread that blocks in place of a task.
+    pub fn lookout(&self) -> Lookout {
+        Lookout { shared: self.shared.clone(), told: 0 }
+    }
+    /// Makes [`Lookout::wait`] return. Not between [`Self::begin_async`] and [`Self::end_async`].
+    pub fn disturb(&self) {
+        let bell = self.shared.memory.bell();
+        let _ = bell.prepare(SleepOn::Futex); // a lookout that is about to block finds another word, and does not
+        bell.cancel();
+        futex_wake(bell.word());
     }
     /// What to poll between [`Self::begin_async`] and [`Self::end_async`].
     pub fn eventfd(&self) -> BorrowedFd<'_> {

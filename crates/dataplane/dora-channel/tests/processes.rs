@@ -19,7 +19,8 @@ use std::{
 
 use common::{allocated, open_producer, send};
 use dora_channel::{
-    Arena, BudgetMemory, Consumer, InEdge, Message, OutEdge, PeerArena, Policy, Polled, Producer, Waiter, Waker,
+    Arena, BudgetMemory, Consumer, InEdge, Message, OutEdge, PeerArena, Policy, Polled, Producer, SleepOn, Waiter,
+    Waker,
     broker::{BrokeredEdge, Budget, NodeChannels},
     conformance::{LONG, eventually, stamped},
     os::{
@@ -163,7 +164,7 @@ impl Reader {
 
 fn be_consumer(keeper: BorrowedFd<'_>, fds: Vec<OwnedFd>) {
     let [bell, eventfd] = fds.try_into().unwrap();
-    let waiter = Waiter::open(bell, eventfd).unwrap();
+    let mut waiter = Waiter::open(bell, eventfd).unwrap();
     let mut sleeps = 0;
     let mut reader = Reader { consumer: Consumer::new(0), held: VecDeque::new(), received: 0, bad: 0 };
     loop {
@@ -193,10 +194,10 @@ fn be_consumer(keeper: BorrowedFd<'_>, fds: Vec<OwnedFd>) {
                 let is_ready = || reader.consumer.is_ready() || has_mail(keeper);
                 if sleeps % 2 == 0 {
                     waiter.wait(is_ready, None);
-                } else if waiter.begin_async(is_ready) {
+                } else if waiter.begin_async(SleepOn::EventFd, is_ready) {
                     let fds = [waiter.eventfd(), keeper];
                     poll(&mut fds.each_ref().map(|fd| PollFd::new(fd, PollFlags::IN)), None).unwrap();
-                    waiter.end_async();
+                    waiter.end_async(SleepOn::EventFd);
                 }
             }
         }

@@ -18,7 +18,7 @@ fn two_ends_in_one_process() {
     let peer = PeerArena::open(dup(a.arena_read_only()), dup(a.holders())).unwrap();
     let mut consumer = Consumer::new(0);
     consumer.add_edge(InEdge::open(9, dup(edge.ring().unwrap()), 4, Policy::Backpressure, 0, peer).unwrap());
-    let waiter = Waiter::open(dup(b.bell()), dup(b.eventfd())).unwrap();
+    let mut waiter = Waiter::open(dup(b.bell()), dup(b.eventfd())).unwrap();
     let n = 100_000u64;
     let t = std::thread::spawn(move || {
         for i in 0..n {
@@ -46,7 +46,7 @@ fn two_ends_in_one_process() {
                 break;
             }
             Polled::Broken { .. } => panic!(),
-            Polled::Empty => waiter.wait(|| consumer.is_ready(), None),
+            Polled::Empty => _ = waiter.wait(|| consumer.is_ready(), None),
         }
     }
     t.join().unwrap();

@@ -63,6 +63,7 @@ impl Anchor {
     }
 
     /// The time word of this reading of the monotonic clock, counter bits zero.
+    #[inline]
     pub fn word_at(self, monotonic_ns: u64) -> NTP64 {
         word_of_ns(self.unix_ns(monotonic_ns))
     }

@@ -11,9 +11,9 @@
 //!
 //! A value of these types made by `FromStr` is valid. `From<String>` exists because node sources use it
 //! (`DataId::from("image".to_owned())`); it keeps the text as it is, and the call that uses the id refuses an invalid
-//! one with [`InvalidId`]. Nothing here panics.
+//! one with [`InvalidId`]. Nothing here panics. A clone costs no allocation: each event carries an id.
 
-use std::{borrow::Borrow, fmt, ops::Deref, str::FromStr};
+use std::{borrow::Borrow, fmt, ops::Deref, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -96,7 +96,7 @@ macro_rules! id_type {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(String);
+        pub struct $name(Arc<String>);
 
         impl $name {
             /// Whether the text follows the rules of this id. Values made by `FromStr` always do.
@@ -112,24 +112,24 @@ macro_rules! id_type {
         impl FromStr for $name {
             type Err = InvalidId;
             fn from_str(s: &str) -> Result<Self, InvalidId> {
-                let id = Self(s.to_owned());
+                let id = Self::from(s);
                 id.check()?;
                 Ok(id)
             }
         }
         impl From<String> for $name {
             fn from(s: String) -> Self {
-                Self(s)
+                Self(Arc::new(s))
             }
         }
         impl From<&str> for $name {
             fn from(s: &str) -> Self {
-                Self(s.to_owned())
+                Self(Arc::new(s.to_owned()))
             }
         }
         impl From<$name> for String {
             fn from(id: $name) -> String {
-                id.0
+                Arc::unwrap_or_clone(id.0)
             }
         }
         impl AsRef<str> for $name {

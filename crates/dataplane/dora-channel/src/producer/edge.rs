@@ -2,13 +2,14 @@
 
 use std::{io, os::fd::OwnedFd, sync::Arc};
 
-use super::{SenderControl, Spin};
+use super::SenderControl;
 use crate::{
     Policy,
     arena::Arena,
     descriptor::{Descriptor, Place},
     layout::RingMemory,
     protocol::{CLOSED, CONSUMER_DEAD, CONSUMER_LEFT, MAX_EDGES, TxCursor, Words},
+    spin::Spin,
     waiter::Waker,
 };
 
@@ -64,6 +65,16 @@ impl OutEdge {
     /// chunk do not count: nobody would hear of their end.
     pub(super) fn will_release(&self, arena: &Arena) -> bool {
         self.blocks() && !self.is_gone() && arena.is_held_by(self.bit)
+    }
+
+    /// Whether the consumer has gone to sleep and nobody wakes it yet. A hint.
+    #[inline]
+    pub(super) fn consumer_sleeps(&self) -> bool {
+        self.consumer.is_needed()
+    }
+    /// Asks the CPU to load what the next push touches.
+    pub(super) fn prefetch(&self) {
+        self.ring.prefetch(self.tx.position());
     }
 
     pub(super) fn close(&self) {

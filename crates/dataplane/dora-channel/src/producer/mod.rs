@@ -5,20 +5,20 @@
 
 mod control;
 mod edge;
-mod spin;
 
 use std::sync::Arc;
 
 use crate::{
     arena::{AllocateError, Arena, Chunk},
     descriptor::{Descriptor, INLINE_LEN, MAX_HEADER_LEN, Place, header_offset},
+    prefetch,
     protocol::EdgeSet,
+    spin::Spin,
 };
 
 pub use control::SenderControl;
 pub use edge::OutEdge;
 use edge::Pushed;
-use spin::Spin;
 
 /// A message that is about to be sent.
 #[derive(Debug)]
@@ -147,6 +147,25 @@ impl Producer {
     /// Whether anybody would get a message of this output.
     pub fn has_consumers(&self, output: usize) -> bool {
         self.outputs.get(output).is_some_and(|o| !o.closed && !o.edges.is_empty())
+    }
+
+    /// Asks the CPU to load what [`Self::send`] will touch, if a consumer of this output sleeps: then some time has passed
+    /// since the last message. Call it before the payload is written.
+    #[inline]
+    pub fn prefetch(&self, output: usize) {
+        let edges = self.outputs.get(output).map_or(&[][..], |output| &output.edges);
+        if edges.iter().any(OutEdge::consumer_sleeps) {
+            self.prefetch_cold(edges);
+        }
+    }
+
+    #[cold]
+    fn prefetch_cold(&self, edges: &[OutEdge]) {
+        prefetch::stack(1024);
+        edges.iter().take(prefetch::EDGES).for_each(OutEdge::prefetch);
+        self.arena.prefetch();
+        prefetch::code(Self::allocate as fn(&mut Self, usize) -> Result<Chunk, SendError> as *const (), 256);
+        prefetch::code(Self::send as fn(&mut Self, usize, Outgoing) -> Result<usize, SendError> as *const (), 1536);
     }
 
     /// A chunk of `len` bytes. When the budget is spent, edges that drop the oldest give theirs up, edges with

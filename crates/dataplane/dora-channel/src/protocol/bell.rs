@@ -98,6 +98,16 @@ impl Bell {
         self.word.load(Relaxed) & STATE == ANNOUNCED
     }
 
+    /// For who sleeps in place of the waiter: the word now.
+    pub fn observe(&self) -> u32 {
+        self.word.load(Relaxed)
+    }
+
+    /// Whether an observed word says that an announced sleep is over: a waker has found it.
+    pub fn says_woken(word: u32) -> bool {
+        word & STATE == WAKING
+    }
+
     /// The word to sleep on.
     pub fn word(&self) -> &AtomicU32 {
         &self.word

@@ -156,6 +156,10 @@ impl TxCursor {
     pub fn new(capacity: u64) -> Self {
         TxCursor { tail: 0, head_seen: 0, capacity }
     }
+    /// Where the next entry goes.
+    pub fn position(&self) -> u64 {
+        self.tail
+    }
     /// Whether the queue is full.
     #[inline]
     pub fn is_full(&mut self, ring: &RingHeader) -> bool {
@@ -223,6 +227,10 @@ pub struct RxCursor {
 }
 
 impl RxCursor {
+    /// Where the next entry comes if the queue was found empty.
+    pub fn position(&self) -> u64 {
+        self.tail_seen
+    }
     #[inline]
     fn try_pop(&mut self, ring: &RingHeader, slots: &[Slot]) -> Pop {
         loop {

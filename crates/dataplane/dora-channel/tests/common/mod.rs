@@ -9,7 +9,7 @@ use std::{
 
 use dora_channel::{
     AllocateError, Arena, BudgetMemory, Consumer, Counters, InEdge, Message, OutEdge, Outgoing, Payload, PeerArena,
-    Polled, Producer, SendError, Waiter, Waker,
+    Polled, Producer, SendError, SleepOn, Waiter, Waker,
     broker::{BrokeredEdge, Budget, NodeChannels},
     chunk_layout,
     conformance::{BudgetHarness, Edge, Harness, Received, Receiver, Refused, Sample, Sender, Stop},
@@ -180,12 +180,12 @@ impl ShmReceiver {
     fn sleep(&mut self, deadline_ns: u64) {
         let consumer = &self.consumer;
         match self.asleep {
-            Asleep::OnFutex => self.waiter.wait(|| consumer.is_ready(), Some(deadline_ns)),
+            Asleep::OnFutex => _ = self.waiter.wait(|| consumer.is_ready(), Some(deadline_ns)),
             Asleep::OnEventFd => {
-                if self.waiter.begin_async(|| consumer.is_ready()) {
+                if self.waiter.begin_async(SleepOn::EventFd, || consumer.is_ready()) {
                     let left = timespec(deadline_ns.saturating_sub(monotonic_ns()));
                     poll(&mut [PollFd::new(&self.waiter.eventfd(), PollFlags::IN)], Some(&left)).unwrap();
-                    self.waiter.end_async();
+                    self.waiter.end_async(SleepOn::EventFd);
                 }
             }
         }

@@ -98,19 +98,20 @@ pub fn decode(tag: TypeTag, header: &[u8], payload: Buffer) -> Result<Decoded, D
             (build::build(description, &payload)?, reader.rest())
         }
     };
-    Ok(Decoded { array, parameters: parameter::decode(parameters)? })
+    let parameters = if parameters.is_empty() { MetadataParameters::new() } else { parameter::decode(parameters)? };
+    Ok(Decoded { array, parameters })
 }
 
 /// Copies a payload that lies inside a descriptor to memory of its own, aligned for every tag but
 /// [`TypeTag::Described`].
 pub fn inline_buffer(bytes: &[u8]) -> Buffer {
-    let word = |chunk: &[u8]| {
+    // words rather than Arrow's own 64-byte aligned memory: the allocator serves small, ordinary requests fastest
+    let mut words = Vec::with_capacity(bytes.len().div_ceil(8));
+    for chunk in bytes.chunks(8) {
         let mut word = [0; 8];
         word[..chunk.len()].copy_from_slice(chunk);
-        u64::from_ne_bytes(word)
-    };
-    // words rather than Arrow's own 64-byte aligned memory: the allocator serves small, ordinary requests fastest
-    let words: Vec<u64> = bytes.chunks(8).map(word).collect();
+        words.push(u64::from_ne_bytes(word));
+    }
     let buffer = Buffer::from_vec(words);
     if buffer.len() == bytes.len() { buffer } else { buffer.slice_with_length(0, bytes.len()) }
 }

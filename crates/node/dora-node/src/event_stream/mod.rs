@@ -2,19 +2,22 @@
 //!
 //! - `scheduler`: which event comes next; `inputs`, `timer` and `silence` are what it looks at.
 //! - `payload`: from shared memory to an Arrow array.
-//! - `sleep`: how to wait, in a thread or in any async runtime (`reactor`).
+//! - `prefetch`: what a node that slept loads before it needs it.
+//! - `sleep`: how to wait, in a thread or in any async runtime (`reactor`, `deputy`).
 //! - `correlate`: waiting for one reply among other events.
 //! - [`merged`], [`input_tracker`]: helpers for users.
 //!
 //! It must not know how a message is sent.
 
 mod correlate;
+mod deputy;
 mod event;
 pub mod extensions;
 pub mod input_tracker;
 mod inputs;
 pub mod merged;
 mod payload;
+mod prefetch;
 mod reactor;
 mod scheduler;
 mod silence;
@@ -149,8 +152,8 @@ impl EventStream {
 
     /// Waits for the next event without blocking the thread. `None`: the stream has ended.
     ///
-    /// Works in every executor. Inside a tokio runtime with I/O enabled it uses that runtime, elsewhere the reactor of
-    /// the `async-io` crate. The future may be dropped at any time without losing an event.
+    /// Works in every executor. Inside a tokio runtime with I/O enabled it uses that runtime, elsewhere a thread of its
+    /// own. The future may be dropped at any time without losing an event.
     pub async fn recv_async(&mut self) -> Option<Event> {
         let _in_call = self.enter();
         waited(poll_fn(|cx| self.poll_recv(cx, None)).await)
@@ -218,7 +221,7 @@ impl EventStream {
     }
 
     /// The next event that nobody has seen.
-    #[inline]
+    #[inline(never)] // so that `prefetch` knows where the code that runs is
     fn next_unseen(&mut self) -> Next {
         if let Err(forked) = fork::check() {
             return self.next_in_child(forked);
@@ -248,7 +251,9 @@ impl EventStream {
                 return next;
             }
             let deadline = earlier(deadline, self.scheduler.deadline_ns());
-            self.sleeper.block(|| self.scheduler.is_ready(), deadline);
+            if self.sleeper.block(|| self.scheduler.is_ready(), deadline) {
+                self.prefetch();
+            }
         }
     }
 
@@ -260,6 +265,9 @@ impl EventStream {
     }
 
     fn poll_unseen(&mut self, cx: &mut Context<'_>, deadline: Option<u64>) -> Poll<Next> {
+        if self.sleeper.slept_async() {
+            self.prefetch();
+        }
         loop {
             let next = self.next_unseen();
             if !matches!(next, Next::Nothing) || is_past(deadline) {

@@ -1,8 +1,7 @@
-//! Waiting for two descriptors in an async runtime: the eventfd of the node's bell, and a timer on absolute deadlines.
+//! Waiting for two descriptors in a tokio runtime: the eventfd of the node's bell, and a timer on absolute deadlines.
 //!
-//! In tokio they are registered with the runtime at hand, once; anywhere else with the reactor of `async-io`, which has
-//! a thread of its own. A tokio runtime without I/O cannot be recognised beforehand: registering panics, which is caught
-//! here, and `async-io` is used.
+//! They are registered once. A runtime without I/O cannot be recognised beforehand: registering panics, which is caught
+//! here and becomes an error.
 #![allow(unsafe_code)]
 
 use std::{
@@ -12,39 +11,23 @@ use std::{
     task::{Context, Poll},
 };
 
-use async_io::Async;
 use dora_channel::os::clock::timespec;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
-use tokio::{
-    io::{Interest, unix::AsyncFd},
-    runtime::{Handle, Id},
-};
+use tokio::io::{Interest, unix::AsyncFd};
 
 /// A registration with one runtime.
 #[derive(Debug)]
 pub(super) struct Reactor {
-    home: Option<Id>,
-    bell: Registered,
+    bell: AsyncFd<OwnedFd>,
     timer: Option<Timer>,
 }
 
 #[derive(Debug)]
 struct Timer {
-    fd: Registered,
+    fd: AsyncFd<OwnedFd>,
     armed_ns: Option<u64>,
-}
-
-#[derive(Debug)]
-enum Registered {
-    Tokio(AsyncFd<OwnedFd>),
-    AsyncIo(Async<OwnedFd>),
-}
-
-/// The tokio runtime that this thread is in.
-fn runtime() -> Option<Id> {
-    Handle::try_current().ok().map(|handle| handle.id())
 }
 
 /// Registers with the tokio runtime of this thread, which must have I/O enabled.
@@ -54,60 +37,40 @@ fn with_tokio(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 }
 
 impl Reactor {
-    /// Registers with the runtime of this thread.
+    /// Registers with the tokio runtime of this thread.
     pub(super) fn register(eventfd: BorrowedFd<'_>) -> io::Result<Self> {
-        let home = runtime();
-        let in_tokio = home.and_then(|_| {
-            let fd = eventfd.try_clone_to_owned().ok()?;
-            catch_unwind(AssertUnwindSafe(|| with_tokio(fd))).ok()?.ok()
-        });
-        match in_tokio {
-            Some(fd) => Ok(Reactor { home, bell: Registered::Tokio(fd), timer: None }),
-            None => Self::register_elsewhere(eventfd),
-        }
-    }
-
-    /// Registers with `async-io`, whatever runtime this thread is in.
-    pub(super) fn register_elsewhere(eventfd: BorrowedFd<'_>) -> io::Result<Self> {
-        let fd = Async::new_nonblocking(eventfd.try_clone_to_owned()?)?;
-        Ok(Reactor { home: runtime(), bell: Registered::AsyncIo(fd), timer: None })
-    }
-
-    /// Whether this thread is in the runtime of the registration. Another runtime may not be running.
-    pub(super) fn is_at_home(&self) -> bool {
-        self.home == runtime()
+        let fd = eventfd.try_clone_to_owned()?;
+        let bell = catch_unwind(AssertUnwindSafe(|| with_tokio(fd)))
+            .unwrap_or_else(|_| Err(io::Error::other("the runtime has no I/O")))?;
+        Ok(Reactor { bell, timer: None })
     }
 
     /// Ready: the bell rang or the deadline came, perhaps some time ago.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, deadline_ns: Option<u64>) -> io::Result<Poll<()>> {
         self.arm(deadline_ns)?;
-        if self.bell.poll_readable(cx)?.is_ready() {
+        if poll_readable(&self.bell, cx)?.is_ready() {
             return Ok(Poll::Ready(()));
         }
         match &self.timer {
-            Some(timer) if timer.armed_ns.is_some() => timer.fd.poll_readable(cx),
+            Some(timer) if timer.armed_ns.is_some() => poll_readable(&timer.fd, cx),
             _ => Ok(Poll::Pending),
         }
     }
 
     /// Forgets what was ready before. `clear` makes the eventfd unreadable.
     pub(super) fn settle(&self, clear: impl FnOnce()) {
-        self.bell.settle(clear);
+        settle(&self.bell, clear);
         if let Some(timer) = &self.timer {
-            timer.fd.settle(|| {}); // setting it makes it unreadable
+            settle(&timer.fd, || {}); // setting it makes it unreadable
         }
     }
 
     fn arm(&mut self, deadline_ns: Option<u64>) -> io::Result<()> {
         let timer = match (&mut self.timer, deadline_ns) {
             (None, None) => return Ok(()),
-            (None, Some(_)) => {
+            (none @ None, Some(_)) => {
                 let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-                let fd = match &self.bell {
-                    Registered::Tokio(_) => Registered::Tokio(with_tokio(fd)?),
-                    Registered::AsyncIo(_) => Registered::AsyncIo(Async::new_nonblocking(fd)?),
-                };
-                self.timer.insert(Timer { fd, armed_ns: None })
+                none.insert(Timer { fd: with_tokio(fd)?, armed_ns: None })
             }
             (Some(timer), _) => timer,
         };
@@ -123,39 +86,24 @@ impl Reactor {
     }
 }
 
-impl Registered {
-    fn get_ref(&self) -> &OwnedFd {
-        match self {
-            Registered::Tokio(fd) => fd.get_ref(),
-            Registered::AsyncIo(fd) => fd.get_ref(),
-        }
+fn poll_readable(fd: &AsyncFd<OwnedFd>, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
+    // Dropping the guard keeps the readiness; `settle` clears it.
+    match fd.poll_read_ready(cx).map_ok(drop) {
+        Poll::Ready(result) => result.map(Poll::Ready),
+        Poll::Pending => Ok(Poll::Pending),
     }
+}
 
-    fn poll_readable(&self, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
-        let readable = match self {
-            // Dropping the guard keeps the readiness; `settle` clears it.
-            Registered::Tokio(fd) => fd.poll_read_ready(cx).map_ok(drop),
-            Registered::AsyncIo(fd) => fd.poll_readable(cx),
-        };
-        match readable {
-            Poll::Ready(result) => result.map(Poll::Ready),
-            Poll::Pending => Ok(Poll::Pending),
-        }
-    }
-
-    fn settle(&self, clear: impl FnOnce()) {
-        let mut clear = Some(clear);
-        if let Registered::Tokio(fd) = self {
-            // Tokio remembers readiness until a read would block. Clearing inside keeps a later one.
-            let _ = fd.try_io(Interest::READABLE, |_| {
-                if let Some(clear) = clear.take() {
-                    clear();
-                }
-                Err::<(), _>(io::ErrorKind::WouldBlock.into())
-            });
-        }
-        if let Some(clear) = clear {
+fn settle(fd: &AsyncFd<OwnedFd>, clear: impl FnOnce()) {
+    let mut clear = Some(clear);
+    // Tokio remembers readiness until a read would block. Clearing inside keeps a later one.
+    let _ = fd.try_io(Interest::READABLE, |_| {
+        if let Some(clear) = clear.take() {
             clear();
         }
+        Err::<(), _>(io::ErrorKind::WouldBlock.into())
+    });
+    if let Some(clear) = clear {
+        clear();
     }
 }

@@ -178,7 +178,10 @@ impl DoraNode {
         fork::check()?;
         let Some(output) = self.find_output(id)? else { return Ok(None) };
         let wanted = match &*self.sink {
-            Sink::Channels(producer) => producer.has_consumers(output),
+            Sink::Channels(producer) => {
+                producer.prefetch(output);
+                producer.has_consumers(output)
+            }
             Sink::Test(_) => true,
         };
         Ok(wanted.then_some(output))

@@ -24,9 +24,10 @@ pub fn futex_wait(word: &AtomicU32, while_equal: u32, deadline_ns: Option<u64>) 
     let _ = wait_bitset(word, Flags::empty(), while_equal, deadline.as_ref(), ANY);
 }
 
-/// Wakes one sleeper. Only one thread ever sleeps on a word of ours.
+/// Wakes whoever sleeps on the word: one thread, and perhaps another that is on the lookout for a task.
 pub fn futex_wake(word: &AtomicU32) {
-    let _ = wake(word, Flags::empty(), 1);
+    const ALL: u32 = i32::MAX as u32;
+    let _ = wake(word, Flags::empty(), ALL);
 }
 
 /// A counter that a poller can wait on.

@@ -1,32 +1,33 @@
-//! Whether a blocked sender looks for room a little longer before it sleeps.
+//! Whether to look a little longer before sleeping: a sender for room, a receiver for a message.
 //!
-//! Spinning pays when the consumer runs on another CPU and is about to make room (0.6 to 5.5 million small messages per
-//! second over a short queue); on one CPU it steals the consumer's time. So: never with one CPU, at most 5 us, and only
-//! while recent spins have paid.
+//! Spinning pays when the other side runs on another CPU and is about to act (0.5 to 5 million small messages per second
+//! over a short queue); on one CPU it steals the other side's time. So: never with one CPU, at most 5 us, and only while
+//! recent spins have paid. A stream of messages that are further apart than that soon is not spun for at all.
 
 use crate::os::clock::monotonic_ns;
 
-const LIMIT_NS: u64 = 5_000;
+const LIMIT_NS: u64 = 40_000;
+const START: i8 = 4;
 const BEST: i8 = 16;
 const WORST: i8 = -16;
 /// One attempt in this many while spinning does not pay, to notice when it would again.
 const PROBE: u32 = 64;
 
 #[derive(Debug)]
-pub(super) struct Spin {
+pub(crate) struct Spin {
     several_cpus: bool,
     score: i8,
     waits: u32,
 }
 
 impl Spin {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let several_cpus = rustix::thread::sched_getaffinity(None).is_ok_and(|cpus| cpus.count() > 1);
-        Spin { several_cpus, score: BEST, waits: 0 }
+        Spin { several_cpus, score: START, waits: 0 }
     }
 
     /// Spins until the condition holds or the time is over: whether it held.
-    pub(super) fn until(&mut self, mut holds: impl FnMut() -> bool) -> bool {
+    pub(crate) fn until(&mut self, mut holds: impl FnMut() -> bool) -> bool {
         self.waits = self.waits.wrapping_add(1);
         if !self.several_cpus || (self.score < 0 && !self.waits.is_multiple_of(PROBE)) {
             return false;
