@@ -18,11 +18,13 @@
 mod binaries;
 mod leftovers;
 mod running;
+mod web;
 mod workbench;
 
 pub use binaries::{dora, target_dir, test_node, test_runner};
 pub use leftovers::{Holdings, await_gone, await_shared_memory, marked_processes, shared_memory};
 pub use running::{Finished, Running};
+pub use web::{Answer, WebServer};
 pub use workbench::Workbench;
 
 /// How long anything may take before a test gives up.

@@ -20,6 +20,7 @@ fn help_lists_what_is_served_and_nothing_else() {
         Commands:
           new         Make a new dataflow or node that runs at once
           run         Run a dataflow on this machine, until all its nodes are done
+          build       Build what the nodes of a dataflow need: repositories, downloads, `build:` lines
           doctor      Look at this machine: kernel, limits, memory, processors, tools, leftovers
           validate    Check a dataflow file: spelling, values, wiring, types
           expand      Print a dataflow with modules and variables expanded and defaults filled in
@@ -46,7 +47,7 @@ fn help_lists_what_is_served_and_nothing_else() {
 #[test]
 fn each_command_explains_itself_with_examples() {
     let bench = Workbench::new();
-    for verb in ["new", "run", "doctor", "validate", "expand", "graph", "schema", "completion"] {
+    for verb in ["new", "run", "build", "doctor", "validate", "expand", "graph", "schema", "completion"] {
         let run = bench.dora([verb, "--help"]).finish().expect_code(0);
         assert!(run.stdout.contains("Examples:"), "{verb}: {}", run.stdout);
         assert!(run.stdout.lines().all(|line| line.chars().count() <= 100), "{verb}: {}", run.stdout);
@@ -56,12 +57,13 @@ fn each_command_explains_itself_with_examples() {
 #[test]
 fn wrong_usage_has_exit_code_2_and_says_what_to_do() {
     let bench = Workbench::new();
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 10] = [
         (&[], "Usage: dora <COMMAND>"),
         (&["up"], "`dora up` is not served by this version yet; `dora run FILE` runs a dataflow without a service"),
         (&["stop", "--all"], "Ctrl-C stops a dataflow"),
         (&["validat", "a.yml"], "a similar subcommand exists: 'validate'"),
         (&["run", "a.yml", "--uv"], "`dora run --uv` is not served by this version yet"),
+        (&["build", "--locked", "a.yml"], "`rev:` with a whole commit hash"),
         (&["run", "--lockfile=x", "a.yml"], "`dora run --lockfile` is not served by this version yet"),
         (&["run", "a.yml", "--stop-after", "soon"], "expected a duration"),
         (&["run", "a.yml", "--log-level", "loud"], "loud"),
@@ -78,7 +80,7 @@ fn wrong_usage_has_exit_code_2_and_says_what_to_do() {
 fn a_file_that_is_not_there_is_searched_nearby() {
     let bench = Workbench::new();
     bench.write("other.yml", "nodes: []");
-    for verb in ["run", "validate", "expand", "graph"] {
+    for verb in ["run", "build", "validate", "expand", "graph"] {
         let run = bench.dora([verb, "dataflow.yml"]).finish().expect_code(1);
         assert!(run.stderr.contains("there is no file `dataflow.yml`"), "{verb}: {}", run.stderr);
         assert!(run.stderr.contains("holds other.yml"), "{verb}: {}", run.stderr);

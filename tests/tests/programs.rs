@@ -149,14 +149,13 @@ nodes:
   - id: robot
     path: robot
     restart_policy: always
-    build: make
   - id: tool
     operator:
       python: tool.py
 ";
     bench.write("a.yml", text);
     let run = bench.dora(["run", "a.yml"]).finish().expect_code(1);
-    for expected in ["restart_policy", "build", "a.yml:4:", "a.yml:5:", "not served by this version"] {
+    for expected in ["restart_policy", "a.yml:4:", "a.yml:7:", "not served by this version"] {
         assert!(run.stderr.contains(expected), "no {expected} in {}", run.stderr);
     }
 }

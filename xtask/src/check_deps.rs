@@ -16,12 +16,13 @@ const NEVER: [(&str, &str); 2] = [("node", "rpc"), ("node", "control")];
 const STRANGERS: [(&str, &str); 1] = [("dora-coordinator", "dora-daemon")];
 
 /// Heavy or marked dependencies, and the directories that are their only homes.
-const HOMES: [(&str, &[&str]); 8] = [
+const HOMES: [(&str, &[&str]); 9] = [
     ("clap", &["crates/app/dora-cli", "xtask", "benches"]),
     ("pyo3", &["apis/python"]),
     ("zenoh", &["crates/dataplane/dora-bridge"]),
     ("redb", &["crates/control/dora-coordinator"]),
     ("remoc", &["crates/rpc"]),
+    ("ureq", &["crates/control/dora-daemon"]),
     ("imageproc", &["examples"]),
     // Below the command line, errors are enums. The conversions and the Rust API have eyre in their public signatures.
     ("eyre", &["crates/model/dora-arrow-convert", "apis", "crates/app", "examples", "tests", "benches"]),

@@ -28,6 +28,7 @@ pub(crate) struct Cli {
 enum Command {
     New(command::new::Arguments),
     Run(command::run::RunCommand),
+    Build(command::build::Arguments),
     Doctor(command::doctor::Arguments),
     Validate(command::validate::Arguments),
     Expand(command::expand::Arguments),
@@ -64,6 +65,7 @@ impl Command {
                 command.keeper = Some("/proc/self/exe".into());
                 command::run::execute(command)
             }
+            Self::Build(arguments) => command::build::execute(&arguments),
             Self::Validate(arguments) => command::validate::execute(&arguments),
             Self::Expand(arguments) => command::expand::execute(&arguments),
             Self::Graph(arguments) => command::graph::execute(&arguments),

@@ -12,6 +12,7 @@
 //! This crate knows words, colours and exit codes; what a dataflow means is in dora-descriptor, how it is executed in
 //! dora-daemon.
 
+mod building;
 mod cli;
 mod command;
 mod error;

@@ -20,6 +20,9 @@ pub(crate) fn load(path: &Path, options: &Options) -> Result<Loaded, CommandErro
 pub(crate) fn served() -> Capabilities {
     Capabilities {
         python_nodes: true,
+        build: true,
+        git: true,
+        url: true,
         shell: true,
         working_dir: true,
         debug_inspection: true,
@@ -33,7 +36,12 @@ pub(crate) fn served() -> Capabilities {
 
 /// Refuses a dataflow that is right but asks for what this version does not do.
 pub(crate) fn refuse_unserved(path: &Path, loaded: &Loaded) -> Result<(), CommandError> {
-    let refusals = dora_descriptor::unserved(loaded, &served());
+    refuse(path, loaded, &served())
+}
+
+/// Refuses what goes beyond these capabilities.
+pub(crate) fn refuse(path: &Path, loaded: &Loaded, served: &Capabilities) -> Result<(), CommandError> {
+    let refusals = dora_descriptor::unserved(loaded, served);
     if refusals.is_empty() {
         return Ok(());
     }
@@ -80,6 +88,11 @@ pub(crate) fn tell_warnings(warnings: &Diagnostics) {
     }
 }
 
+/// The directory that a dataflow file is in, which relative paths start from.
+pub(crate) fn directory(path: &Path) -> &Path {
+    path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 fn stderr_is_coloured() -> bool {
     let stderr = std::io::stderr();
     match anstream::AutoStream::choice(&stderr) {
@@ -91,7 +104,7 @@ fn stderr_is_coloured() -> bool {
 
 /// Dataflow files in the directory of a path that does not exist.
 fn nearby(path: &Path) -> String {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = directory(path);
     let Ok(entries) = std::fs::read_dir(directory) else {
         return format!("there is no directory `{}` either", directory.display());
     };

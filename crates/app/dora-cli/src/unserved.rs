@@ -13,7 +13,6 @@ const VERBS: &[(&str, &str)] = &[
     ("list", RUN),
     ("ps", RUN),
     ("logs", "`dora run FILE` shows the nodes' output while they run"),
-    ("build", "build the nodes with their own tools, then use `dora run FILE`"),
     ("status", RUN),
     ("check", RUN),
     ("system", RUN),
@@ -31,7 +30,7 @@ const VERBS: &[(&str, &str)] = &[
     ("replay", RUN),
     ("trace", RUN),
     ("context", RUN),
-    ("hub", "name the node's program in `path:`"),
+    ("hub", PATHS),
     ("self", "`cargo install --path crates/app/dora-cli` installs another version"),
 ];
 
@@ -40,10 +39,18 @@ const RUN: &str = "`dora run FILE` runs a dataflow without a service";
 /// Flags that later versions serve: verb, flag, what helps today.
 const FLAGS: &[(&str, &str, &str)] = &[
     ("run", "--uv", "activate the Python environment, or name its interpreter in `path:`"),
-    ("run", "--locked", BUILDS),
-    ("run", "--write-lockfile", BUILDS),
-    ("run", "--lockfile", BUILDS),
-    ("run", "--hub-override", "name the node's program in `path:`"),
+    ("run", "--locked", LOCKS),
+    ("run", "--write-lockfile", LOCKS),
+    ("run", "--lockfile", LOCKS),
+    ("run", "--hub-override", PATHS),
+    ("build", "--uv", "activate the Python environment that `pip` shall install into"),
+    ("build", "--locked", LOCKS),
+    ("build", "--write-lockfile", LOCKS),
+    ("build", "--lockfile", LOCKS),
+    ("build", "--hub-override", PATHS),
+    ("build", "--offline", "`dora run` uses what was built before, without the network"),
+    ("build", "--coordinator-addr", HERE),
+    ("build", "--coordinator-port", HERE),
     ("validate", "--node-manifest", "`output_types` and `input_types` in the dataflow file are checked"),
     ("validate", "--offline", "validating never uses the network"),
     ("doctor", "--coordinator-addr", NO_SERVICE),
@@ -52,7 +59,9 @@ const FLAGS: &[(&str, &str, &str)] = &[
 ];
 
 const NO_SERVICE: &str = "there is no service to look for: `dora run FILE` needs none";
-const BUILDS: &str = "this version builds nothing, so there is nothing to lock";
+const LOCKS: &str = "`rev:` with a whole commit hash says exactly what is built";
+const PATHS: &str = "name the node's program in `path:`";
+const HERE: &str = "without it everything is built on this machine";
 
 /// Looks at the arguments after the program's name before clap does.
 pub(crate) fn refuse(arguments: &[String]) -> Result<(), CommandError> {

@@ -19,17 +19,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! In reading order: [`prepare()`](fn@prepare) from a dataflow to a launch plan; [`Keeper`] the process that executes it;
+//! In reading order: [`Build`] brings what is not there yet; [`prepare()`](fn@prepare) from a dataflow to a launch plan; [`Keeper`] the process that executes it;
 //! [`Execution`] what happens; [`Outcome`] how it ended. This crate decides (policy); how processes are made and channels
 //! brokered is in dora-keeper. It must not know of terminals, colours or exit codes of commands.
 
 mod adoption;
+mod build;
 mod execution;
 mod keeper;
 mod outcome;
 mod prepare;
 
 pub use adoption::become_subreaper;
+pub use build::{
+    Build, BuildControl, BuildError, BuildEvent, BuildOptions, BuildProblem, FailedLine, Progress, Refresh, Sources,
+};
 pub use execution::{Event, Execution};
 pub use keeper::{Control, Keeper, KeeperError, Received};
 pub use outcome::{EdgeOutcome, NodeOutcome, NodeResult, Outcome, Trouble};

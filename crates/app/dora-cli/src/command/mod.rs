@@ -1,5 +1,6 @@
 //! One file per command: its arguments, its help, what it does.
 
+pub(crate) mod build;
 pub(crate) mod completion;
 pub(crate) mod doctor;
 pub(crate) mod expand;

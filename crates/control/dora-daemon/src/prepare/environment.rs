@@ -41,7 +41,7 @@ fn objection(name: &str) -> Option<&'static str> {
 }
 
 /// What all nodes have in common.
-pub(super) struct Environment<'a> {
+pub(crate) struct Environment<'a> {
     inherited: BTreeMap<&'a str, &'a str>,
     path: Option<&'a OsStr>,
     shell_allowed: bool,
@@ -49,7 +49,7 @@ pub(super) struct Environment<'a> {
 }
 
 impl<'a> Environment<'a> {
-    pub(super) fn new(options: &'a PrepareOptions, warnings: &mut Vec<String>) -> Self {
+    pub(crate) fn new(options: &'a PrepareOptions, warnings: &mut Vec<String>) -> Self {
         let mut inherited = BTreeMap::new();
         for (name, value) in &options.inherited_env {
             match (name.to_str(), value.to_str()) {
@@ -85,7 +85,7 @@ impl<'a> Environment<'a> {
     }
 
     /// Everything that one node gets.
-    pub(super) fn of(&self, node: &Node, warnings: &mut Vec<String>) -> Vec<(String, String)> {
+    pub(crate) fn of(&self, node: &Node, warnings: &mut Vec<String>) -> Vec<(String, String)> {
         let mut all = self.inherited.clone();
         // Lines of Python nodes must not wait in a buffer; harmless to all others.
         all.entry("PYTHONUNBUFFERED").or_insert("1");

@@ -87,6 +87,15 @@ pub enum Problem {
         /// The path.
         path: PathBuf,
     },
+    /// A build line cannot be split.
+    #[error("the build line `{line}` has a quote without its partner")]
+    BuildLine {
+        /// The line.
+        line: String,
+    },
+    /// Its source is elsewhere and was not brought here.
+    #[error("its source is not here yet; `dora build` brings it")]
+    NotBuilt,
     /// The working directory is not there.
     #[error("the working directory `{}` does not exist", dir.display())]
     WorkingDir {
@@ -106,6 +115,7 @@ impl Problem {
     pub fn key(&self) -> &'static str {
         match self {
             Problem::Args { .. } => "args",
+            Problem::BuildLine { .. } => "build",
             Problem::WorkingDir { .. } => "deploy",
             _ => "path",
         }
@@ -121,18 +131,18 @@ fn looked_at(looked: &str, hint: &Option<String>) -> String {
 
 /// Collects mistakes.
 #[derive(Debug, Default)]
-pub(super) struct Mistakes(Vec<Mistake>);
+pub(crate) struct Mistakes(Vec<Mistake>);
 
 impl Mistakes {
     /// Notes a mistake; `None`, for the value that could not be made.
-    pub(super) fn add<T>(&mut self, node: &Node, problem: Problem) -> Option<T> {
+    pub(crate) fn add<T>(&mut self, node: &Node, problem: Problem) -> Option<T> {
         self.0.push(Mistake { node: node.id.clone(), problem });
         None
     }
     pub(super) fn count(&self) -> usize {
         self.0.len()
     }
-    pub(super) fn into_result(self) -> Result<(), PrepareError> {
+    pub(crate) fn into_result(self) -> Result<(), PrepareError> {
         match self.0.is_empty() {
             true => Ok(()),
             false => Err(PrepareError { mistakes: self.0 }),

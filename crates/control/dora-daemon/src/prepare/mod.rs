@@ -8,7 +8,7 @@ mod memory;
 mod mistake;
 mod program;
 mod python;
-mod search;
+pub(crate) mod search;
 
 use std::{
     collections::HashMap,
@@ -30,10 +30,12 @@ use dora_message::{
 pub use memory::default_memory_budget;
 pub use mistake::{Mistake, PrepareError, Problem};
 
-use environment::Environment;
+pub(crate) use environment::Environment;
 use limits::Defaults;
-use mistake::Mistakes;
+pub(crate) use mistake::Mistakes;
 use program::CommandLine;
+
+use crate::build::Sources;
 
 /// What the caller decides. The default is what `dora run FILE` does.
 #[derive(Debug, Clone)]
@@ -52,6 +54,8 @@ pub struct PrepareOptions {
     pub write_events_to: Option<PathBuf>,
     /// Nodes may be command lines for a shell.
     pub allow_shell: bool,
+    /// What [`Build::run`](crate::Build::run) has brought.
+    pub sources: Sources,
 }
 
 impl Default for PrepareOptions {
@@ -64,6 +68,7 @@ impl Default for PrepareOptions {
             exit_when_nodes_finish: None,
             write_events_to: None,
             allow_shell: false,
+            sources: Sources::default(),
         }
     }
 }
@@ -86,7 +91,8 @@ pub fn prepare(dataflow: &Dataflow, base: &Path, options: &PrepareOptions) -> Re
     let defaults = Defaults::new(options, &mut warnings);
     let mut nodes = Vec::with_capacity(dataflow.nodes.len());
     for node in &dataflow.nodes {
-        nodes.extend(node_plan(dataflow, node, &base, &environment, &defaults, &mut mistakes, &mut warnings));
+        let place = Place { dir: working_dir(dataflow, node, &base), sources: &options.sources };
+        nodes.extend(node_plan(node, place, &environment, &defaults, &mut mistakes, &mut warnings));
     }
     mistakes.into_result()?;
     let plan = LaunchPlan {
@@ -102,11 +108,24 @@ pub fn prepare(dataflow: &Dataflow, base: &Path, options: &PrepareOptions) -> Re
     Ok(Prepared { plan, warnings })
 }
 
+/// The directory that everything of a node starts from.
+pub(crate) fn working_dir(dataflow: &Dataflow, node: &Node, base: &Path) -> PathBuf {
+    match dataflow.deploy_of(node).and_then(|deploy| deploy.working_dir.as_ref()) {
+        Some(dir) => base.join(dir),
+        None => base.to_owned(),
+    }
+}
+
+/// Where the files of a node are.
+struct Place<'a> {
+    dir: PathBuf,
+    sources: &'a Sources,
+}
+
 /// `None` if a mistake was found.
 fn node_plan(
-    dataflow: &Dataflow,
     node: &Node,
-    base: &Path,
+    place: Place<'_>,
     environment: &Environment<'_>,
     defaults: &Defaults,
     mistakes: &mut Mistakes,
@@ -117,14 +136,16 @@ fn node_plan(
         Err(what) => return mistakes.add(node, Problem::NotServed { what }),
     };
     let before = mistakes.count();
-    let working_dir = match dataflow.deploy_of(node).and_then(|deploy| deploy.working_dir.as_ref()) {
-        Some(dir) => base.join(dir),
-        None => base.to_owned(),
+    let working_dir = match (&standard.git, place.sources.checkout(&node.id)) {
+        (Some(_), Some(checkout)) => checkout.to_owned(),
+        (Some(_), None) => return mistakes.add(node, Problem::NotBuilt),
+        (None, _) => place.dir,
     };
     if !working_dir.is_dir() {
         mistakes.add::<()>(node, Problem::WorkingDir { dir: working_dir.clone() });
     }
-    let command = program::command_line(standard, &working_dir, environment, |problem| {
+    let downloaded = place.sources.download(&node.id);
+    let command = program::command_line(standard, downloaded, &working_dir, environment, |problem| {
         mistakes.add::<()>(node, problem);
     });
     let inputs: Vec<_> = node
@@ -166,9 +187,8 @@ fn node_plan(
 fn served(node: &Node) -> Result<&Standard, String> {
     let NodeKind::Standard(standard) = &node.kind else { return Err("a node that hosts operators".to_owned()) };
     match standard.path_kind() {
-        PathKind::Program | PathKind::Python | PathKind::Shell => Ok(standard),
+        PathKind::Program | PathKind::Python | PathKind::Shell | PathKind::Url => Ok(standard),
         PathKind::Dynamic => Err("a dynamic node".to_owned()),
-        PathKind::Url => Err("a node from a URL".to_owned()),
     }
 }
 

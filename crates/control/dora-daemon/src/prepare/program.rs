@@ -20,13 +20,20 @@ pub(super) struct CommandLine {
 /// What a node runs. Adds every mistake to `mistakes`, and gives nothing then.
 pub(super) fn command_line(
     standard: &Standard,
+    downloaded: Option<&Path>,
     working_dir: &Path,
     environment: &Environment<'_>,
     mut mistake: impl FnMut(Problem),
 ) -> Option<CommandLine> {
-    let kind = standard.path_kind();
+    let kind = match (standard.path_kind(), downloaded) {
+        // What was downloaded is a file like any other.
+        (PathKind::Url, Some(file)) => PathKind::of(&file.to_string_lossy()),
+        (kind, _) => kind,
+    };
     let program = match kind {
         PathKind::Shell => shell(environment),
+        PathKind::Url => Err(Problem::NotBuilt),
+        _ if downloaded.is_some() => Ok(downloaded.map(Path::to_owned).unwrap_or_default()),
         _ => file(&standard.path, kind, working_dir, environment),
     };
     let program = program.map_err(&mut mistake).ok();

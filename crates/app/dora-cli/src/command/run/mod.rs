@@ -13,11 +13,12 @@ use std::{
     time::Duration,
 };
 
-use dora_daemon::{PrepareError, PrepareOptions, Prepared, prepare};
-use dora_descriptor::{Loaded, Options, Part, model::LogLevel};
+use dora_daemon::{Build, BuildOptions, PrepareOptions, Prepared, Refresh, Sources, prepare};
+use dora_descriptor::{Loaded, Options, model::LogLevel};
 use dora_message::id::NodeId;
 
 use crate::{
+    building,
     error::CommandError,
     load,
     log::{self, Filter, Format},
@@ -36,9 +37,6 @@ What nodes write to standard output goes to standard output, everything else to 
 Ctrl-C asks the nodes to stop (SIGTERM after --grace-duration, SIGKILL after half of it again), a second one
 sends SIGTERM at once and SIGKILL two seconds later, a third SIGKILL at once. SIGTERM and SIGHUP count as Ctrl-C.
 Exit code: 0 when every node succeeded, 1 when one did not, 2 when the command line is wrong.";
-
-/// Mistakes with programs that are told one by one: when many nodes share a program, the first few tell it all.
-const MOST_MISTAKES: usize = 12;
 
 /// Run a dataflow on this machine, until all its nodes are done.
 ///
@@ -155,7 +153,32 @@ impl RunCommand {
         Ok(loaded)
     }
 
-    fn prepare(&self, path: &Path, loaded: &Loaded) -> Result<Prepared, CommandError> {
+    /// The directory that relative paths start from.
+    fn base<'a>(&'a self, path: &'a Path) -> &'a Path {
+        self.working_dir.as_deref().unwrap_or_else(|| load::directory(path))
+    }
+
+    /// Builds what was not built before, and runs all build lines.
+    ///
+    /// Also gives the warnings that were told.
+    fn build(
+        &self,
+        path: &Path,
+        loaded: &Loaded,
+        printer: &mut log::Printer,
+    ) -> Result<(Sources, Vec<String>), CommandError> {
+        let keeper = session::keeper_program(self)?;
+        let options = BuildOptions { refresh: Refresh::Missing, ..BuildOptions::new(keeper) };
+        let build = Build::plan(&loaded.dataflow, path, self.base(path), options)
+            .map_err(|error| building::mistakes(loaded, &error))?;
+        if build.is_empty() {
+            return Ok((Sources::default(), Vec::new()));
+        }
+        let told = build.warnings().to_vec();
+        Ok((building::run(build, loaded, &mut |level, line| printer.own(level, line))?, told))
+    }
+
+    fn prepare(&self, path: &Path, loaded: &Loaded, options: PrepareOptions) -> Result<Prepared, CommandError> {
         let options = PrepareOptions {
             env: self.env.clone(),
             memory: self.memory,
@@ -163,24 +186,27 @@ impl RunCommand {
             write_events_to: std::env::var_os("DORA_WRITE_EVENTS_TO").map(PathBuf::from),
             allow_shell: self.allow_shell_nodes
                 || std::env::var("DORA_ALLOW_SHELL_NODES").is_ok_and(|word| word == "true"),
-            ..PrepareOptions::default()
+            ..options
         };
-        let beside = path.parent().filter(|directory| !directory.as_os_str().is_empty());
-        let base = self.working_dir.as_deref().or(beside).unwrap_or(Path::new("."));
-        prepare(&loaded.dataflow, base, &options).map_err(|error| mistakes(loaded, &error))
+        prepare(&loaded.dataflow, self.base(path), &options).map_err(|error| building::mistakes(loaded, &error))
     }
 }
 
-/// Runs the dataflow and tells how it went.
+/// Builds and runs the dataflow, and tells how it went.
 pub(crate) fn execute(command: RunCommand) -> Result<ExitCode, CommandError> {
     command.refuse_unserved()?;
     let path = PathBuf::from(&command.dataflow);
     let loaded = command.load(&path)?;
-    let prepared = command.prepare(&path, &loaded)?;
+    let mut options = PrepareOptions::default();
     let filter = Filter::new(command.log_level, command.log_filter.clone());
     let unknown = unknown_nodes(&filter, &loaded);
-    let mut printer = log::Printer::new(command.log_format, filter, prepared.plan.dataflow_id);
-    unknown.into_iter().chain(prepared.warnings.iter().cloned()).for_each(|line| printer.own(LogLevel::Warn, line));
+    let mut printer = log::Printer::new(command.log_format, filter, options.dataflow_id);
+    unknown.into_iter().for_each(|line| printer.own(LogLevel::Warn, line));
+    let (sources, told) = command.build(&path, &loaded, &mut printer)?;
+    options.sources = sources;
+    let prepared = command.prepare(&path, &loaded, options)?;
+    let news = prepared.warnings.iter().filter(|line| !told.contains(line));
+    news.for_each(|line| printer.own(LogLevel::Warn, line.clone()));
     session::run(&command, &prepared, printer)
 }
 
@@ -188,19 +214,6 @@ pub(crate) fn execute(command: RunCommand) -> Result<ExitCode, CommandError> {
 fn unknown_nodes(filter: &Filter, loaded: &Loaded) -> Vec<String> {
     let unknown = filter.nodes().filter(|node| loaded.dataflow.node(node).is_none());
     unknown.map(|node| format!("the log filter names `{node}`, which is no node of this dataflow")).collect()
-}
-
-/// What is wrong with the nodes' programs, each with the place in the file.
-fn mistakes(loaded: &Loaded, error: &PrepareError) -> CommandError {
-    let line = |mistake: &dora_daemon::Mistake| {
-        let span = loaded.places.part(&mistake.node, &Part::Key(mistake.problem.key()));
-        format!("{}: {mistake}", loaded.warnings.sources().position(span))
-    };
-    let mut lines: Vec<String> = error.mistakes.iter().take(MOST_MISTAKES).map(line).collect();
-    if let Some(more) = error.mistakes.len().checked_sub(MOST_MISTAKES + 1) {
-        lines.push(format!("... and {} more", more + 1));
-    }
-    CommandError::failed(lines.join("\n       "))
 }
 
 /// Reads `KEY=VALUE`.

@@ -39,7 +39,7 @@ pub(super) fn run(command: &RunCommand, prepared: &Prepared, mut printer: Printe
 }
 
 /// This program, when it is `dora`. A program that uses us as a library cannot be a keeper.
-fn keeper_program(command: &RunCommand) -> Result<PathBuf, CommandError> {
+pub(super) fn keeper_program(command: &RunCommand) -> Result<PathBuf, CommandError> {
     if let Some(program) = &command.keeper {
         return Ok(program.clone());
     }

@@ -1,0 +1,59 @@
+//! `dora build`: what the nodes of a dataflow need before they run.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use dora_daemon::{Build, BuildOptions};
+use dora_descriptor::{Capabilities, Options, model::LogLevel};
+
+use crate::{building, error, error::CommandError, load};
+
+const EXAMPLES: &str = "\
+Examples:
+  dora build dataflow.yml
+  dora build --parallel dataflow.yml       nodes of one directory side by side
+  dora build --strict-types dataflow.yml   types that do not fit are mistakes
+
+Repositories of `git:` are cloned below git/, programs behind URLs are downloaded below build/, then
+the `build:` lines of each node run: each is a process of its own, without a shell, in the directory
+of the dataflow file or of the repository. What they print is kept in out/build/NODE.log.
+`dora run` builds too, but looks at no branch again that was built before.
+Exit code: 0 when everything is built, 1 when something is not, 2 when the command line is wrong.";
+
+/// Build what the nodes of a dataflow need: repositories, downloads, `build:` lines.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The dataflow file.
+    #[arg(value_name = "FILE")]
+    path: PathBuf,
+    /// Build on this machine, wherever `deploy` says that nodes run.
+    #[arg(long)]
+    local: bool,
+    /// Types that do not fit are mistakes, not warnings.
+    #[arg(long)]
+    strict_types: bool,
+    /// Build nodes side by side although they share a directory: their lines must not disturb each other.
+    #[arg(long)]
+    parallel: bool,
+}
+
+pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
+    let path = &arguments.path;
+    let loaded = load::load(path, &Options { strict_types: arguments.strict_types, ..Options::default() })?;
+    // What can be built although `dora run` does not serve it is built.
+    load::refuse(path, &loaded, &Capabilities { remote_deploy: arguments.local, ..Capabilities::ALL })?;
+    // Survives an update of the program while it builds.
+    let options = BuildOptions { parallel: arguments.parallel, ..BuildOptions::new("/proc/self/exe".into()) };
+    let base = load::directory(path);
+    let build =
+        Build::plan(&loaded.dataflow, path, base, options).map_err(|error| building::mistakes(&loaded, &error))?;
+    if build.is_empty() {
+        error::tell_note(&format!("{}: there is nothing to build", path.display()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    building::run(build, &loaded, &mut |level, line| match level {
+        LogLevel::Warn => error::tell_line(&format!("warning: {line}")),
+        _ => error::tell_line(&line),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,243 @@
+//! Builds what a dataflow needs before it runs: repositories are cloned, programs downloaded, `build:` lines run.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use dora_daemon::{Build, BuildOptions, PrepareOptions, prepare};
+//!
+//! let file = Path::new("dataflow.yml");
+//! let loaded = dora_descriptor::load(file, &dora_descriptor::Options::default())?;
+//! let options = BuildOptions::new(std::env::current_exe()?);
+//! let build = Build::plan(&loaded.dataflow, file, Path::new("."), options)?;
+//! let sources = build.run(&mut |event| println!("{}: {:?}", event.node, event.progress))?;
+//! let prepared = prepare(&loaded.dataflow, Path::new("."), &PrepareOptions { sources, ..PrepareOptions::default() })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! In reading order: `plan` what there is to do, one job per node; `crew` who does it, and how all of them are stopped;
+//! `job` one of them, from its source to its last line; `command` one program; `git`, `download` the two kinds of
+//! sources; `lock` keeps two builds from one directory; `session` remembers commits; `output` keeps what was printed;
+//! `problem` is what can go wrong.
+//!
+//! Every program is run by a keeper of its own. That is why a build leaves nothing behind, however it ends: a keeper
+//! kills all that its program ever started, and does so as well when the process that builds is killed.
+//! This module reports by events; it must not print.
+
+mod command;
+mod crew;
+mod download;
+mod git;
+mod job;
+mod lock;
+mod output;
+mod plan;
+mod problem;
+mod session;
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::mpsc,
+    time::Duration,
+};
+
+use dora_descriptor::Dataflow;
+use dora_message::{id::NodeId, supervision::OutputStream};
+
+pub use crew::BuildControl;
+pub use problem::{BuildError, BuildProblem, FailedLine};
+
+use crate::prepare::PrepareError;
+use crew::{Crew, Message};
+use job::{Fetched, Job};
+use output::OutDir;
+use session::Session;
+
+/// What the caller decides.
+#[derive(Debug, Clone)]
+pub struct BuildOptions {
+    /// The program that is a keeper when it is called with `keeper`: usually `dora` itself.
+    pub keeper: PathBuf,
+    /// Variables that build lines inherit; they lose against those of the dataflow file.
+    pub inherited_env: Vec<(OsString, OsString)>,
+    /// Whether what is there already is looked up again.
+    pub refresh: Refresh,
+    /// Nodes that share a working directory are built side by side too.
+    pub parallel: bool,
+    /// How long a server may be silent before a download is given up.
+    pub patience: Duration,
+}
+
+impl BuildOptions {
+    /// What `dora build FILE` does.
+    pub fn new(keeper: PathBuf) -> Self {
+        BuildOptions {
+            keeper,
+            inherited_env: std::env::vars_os().collect(),
+            refresh: Refresh::All,
+            parallel: false,
+            patience: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Whether sources that are there already are looked up again: the head of a branch, a download without a hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refresh {
+    /// Yes, so the network is needed.
+    All,
+    /// No: what was built before is used, and works without a network.
+    Missing,
+}
+
+/// Something that happened to a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildEvent {
+    /// The node.
+    pub node: NodeId,
+    /// What happened.
+    pub progress: Progress,
+}
+
+/// What happened to a node that is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// Another build uses this directory; this one goes on when that is over.
+    Waiting(PathBuf),
+    /// A repository is cloned.
+    Cloning {
+        /// Its URL.
+        url: String,
+        /// The commit, or what the file says.
+        revision: String,
+    },
+    /// A program is downloaded from this URL.
+    Downloading(String),
+    /// A build line is started.
+    Line {
+        /// Which one, from 1.
+        number: usize,
+        /// How many there are.
+        count: usize,
+        /// The line.
+        text: String,
+    },
+    /// The program that runs has printed a line, or with `partial` a piece of a long one.
+    Output {
+        /// Where it was printed.
+        stream: OutputStream,
+        /// The text, without its newline.
+        text: String,
+        /// More of the same line follows.
+        partial: bool,
+    },
+    /// Something that the user should know; the build goes on.
+    Warning(String),
+    /// The node is built, after this time. Not sent when there was nothing to do.
+    Built(Duration),
+}
+
+/// Where the sources of nodes are that do not lie beside the dataflow file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    checkouts: BTreeMap<NodeId, PathBuf>,
+    downloads: BTreeMap<NodeId, PathBuf>,
+}
+
+impl Sources {
+    /// The directory that holds the repository of a node.
+    pub fn checkout(&self, node: &NodeId) -> Option<&Path> {
+        self.checkouts.get(node).map(PathBuf::as_path)
+    }
+    /// The program of a node that was downloaded.
+    pub fn download(&self, node: &NodeId) -> Option<&Path> {
+        self.downloads.get(node).map(PathBuf::as_path)
+    }
+}
+
+/// What there is to build.
+#[derive(Debug)]
+pub struct Build {
+    jobs: Vec<Job>,
+    warnings: Vec<String>,
+    session: Session,
+    out: OutDir,
+    options: BuildOptions,
+    control: BuildControl,
+}
+
+impl Build {
+    /// Finds what there is to build; starts and writes nothing. Relative paths of the dataflow start from `base`, and what
+    /// is kept there is named after the dataflow's `file`.
+    pub fn plan(dataflow: &Dataflow, file: &Path, base: &Path, options: BuildOptions) -> Result<Self, PrepareError> {
+        let base = std::path::absolute(base).unwrap_or_else(|_| base.to_owned());
+        let plan::Plan { jobs, warnings } = plan::plan(dataflow, &base, &options)?;
+        let out = OutDir::new(&base, file);
+        let session = Session::read(&out);
+        Ok(Build { jobs, warnings, session, out, options, control: BuildControl::default() })
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    /// Sentences about what was left out.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// To stop it, from any thread.
+    pub fn control(&self) -> BuildControl {
+        self.control.clone()
+    }
+
+    /// Does it all; nodes that do not disturb each other side by side, at most as many as there are processors.
+    ///
+    /// When one fails the others are ended. When this returns nothing of the build runs any more.
+    pub fn run(self, on_event: &mut dyn FnMut(BuildEvent)) -> Result<Sources, BuildError> {
+        let Build { jobs, session: known, out, options, control, .. } = self;
+        if jobs.is_empty() {
+            return Ok(Sources::default());
+        }
+        let (messages, received) = mpsc::channel();
+        let mut session = known.clone();
+        let crew = Crew { options, out: out.clone(), session: known.clone(), control: control.clone() };
+        crew.start(jobs, messages).map_err(BuildError::Thread)?;
+        let mut sources = Sources::default();
+        let mut failure = None;
+        // Ends when the last worker is gone.
+        for message in received {
+            match message {
+                Message::Event(event) => on_event(event),
+                Message::Done(node, Ok(fetched)) => sources.add(node, fetched, &mut session),
+                Message::Done(node, Err(problem)) => {
+                    failure.get_or_insert(BuildError::Node { node, problem: Box::new(problem) });
+                }
+            }
+        }
+        // What was cloned is remembered, even if another node failed.
+        let remembered = session.write(&out, &known);
+        match failure {
+            Some(BuildError::Node { problem, .. }) if matches!(*problem, BuildProblem::Cancelled) => {
+                Err(BuildError::Cancelled)
+            }
+            Some(failure) => Err(failure),
+            None if control.is_cancelled() => Err(BuildError::Cancelled),
+            None => remembered.map(|()| sources),
+        }
+    }
+}
+
+impl Sources {
+    fn add(&mut self, node: NodeId, fetched: Fetched, session: &mut Session) {
+        match fetched {
+            Fetched::Nothing => {}
+            Fetched::Program(file) => drop(self.downloads.insert(node, file)),
+            Fetched::Checkout { dir, source, commit } => {
+                session.remember(&node, &source, commit);
+                self.checkouts.insert(node, dir);
+            }
+        }
+    }
+}

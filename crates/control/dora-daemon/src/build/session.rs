@@ -1,0 +1,85 @@
+//! Which commit of a repository a node was built from, remembered between commands, so that what was built runs
+//! without a network and does not change by itself.
+//!
+//! The file is JSON, which is YAML as well; it is written by us only.
+
+use std::{collections::BTreeMap, fs};
+
+use dora_descriptor::model::GitSource;
+use dora_message::id::NodeId;
+use serde::{Deserialize, Serialize};
+
+use super::{BuildError, output::OutDir};
+
+/// What is remembered of a dataflow.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Session {
+    git_sources: BTreeMap<NodeId, Built>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Built {
+    #[serde(flatten)]
+    source: GitSource,
+    commit: String,
+}
+
+impl Session {
+    /// What is remembered; nothing if the file is not there or not ours.
+    pub(super) fn read(out: &OutDir) -> Self {
+        let text = fs::read(out.session_file()).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    /// The commit that a node was built from, if its source is still the same.
+    pub(super) fn commit(&self, node: &NodeId, source: &GitSource) -> Option<String> {
+        self.git_sources.get(node).filter(|built| built.source == *source).map(|built| built.commit.clone())
+    }
+
+    pub(super) fn remember(&mut self, node: &NodeId, source: &GitSource, commit: String) {
+        self.git_sources.insert(node.clone(), Built { source: source.clone(), commit });
+    }
+
+    /// Writes it, if it is not what was `read` before.
+    pub(super) fn write(&self, out: &OutDir, read: &Self) -> Result<(), BuildError> {
+        if self == read {
+            return Ok(());
+        }
+        let path = out.session_file();
+        let part = path.with_extension(format!("{}.part", std::process::id()));
+        let write = || {
+            out.create()?;
+            fs::write(&part, serde_json::to_vec_pretty(self)?)?;
+            fs::rename(&part, &path)
+        };
+        write().map_err(|source| BuildError::Session { path: path.clone(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dora_descriptor::model::GitRevision;
+
+    use super::*;
+
+    #[test]
+    fn a_commit_is_remembered_for_its_source() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = OutDir::new(dir.path(), "x/robot.yml".as_ref());
+        let source = GitSource {
+            url: "https://example.org/a".to_owned(),
+            revision: Some(GitRevision::Branch("main".to_owned())),
+        };
+        let node = NodeId::from("a");
+        let mut session = Session::read(&out);
+        session.remember(&node, &source, "c0ffee".to_owned());
+        session.write(&out, &Session::default()).unwrap();
+        assert!(dir.path().join("out/robot.dora-session.yaml").exists());
+        let again = Session::read(&out);
+        assert_eq!(again, session);
+        assert_eq!(again.commit(&node, &source).as_deref(), Some("c0ffee"));
+        assert_eq!(again.commit(&node, &GitSource { revision: None, ..source }), None);
+        fs::write(out.session_file(), "damaged").unwrap();
+        assert_eq!(Session::read(&out), Session::default());
+    }
+}
