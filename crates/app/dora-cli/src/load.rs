@@ -30,6 +30,10 @@ pub(crate) fn served() -> Capabilities {
         finish_grace: true,
         input_timeout: true,
         cpu_affinity: true,
+        stdout_outputs: true,
+        log_outputs: true,
+        log_inputs: true,
+        log_rules: true,
         ..Capabilities::default()
     }
 }

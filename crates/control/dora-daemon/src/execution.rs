@@ -9,6 +9,7 @@ use dora_message::{
 
 use crate::{
     keeper::{Control, Keeper, KeeperError, Received},
+    lines::Beginnings,
     outcome::{NodeOutcome, Outcome, Record, Trouble},
 };
 
@@ -24,16 +25,16 @@ pub enum Event {
     },
     /// All nodes have passed the start barrier.
     AllReady,
-    /// A node has printed a line, or with `partial` a piece of a long one.
-    Line {
+    /// A node has printed lines.
+    Lines {
         /// The node.
         node: NodeId,
-        /// Where it was printed.
+        /// Where they were printed.
         stream: OutputStream,
-        /// The text, without its newline.
-        text: String,
-        /// More of the same line follows.
-        partial: bool,
+        /// When they were read, in nanoseconds since the Unix epoch.
+        time_ns: u64,
+        /// The texts, without their newlines; at least one.
+        lines: Vec<String>,
     },
     /// A node has ended; all its lines have come before. Which node is to blame may become known only later; see
     /// [`Event::Finished`].
@@ -54,6 +55,7 @@ pub struct Execution {
     keeper: Keeper,
     /// Taken by the end.
     record: Option<Record>,
+    beginnings: Beginnings,
 }
 
 impl Execution {
@@ -61,7 +63,7 @@ impl Execution {
     pub fn start(exe: &Path, plan: &LaunchPlan) -> Result<Self, KeeperError> {
         let keeper = Keeper::start(exe)?;
         keeper.launch(plan)?;
-        Ok(Execution { keeper, record: Some(Record::new(plan)) })
+        Ok(Execution { keeper, record: Some(Record::new(plan)), beginnings: Beginnings::default() })
     }
     /// To stop it, from any thread.
     pub fn control(&self) -> Control {
@@ -77,12 +79,23 @@ impl Execution {
     }
     /// Waits for the next event, for at most `timeout`. After [`Event::Finished`] it is always [`Event::TimedOut`].
     pub fn next_event(&mut self, timeout: Option<Duration>) -> Event {
-        let Some(record) = &mut self.record else { return Event::TimedOut };
-        match self.keeper.next(timeout) {
+        loop {
+            let received = self.keeper.next(timeout);
+            // A piece of a line is no event yet; the rest of it is on its way.
+            if let Some(event) = self.event(received) {
+                return event;
+            }
+        }
+    }
+
+    fn event(&mut self, received: Received) -> Option<Event> {
+        let Some(record) = &mut self.record else { return Some(Event::TimedOut) };
+        Some(match received {
             Received::Packet(FromKeeper::Spawned { node, pid }) => Event::Spawned { node, pid },
             Received::Packet(FromKeeper::AllReady) => Event::AllReady,
-            Received::Packet(FromKeeper::Line { node, stream, text, partial }) => {
-                Event::Line { node, stream, text, partial }
+            Received::Packet(FromKeeper::Lines { node, stream, time_ns, lines, partial }) => {
+                let lines = self.beginnings.complete(&node, stream, lines, partial);
+                return (!lines.is_empty()).then_some(Event::Lines { node, stream, time_ns, lines });
             }
             Received::Packet(FromKeeper::Exited { node, status, cause, never_connected, last_stderr }) => {
                 Event::Exited(record.exited(node, status, cause, never_connected, last_stderr))
@@ -101,7 +114,7 @@ impl Execution {
             }
             Received::Woken => Event::Woken,
             Received::TimedOut => Event::TimedOut,
-        }
+        })
     }
 
     fn finish(&mut self, report: FinalReport, trouble: Option<Trouble>) -> Event {

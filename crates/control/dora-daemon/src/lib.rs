@@ -11,7 +11,7 @@
 //! let mut execution = Execution::start(&std::env::current_exe()?, &prepared.plan)?;
 //! loop {
 //!     match execution.next_event(None) {
-//!         Event::Line { node, text, .. } => println!("{node}: {text}"),
+//!         Event::Lines { node, lines, .. } => println!("{node}: {lines:?}"),
 //!         Event::Finished(outcome) => break assert!(outcome.is_success()),
 //!         _ => {}
 //!     }
@@ -27,6 +27,7 @@ mod adoption;
 mod build;
 mod execution;
 mod keeper;
+mod lines;
 mod outcome;
 mod prepare;
 

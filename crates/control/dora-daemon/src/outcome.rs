@@ -73,7 +73,7 @@ impl NodeOutcome {
 /// An edge and what it has counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EdgeOutcome {
-    /// The producer.
+    /// The node that has the output; `dora` for log entries.
     pub from: NodeId,
     /// Its output.
     pub output: DataId,
@@ -137,7 +137,7 @@ impl Record {
     pub(crate) fn new(plan: &LaunchPlan) -> Self {
         let id = |index: u32| plan.nodes.get(index as usize).map_or_else(|| NodeId::from("?"), |node| node.id.clone());
         let edge = |edge: &dora_message::supervision::EdgePlan| EdgeOutcome {
-            from: id(edge.from),
+            from: edge.from.node().map_or_else(|| NodeId::from("dora"), id),
             output: edge.output.clone(),
             to: id(edge.to),
             input: edge.input.clone(),

@@ -23,7 +23,7 @@ fn run(file: &Path) -> ExitCode {
     println!("keeper {}", execution.keeper_pid());
     loop {
         match execution.next_event(None) {
-            Event::Line { text, .. } => println!("{text}"),
+            Event::Lines { lines, .. } => lines.iter().for_each(|line| println!("{line}")),
             Event::Finished(outcome) => {
                 println!("outcome {outcome:?}");
                 return if outcome.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE };

@@ -5,7 +5,11 @@ use std::{fs, path::Path, time::Duration};
 
 use dora_daemon::{PrepareError, PrepareOptions, Prepared, Problem, prepare};
 use dora_descriptor::NodeKind;
-use dora_message::keeper::{InputSource, QueuePolicy};
+use dora_message::{
+    keeper::{InputSource, QueuePolicy},
+    log::LogLevel,
+    supervision::EdgeSource,
+};
 
 fn prepared(base: &Path, text: &str, options: &PrepareOptions) -> Result<Prepared, PrepareError> {
     let loaded = dora_descriptor::parse("dataflow.yml", text, &dora_descriptor::Options::default()).unwrap();
@@ -62,11 +66,41 @@ fn inputs_outputs_and_edges() {
     assert_eq!(plan.nodes[0].outputs.iter().map(|id| id.as_str()).collect::<Vec<_>>(), ["image", "debug/info"]);
     assert_eq!(plan.nodes[1].inputs.len(), 2);
     let [image, info] = &plan.edges[..] else { panic!() };
-    assert_eq!((image.from, image.to, image.capacity, image.policy), (0, 1, 3, QueuePolicy::Backpressure));
+    assert_eq!(
+        (image.from, image.to, image.capacity, image.policy),
+        (EdgeSource::Node(0), 1, 3, QueuePolicy::Backpressure)
+    );
     assert_eq!((info.output.as_str(), info.input.as_str()), ("debug/info", "info"));
     assert_eq!((info.capacity, info.policy), (10, QueuePolicy::DropOldest));
     assert_eq!(plan.memory_budget, 12345);
     assert_eq!(plan.descriptor["nodes"][0]["id"], "camera");
+}
+
+#[test]
+fn what_nodes_print_has_edges_and_files() {
+    let text = "
+nodes:
+  - { id: talk, path: sh, outputs: [text, data], send_stdout_as: text, min_log_level: info, max_log_size: 1KB }
+  - { id: hear, path: sh, inputs: { text: talk/text, data: talk/data, logs: dora/logs, some: dora/logs/warn/talk } }
+";
+    let plan = prepared(Path::new("/"), text, &options()).unwrap().plan;
+    let log = &plan.nodes[0].log;
+    let file = format!("/out/{}/log_talk.jsonl", plan.dataflow_id);
+    assert_eq!(log.file.as_deref(), Some(Path::new(&file)));
+    assert_eq!((log.max_size, log.max_rotated_files, log.min_level), (Some(1024), 5, LogLevel::Info));
+    assert_eq!(plan.nodes[0].outputs, ["data".into()], "only the keeper sends what the node prints");
+    let edges: Vec<_> = plan.edges.iter().map(|edge| (edge.from, edge.output.as_str())).collect();
+    let logs = |level, node| EdgeSource::Logs { level, node };
+    assert_eq!(
+        edges,
+        [
+            (EdgeSource::Printed(0), "text"),
+            (EdgeSource::Node(0), "data"),
+            (logs(LogLevel::Stdout, None), "logs"),
+            (logs(LogLevel::Warn, Some(0)), "logs/warn/talk"),
+        ]
+    );
+    assert_eq!(plan.nodes[1].inputs[2].source, InputSource::Logs);
 }
 
 #[test]
@@ -117,7 +151,6 @@ nodes:
   - { id: folder, path: . }
   - { id: variable, path: $NOWHERE/x }
   - { id: attached, path: dynamic }
-  - { id: logs, path: sh, inputs: { log: dora/logs } }
   - { id: elsewhere, path: sh, deploy: { working_dir: nowhere } }
 "#;
     let mut loaded = dora_descriptor::parse("dataflow.yml", text, &dora_descriptor::Options::default()).unwrap();
@@ -135,10 +168,9 @@ nodes:
     assert!(matches!(&of("folder")[..], [Problem::Directory { .. }]));
     assert!(matches!(&of("variable")[..], [Problem::UnsetVariable { name, .. }] if name == "NOWHERE"));
     assert!(matches!(&of("attached")[..], [Problem::NotServed { .. }]));
-    assert!(matches!(&of("logs")[..], [Problem::NotServed { .. }]));
     assert!(matches!(&of("elsewhere")[..], [Problem::WorkingDir { .. }]));
-    assert_eq!(error.mistakes.len(), 9);
-    assert_eq!(error.to_string().lines().count(), 9);
+    assert_eq!(error.mistakes.len(), 8);
+    assert_eq!(error.to_string().lines().count(), 8);
     assert!(error.to_string().starts_with("node `missing`: the program `./target/release/nothing` does not exist"));
 }
 

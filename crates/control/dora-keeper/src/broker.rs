@@ -11,7 +11,7 @@ use dora_channel::{
 use dora_message::{
     id::NodeId,
     keeper::{EdgeCounters, EdgeGrant},
-    supervision::{LaunchPlan, NodePlan},
+    supervision::{EdgePlan, EdgeSource, LaunchPlan},
 };
 
 /// Why the edges cannot be made.
@@ -34,7 +34,10 @@ pub(crate) enum WiringError {
 pub(crate) type Grant<'a> = (EdgeGrant, Vec<BorrowedFd<'a>>);
 
 struct Edge {
+    /// The process that sends.
     from: usize,
+    /// The node that has the output; `None`: it is a built-in one.
+    of: Option<usize>,
     to: usize,
     bit: u16,
     ring: BrokeredEdge,
@@ -62,6 +65,7 @@ pub(crate) enum End {
 /// All edges of a dataflow on this machine.
 pub(crate) struct Wiring {
     budget: Budget,
+    /// The nodes; behind them the keeper, if it sends what nodes print.
     nodes: Vec<Member>,
     edges: Vec<Edge>,
     started: bool,
@@ -75,26 +79,31 @@ impl Wiring {
             edges: plan.edges.len(),
             descriptors: 8 * plan.nodes.len() + plan.edges.len() + 16,
         };
-        let mut bits = vec![0_usize; plan.nodes.len()];
+        let keeper = plan.nodes.len();
+        let feeds = plan.edges.iter().any(|edge| sender(edge, keeper) == keeper);
+        let members = keeper + usize::from(feeds);
+        let mut bits = vec![0_usize; members];
         let mut edges = Vec::with_capacity(plan.edges.len());
         for (number, edge) in plan.edges.iter().enumerate() {
-            let (from, to) = (edge.from as usize, edge.to as usize);
-            if from.max(to) >= plan.nodes.len() {
+            let (from, of, to) = (sender(edge, keeper), edge.from.node().map(|node| node as usize), edge.to as usize);
+            if from >= members || of.is_some_and(|node| node >= keeper) || to >= keeper {
                 return Err(WiringError::UnknownNode { edge: number });
             }
             if bits[from] == MAX_EDGES {
-                return Err(WiringError::TooManyEdges { node: plan.nodes[from].id.clone() });
+                return Err(WiringError::TooManyEdges { node: member_id(plan, from) });
             }
             let ring = BrokeredEdge::create(edge.capacity).map_err(broker)?;
-            edges.push(Edge { from, to, bit: bits[from] as u16, ring, settled: 0 });
+            let settled = u8::from(from == keeper);
+            edges.push(Edge { from, of, to, bit: bits[from] as u16, ring, settled });
             bits[from] += 1;
         }
-        let budget = Budget::create(plan.memory_budget, plan.nodes.len()).map_err(broker)?;
-        let member = |node: &NodePlan| {
-            let channels = NodeChannels::create(node.id.as_str(), plan.memory_budget).map_err(broker)?;
-            Ok(Member { channels: Some(channels), alive: true, settled: false })
+        let budget = Budget::create(plan.memory_budget, members).map_err(broker)?;
+        let member = |number: usize| {
+            let id = member_id(plan, number);
+            let channels = NodeChannels::create(id.as_str(), plan.memory_budget).map_err(broker)?;
+            Ok(Member { channels: Some(channels), alive: true, settled: number == keeper })
         };
-        let nodes = plan.nodes.iter().map(member).collect::<Result<_, _>>()?;
+        let nodes = (0..members).map(member).collect::<Result<_, _>>()?;
         Ok(Wiring { budget, nodes, edges, started: false })
     }
 
@@ -130,7 +139,7 @@ impl Wiring {
             let grant = EdgeGrant {
                 edge: number as u32,
                 port: port.clone(),
-                peer: plan.nodes[peer].id.clone(),
+                peer: member_id(plan, edge.of.filter(|_| end == End::Input).unwrap_or(peer)),
                 peer_index: peer as u32,
                 new_peer,
                 bit: edge.bit,
@@ -165,7 +174,7 @@ impl Wiring {
 
     /// Nodes that receive from this one, each once.
     pub(crate) fn consumers(&self, node: usize) -> Vec<usize> {
-        let all: HashSet<_> = self.edges.iter().filter(|e| e.from == node && e.to != node).map(|e| e.to).collect();
+        let all: HashSet<_> = self.edges.iter().filter(|e| e.of == Some(node) && e.to != node).map(|e| e.to).collect();
         let mut all: Vec<_> = all.into_iter().collect();
         all.sort_unstable();
         all
@@ -205,6 +214,13 @@ impl Wiring {
         self.nodes[node].channels.as_ref().map_or(Sign { inside: false, left_ns: 0 }, NodeChannels::sign)
     }
 
+    /// The keeper's own end as a producer, if it is one: what it sends with, and for each of its edges the number and
+    /// what [`Wiring::grants`] would give a node.
+    pub(crate) fn own_outputs<'a>(&'a self, plan: &'a LaunchPlan) -> Option<(usize, Vec<Grant<'a>>)> {
+        let keeper = plan.nodes.len();
+        (self.nodes.len() > keeper).then(|| (keeper, self.grants(plan, keeper, End::Output)))
+    }
+
     /// Wakes a node that may sleep, because there is mail for it.
     pub(crate) fn wake(&self, node: usize) {
         if let Some(channels) = &self.nodes[node].channels {
@@ -227,4 +243,16 @@ impl Wiring {
         };
         self.edges.iter().map(read).collect()
     }
+}
+
+/// The process that sends on an edge: a node, or the keeper, whose number follows those of the nodes.
+fn sender(edge: &EdgePlan, keeper: usize) -> usize {
+    match edge.from {
+        EdgeSource::Node(node) => node as usize,
+        EdgeSource::Printed(_) | EdgeSource::Logs { .. } => keeper,
+    }
+}
+
+fn member_id(plan: &LaunchPlan, number: usize) -> NodeId {
+    plan.nodes.get(number).map_or_else(|| NodeId::from("dora"), |node| node.id.clone())
 }

@@ -19,6 +19,7 @@ use crate::{
     broker::Wiring,
     cleanup::Cleanup,
     conversation::Stage,
+    log::Logs,
     node::{Life, Node, Signalled},
     poller::{Poller, Port},
     spawn::Inheritance,
@@ -51,11 +52,11 @@ pub(crate) struct Dataflow {
     nodes: Vec<Node>,
     wiring: Wiring,
     feeds: Feeds,
+    logs: Logs,
     barrier: Barrier,
     ladder: Option<Ladder>,
     /// The supervisor wants the nodes to end.
     stopping: bool,
-    output_paused: bool,
 }
 
 impl Dataflow {
@@ -85,15 +86,16 @@ impl Dataflow {
         }
         // After the processes were started: they load their code meanwhile.
         let wiring = Wiring::create(&plan).map_err(|error| error.to_string())?;
+        let logs = Logs::new(&plan, &wiring)?;
         let mut dataflow = Dataflow {
             feeds: Feeds::new(&plan),
             plan,
             nodes,
             wiring,
+            logs,
             barrier: Barrier::Waiting,
             ladder: None,
             stopping: false,
-            output_paused: false,
         };
         if let Some(first) = failed {
             dataflow.bury_unborn(first, link);
@@ -108,7 +110,7 @@ impl Dataflow {
         }
         for number in first..self.nodes.len() {
             self.wiring.gone(number);
-            self.nodes[number].report(&self.plan.nodes[number], link);
+            self.report_end(number, link);
         }
     }
 
@@ -131,7 +133,6 @@ impl Dataflow {
     /// Something can be read from a node's descriptor, or written to it.
     pub(crate) fn port_ready(&mut self, number: usize, port: Port, link: &mut SupervisorLink) {
         let Some(node) = self.nodes.get_mut(number) else { return };
-        let plan = &self.plan.nodes[number];
         match port {
             Port::Socket => {
                 node.conversation.flush();
@@ -143,8 +144,8 @@ impl Dataflow {
                     node.watchdog.disconnected();
                 }
             }
-            Port::Stdout => node.forward(plan, OutputStream::Stdout, Amount::Some, link),
-            Port::Stderr => node.forward(plan, OutputStream::Stderr, Amount::Some, link),
+            Port::Stdout => node.read_output(number, OutputStream::Stdout, Amount::Some, &mut self.logs),
+            Port::Stderr => node.read_output(number, OutputStream::Stderr, Amount::Some, &mut self.logs),
         }
     }
 
@@ -281,7 +282,7 @@ impl Dataflow {
         let plan = &self.plan.nodes[number];
         let node = &mut self.nodes[number];
         node.life = Life::Ended(status.clone(), cause);
-        node.drain(plan, link);
+        node.drain(number, &mut self.logs);
         node.conversation.close();
         match &self.barrier {
             Barrier::Waiting if status.is_success() => link.send(&FromKeeper::Warning {
@@ -292,7 +293,8 @@ impl Dataflow {
             _ => {}
         }
         self.wiring.gone(number);
-        self.nodes[number].report(&self.plan.nodes[number], link);
+        self.logs.close(number);
+        self.report_end(number, link);
         self.check_barrier(link);
         self.watch_stragglers();
     }
@@ -305,6 +307,13 @@ impl Dataflow {
         let now = Instant::now();
         for straggler in self.feeds.stragglers(|node| self.nodes[node].pid().is_some()) {
             self.nodes[straggler].watchdog.inputs_ended(now);
+        }
+    }
+
+    /// Reports the end of a node that has ended, once its lines were told.
+    fn report_end(&mut self, number: usize, link: &mut SupervisorLink) {
+        if matches!(self.nodes[number].life, Life::Ended(..)) && self.logs.is_told(number) {
+            self.nodes[number].report(&self.plan.nodes[number], link);
         }
     }
 
@@ -361,20 +370,18 @@ impl Dataflow {
         }
     }
 
-    /// Reads less or more of what nodes print, as the supervisor keeps up.
-    pub(crate) fn balance_output(&mut self, link: &mut SupervisorLink) {
-        let paused = link.congested();
-        if paused == self.output_paused {
-            return;
+    /// Tells what nodes have printed, as far as the supervisor keeps up. A node that is ahead of it has to wait.
+    pub(crate) fn tell_output(&mut self, link: &mut SupervisorLink) {
+        self.logs.tell(link);
+        for number in 0..self.nodes.len() {
+            self.nodes[number].pause_output(self.logs.is_full(number));
+            self.report_end(number, link);
         }
-        self.output_paused = paused;
-        for (node, plan) in self.nodes.iter_mut().zip(&self.plan.nodes) {
-            node.pause_output(paused);
-            if !paused && matches!(node.life, Life::Ended(..)) {
-                node.drain(plan, link);
-                node.report(plan, link);
-            }
-        }
+    }
+
+    /// Warns of lines that were lost.
+    pub(crate) fn tell_losses(&self, link: &mut SupervisorLink) {
+        self.logs.losses().for_each(|message| link.warn(message));
     }
 }
 

@@ -67,8 +67,9 @@ impl Keeper {
             }
             let Some(dataflow) = &mut self.dataflow else { continue };
             dataflow.tick(Instant::now());
-            dataflow.balance_output(&mut self.link);
+            dataflow.tell_output(&mut self.link);
             if dataflow.is_over() {
+                dataflow.tell_losses(&mut self.link);
                 let cleanup = kill_descendants(&[]);
                 self.warn_of_survivors(&cleanup);
                 if let Some(dataflow) = &self.dataflow {

@@ -15,8 +15,8 @@
 //!
 //! In reading order: [`start`](mod@start) how it begins, `event_loop` the loop, `supervisor` what it is told, `dataflow`
 //! the nodes together, `node` one of them, `spawn` and `program` its process, `conversation` what is said to it, `broker`
-//! what it is given, `stdio` what it prints, `watchdog` and `stragglers` how
-//! long it may take, `stop` how it ends, [`cleanup`] what it leaves behind; `outbox`, `poller` and
+//! what it is given, `stdio` and `log` what it prints, `watchdog` and `stragglers` how long it may take, `stop` how it ends,
+//! [`cleanup`] what it leaves behind; `outbox`, `poller` and
 //! `signals` are tools.
 
 mod broker;
@@ -24,6 +24,7 @@ pub mod cleanup;
 mod conversation;
 mod dataflow;
 mod event_loop;
+mod log;
 mod node;
 mod outbox;
 mod poller;

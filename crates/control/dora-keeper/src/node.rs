@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::{
     conversation::{Conversation, Stage},
+    log::Logs,
     outbox::Outbox,
     poller::{Poller, Port, Token},
     spawn::{self, Inheritance, Spawned},
@@ -170,38 +171,34 @@ impl Node {
         }
     }
 
-    /// Forwards what the node has printed on one stream.
-    pub(crate) fn forward(&mut self, plan: &NodePlan, stream: OutputStream, amount: Amount, link: &mut SupervisorLink) {
+    /// Reads what the node, whose number this is, has printed on one stream.
+    pub(crate) fn read_output(&mut self, number: usize, stream: OutputStream, amount: Amount, logs: &mut Logs) {
         let pipe = match stream {
             OutputStream::Stdout => &mut self.stdout,
             OutputStream::Stderr => &mut self.stderr,
         };
+        let Some(open) = pipe else { return };
         let last_stderr = &mut self.last_stderr;
-        let mut emit = |text: String, partial| {
+        let mut each = |line: &str| {
             if stream == OutputStream::Stderr {
-                last_stderr.push(&text);
+                last_stderr.push(line);
             }
-            link.send(&FromKeeper::Line { node: plan.id.clone(), stream, text, partial });
         };
-        if pipe.as_mut().is_some_and(|pipe| !pipe.read(amount, &mut emit)) {
+        if !open.read(amount, &mut |bytes| logs.take(number, stream, bytes, &mut each)) {
+            logs.end(number, stream, &mut each);
             *pipe = None;
         }
     }
 
-    /// After the process is gone: forwards what is left in the pipes, unless the supervisor is too slow just now.
-    pub(crate) fn drain(&mut self, plan: &NodePlan, link: &mut SupervisorLink) {
+    /// After the process is gone: reads what is left in the pipes. A child of its own may hold them open for ever.
+    pub(crate) fn drain(&mut self, number: usize, logs: &mut Logs) {
         for stream in [OutputStream::Stdout, OutputStream::Stderr] {
-            if !link.congested() {
-                self.forward(plan, stream, Amount::Rest, link);
-            }
+            self.read_output(number, stream, Amount::Rest, logs);
         }
     }
 
     /// Tells the supervisor that the node has ended, once all of its output has been told.
     pub(crate) fn report(&mut self, plan: &NodePlan, link: &mut SupervisorLink) {
-        if !matches!(self.life, Life::Ended(..)) || self.stdout.is_some() || self.stderr.is_some() {
-            return;
-        }
         if let Life::Ended(status, cause) = std::mem::replace(&mut self.life, Life::Over) {
             link.send(&FromKeeper::Exited {
                 node: plan.id.clone(),

@@ -36,7 +36,10 @@ impl Signals {
             for signal in WATCHED {
                 libc::sigaddset(set.as_mut_ptr(), signal);
             }
-            if libc::sigprocmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut()) != 0 {
+            // A log file that must not grow is an error of the write, not the end of the keeper. Nobody reads the signal.
+            let mut blocked = set;
+            libc::sigaddset(blocked.as_mut_ptr(), libc::SIGXFSZ);
+            if libc::sigprocmask(libc::SIG_BLOCK, blocked.as_ptr(), std::ptr::null_mut()) != 0 {
                 return Err(io::Error::last_os_error());
             }
             libc::signalfd(-1, set.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)

@@ -22,8 +22,8 @@ impl Feeds {
     pub(crate) fn new(plan: &LaunchPlan) -> Self {
         let feed = |(number, node)| {
             let node: &dora_message::supervision::NodePlan = node;
-            let from: BTreeSet<_> =
-                plan.edges.iter().filter(|edge| edge.to as usize == number).map(|edge| edge.from as usize).collect();
+            let incoming = plan.edges.iter().filter(|edge| edge.to as usize == number);
+            let from: BTreeSet<_> = incoming.filter_map(|edge| edge.from.node()).map(|node| node as usize).collect();
             let is_endless = |source: &InputSource| !matches!(source, InputSource::Node { .. });
             let endless = !plan.exit_when_nodes_finish && node.inputs.iter().any(|input| is_endless(&input.source));
             match endless || from.is_empty() || from.contains(&number) {

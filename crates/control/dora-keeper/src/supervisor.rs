@@ -1,7 +1,7 @@
 //! The link to whoever supervises this keeper: `dora run`, or a daemon.
 //!
-//! It never waits for a supervisor that reads slowly: what cannot be sent is kept, and [`SupervisorLink::congested`]
-//! tells when the nodes' output should be left in their pipes instead. It must not know what the packets cause.
+//! It never waits for a supervisor that reads slowly: what cannot be sent is kept, and [`SupervisorLink::has_room`] tells
+//! whether more should be sent. It must not know what the packets cause.
 
 use std::{
     io,
@@ -21,8 +21,6 @@ use crate::{
     poller::{Poller, Token},
 };
 
-/// Output that is kept for a slow supervisor, in bytes, before the nodes' pipes are left alone.
-const MOST_QUEUED: usize = 1024 * 1024;
 /// The longest launch plan, in bytes of JSON.
 const LONGEST_PLAN: u64 = 256 * 1024 * 1024;
 
@@ -62,9 +60,9 @@ impl SupervisorLink {
         Ok(SupervisorLink { outbox: Outbox::new(socket, Token::Supervisor, poller)?, gone: false, _process: process })
     }
 
-    /// The supervisor does not read as fast as the nodes print.
-    pub(crate) fn congested(&self) -> bool {
-        self.outbox.queued_bytes() >= MOST_QUEUED
+    /// Whether a packet would go at once. Lines wait for that; what matters more does not.
+    pub(crate) fn has_room(&self) -> bool {
+        self.is_drained()
     }
 
     /// Everything has been sent, or nobody is there to read it.
@@ -89,9 +87,24 @@ impl SupervisorLink {
         }
     }
 
+    /// Tells something that is not a node's fault.
+    pub(crate) fn warn(&mut self, message: String) {
+        self.send(&FromKeeper::Warning { message });
+    }
+
+    /// Reports something that is JSON already.
+    pub(crate) fn send_encoded(&mut self, json: Vec<u8>) {
+        self.send_json(json, None);
+    }
+
     fn send_with(&mut self, packet: &FromKeeper, memory: Option<OwnedFd>) {
         // Our own types always have a JSON form.
-        let Ok(json) = serde_json::to_vec(packet) else { return };
+        if let Ok(json) = serde_json::to_vec(packet) {
+            self.send_json(json, memory);
+        }
+    }
+
+    fn send_json(&mut self, json: Vec<u8>, memory: Option<OwnedFd>) {
         let fds: Vec<_> = memory.iter().map(AsFd::as_fd).collect();
         if !self.gone && self.outbox.send(json, &fds).is_err() {
             self.gone = true;

@@ -9,7 +9,7 @@ use dora_message::supervision::{ExitCause, FromKeeper};
 fn all_start_together() {
     let finished = Run::launch(&plan().helper("a", "exit 0").helper("b", "exit 0").sh("plain", "exit 0")).finish();
     let all_ready = finished.seen.iter().position(|packet| *packet == FromKeeper::AllReady).unwrap();
-    let connected = |packet: &FromKeeper| matches!(packet, FromKeeper::Line { text, .. } if text.contains("wired"));
+    let connected = |packet: &FromKeeper| lines(packet).iter().any(|line| line.contains("wired"));
     assert!(finished.seen.iter().rposition(connected).unwrap() < finished.seen.len());
     let exited = |packet: &FromKeeper| matches!(packet, FromKeeper::Exited { node, .. } if node.as_str() != "plain");
     assert!(finished.seen.iter().position(exited).unwrap() > all_ready);

@@ -35,17 +35,14 @@ fn supervised() -> Supervised {
     serde_json::to_writer(&file, &escapers()).unwrap();
     let mut command = Command::new(HELPER);
     let mut supervisor = command.arg("supervise").arg(file.path()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(supervisor.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let first: serde_json::Value = serde_json::from_str(&lines.next().unwrap()).unwrap();
+    let mut packets = BufReader::new(supervisor.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let first: serde_json::Value = serde_json::from_str(&packets.next().unwrap()).unwrap();
     let keeper = first["keeper"].as_u64().unwrap() as u32;
     let mut witnesses = vec![Witness::of(keeper)];
     while witnesses.len() < 1 + ESCAPERS {
-        let packet: FromKeeper = serde_json::from_str(&lines.next().unwrap()).unwrap();
-        if let FromKeeper::Line { text, .. } = packet
-            && let Some(pid) = text.strip_prefix("pid ")
-        {
-            witnesses.push(Witness::of(pid.parse().unwrap()));
-        }
+        let packet: FromKeeper = serde_json::from_str(&packets.next().unwrap()).unwrap();
+        let pids = lines(&packet).iter().filter_map(|line| line.strip_prefix("pid "));
+        witnesses.extend(pids.map(|pid| Witness::of(pid.parse().unwrap())));
     }
     Supervised { supervisor, witnesses }
 }

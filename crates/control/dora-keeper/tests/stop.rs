@@ -98,9 +98,7 @@ fn a_failure_during_the_stop_is_a_failure() {
 #[test]
 fn stopped_before_the_start() {
     let mut run = Run::launch(&plan().helper("a", "serve").sh("b", "echo up; sleep 1000"));
-    run.until(|packet| {
-        matches!(packet, FromKeeper::Line { text, .. } if text.ends_with("{\"type\":\"wired\"}")).then_some(())
-    });
+    run.until(|packet| lines(packet).iter().any(|line| line.ends_with("{\"type\":\"wired\"}")).then_some(()));
     run.stop(LONG);
     let finished = run.finish();
     assert!(finished.stdout("a").contains("stopped before it started"));

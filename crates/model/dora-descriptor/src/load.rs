@@ -192,7 +192,7 @@ impl Session<'_> {
         let expansion: Expansion = expand::dataflow(&mut self, dir, draft.drafts);
         let modules = expansion.modules.clone();
         let (nodes, node_places) = check::connect(expansion, draft.env.clone(), &mut self.sink);
-        let dataflow = Dataflow {
+        let mut dataflow = Dataflow {
             nodes,
             env: draft.env,
             deploy: draft.deploy,
@@ -207,6 +207,7 @@ impl Session<'_> {
             keys: draft.keys.into_iter().collect(),
             nodes: node_places,
         };
+        check::lines(&mut dataflow, &places, &mut self.sink);
         check::cycles(&dataflow, &places, &mut self.sink);
         let inferred_types = check::types(&dataflow, &places, dir, strict, &mut self);
         if strict {

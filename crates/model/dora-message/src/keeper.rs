@@ -123,6 +123,8 @@ pub enum InputSource {
         /// Time between two ticks, in nanoseconds.
         interval_ns: u64,
     },
+    /// Log entries of the dataflow's nodes, which the keeper sends; there is an [`ToNode::Input`] for it. Never closes.
+    Logs,
 }
 
 /// Packets from the node to its keeper.
@@ -214,9 +216,10 @@ pub struct EdgeGrant {
     pub edge: u32,
     /// The node's own port: an output for [`ToNode::Output`], an input for [`ToNode::Input`].
     pub port: DataId,
-    /// The node at the other end.
+    /// The node at the other end; `dora` for log entries.
     pub peer: NodeId,
-    /// Number of that node in the dataflow; the key under which its shared descriptors are kept.
+    /// Number of the process at the other end, which is the keeper for what nodes print; the key under which its shared
+    /// descriptors are kept.
     pub peer_index: u32,
     /// The peer's descriptors are attached to this packet because no earlier one carried them.
     pub new_peer: bool,

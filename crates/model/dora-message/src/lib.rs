@@ -4,6 +4,7 @@ pub mod arrow;
 pub mod clock;
 pub mod id;
 pub mod keeper;
+pub mod log;
 pub mod metadata;
 pub mod parameter;
 pub mod supervision;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     id::{DataId, DataflowId, NodeId},
     keeper::{EdgeCounters, InputConfig, QueuePolicy},
+    log::LogLevel,
 };
 
 /// Everything a keeper needs to run the nodes of one dataflow on one machine.
@@ -49,7 +50,7 @@ pub struct NodePlan {
     pub working_dir: PathBuf,
     /// Its inputs, timers included.
     pub inputs: Vec<InputConfig>,
-    /// Its outputs.
+    /// The outputs that it sends itself.
     pub outputs: Vec<DataId>,
     /// Cores it may run on; empty means all.
     #[serde(default)]
@@ -57,6 +58,9 @@ pub struct NodePlan {
     /// How long it may take.
     #[serde(default)]
     pub limits: Limits,
+    /// What becomes of what it prints.
+    #[serde(default)]
+    pub log: LogPlan,
 }
 
 /// How long a node may take for what, in milliseconds; `None` is for ever.
@@ -70,12 +74,70 @@ pub struct Limits {
     pub finish_ms: Option<u64>,
 }
 
+/// What becomes of what a node prints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPlan {
+    /// The log file. Its directory is made when the first line comes; `None`: nothing is kept.
+    pub file: Option<PathBuf>,
+    /// Bytes after which the file is rotated; `None`: never.
+    pub max_size: Option<u64>,
+    /// Rotated files that are kept.
+    pub max_rotated_files: u32,
+    /// The least severe entries that are kept, shown and sent. Lines of [`Self::stdout_as`] are sent in any case.
+    pub min_level: LogLevel,
+    /// Output on which every line is sent as text, its newline included.
+    pub stdout_as: Option<DataId>,
+    /// Output on which every structured entry is sent.
+    pub logs_as: Option<DataId>,
+}
+
+impl Default for LogPlan {
+    /// Everything is shown, nothing kept or sent.
+    fn default() -> Self {
+        LogPlan {
+            file: None,
+            max_size: None,
+            max_rotated_files: 5,
+            min_level: LogLevel::Stdout,
+            stdout_as: None,
+            logs_as: None,
+        }
+    }
+}
+
+/// Where the messages of an edge come from. Nodes are given by their position in [`LaunchPlan::nodes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EdgeSource {
+    /// A node sends them.
+    Node(u32),
+    /// The keeper sends what this node prints, on one of the outputs of its [`LogPlan`].
+    Printed(u32),
+    /// The keeper sends the entries of all nodes, or of one; never those of the consumer itself.
+    Logs {
+        /// The least severe entries that are sent.
+        level: LogLevel,
+        /// Only those of this node.
+        node: Option<u32>,
+    },
+}
+
+impl EdgeSource {
+    /// The node that has the output, whoever sends on it; its end closes the edge. `None`: nothing does.
+    pub fn node(self) -> Option<u32> {
+        match self {
+            EdgeSource::Node(node) | EdgeSource::Printed(node) => Some(node),
+            EdgeSource::Logs { .. } => None,
+        }
+    }
+}
+
 /// One edge to broker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EdgePlan {
-    /// Position of the producer in [`LaunchPlan::nodes`].
-    pub from: u32,
-    /// Its output.
+    /// Who sends.
+    pub from: EdgeSource,
+    /// The output: of [`EdgeSource::node`], or a built-in one such as `logs/warn`.
     pub output: DataId,
     /// Position of the consumer in [`LaunchPlan::nodes`].
     pub to: u32,
@@ -270,15 +332,18 @@ pub enum FromKeeper {
     },
     /// Every node has passed the start barrier.
     AllReady,
-    /// One line of a node's output, without its newline; longer lines come in pieces.
-    Line {
+    /// Lines of a node's output, without their newlines. A line that is too long for a packet comes in pieces, each in a
+    /// packet of its own.
+    Lines {
         /// The node.
         node: NodeId,
-        /// Where it was written.
+        /// Where they were written.
         stream: OutputStream,
-        /// The text, invalid UTF-8 replaced.
-        text: String,
-        /// More of the same line follows.
+        /// When they were read, in nanoseconds since the Unix epoch.
+        time_ns: u64,
+        /// The texts, invalid UTF-8 replaced; each at most [`LONGEST_LINE`](crate::log::LONGEST_LINE) long.
+        lines: Vec<String>,
+        /// More of the last line follows.
         #[serde(default)]
         partial: bool,
     },

@@ -44,6 +44,22 @@ fn checked_len(data: &DoraArray) -> Result<usize, Box<dyn std::error::Error>> {
     Ok(bytes.len())
 }
 
+/// Prints every text that it receives, with the name of the input.
+pub(crate) fn listen() -> Outcome {
+    let (_node, mut events) = DoraNode::init_from_env()?;
+    println!("listening");
+    while let Some(event) = events.recv() {
+        match event {
+            Event::Input { id, data, .. } => println!("{id} says {:?}", <&str>::try_from(&data)?),
+            Event::InputClosed { id } => println!("closed: {id}"),
+            Event::NodeFailed { source_node_id, .. } => println!("failed: {source_node_id}"),
+            Event::Stop(cause) => println!("stopped: {cause:?}"),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Keeps the first `count` messages, and lets go of the others.
 pub(crate) fn hold(count: usize) -> Outcome {
     let (_node, mut events) = DoraNode::init_from_env()?;

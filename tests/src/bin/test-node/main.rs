@@ -26,6 +26,8 @@ fn main() -> ExitCode {
         "stuck" => consumers::stuck(),
         "linger" => consumers::linger(),
         "busy" => consumers::busy(),
+        "listen" => consumers::listen(),
+        "log" => producers::log(),
         "fork" => fork::read_in_child(),
         _ => Err(format!("unknown role `{role}`").into()),
     };

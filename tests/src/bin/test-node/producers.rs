@@ -86,6 +86,16 @@ pub(crate) fn ticker(count: usize) -> Outcome {
     Ok(())
 }
 
+/// Logs with the API, and prints.
+pub(crate) fn log() -> Outcome {
+    let (node, _events) = DoraNode::init_from_env()?;
+    let fields = [("celsius".to_owned(), "91".to_owned())].into();
+    node.log_with_fields("warn", "it is hot", Some("cpu"), Some(&fields));
+    node.log_debug("details");
+    println!("plain");
+    Ok(())
+}
+
 /// Connects, and ends with this exit code.
 pub(crate) fn fail(code: usize) -> ExitCode {
     let connected = DoraNode::init_from_env();

@@ -1,7 +1,6 @@
 //! Which lines are wanted: `--log-level` for all nodes, `--log-filter` for single ones.
 
-use dora_descriptor::model::LogLevel;
-use dora_message::id::NodeId;
+use dora_message::{id::NodeId, log::LogLevel};
 
 use super::Entry;
 
@@ -24,10 +23,10 @@ impl Filter {
     }
 
     /// Plain text counts as the least severe level, so any minimum hides it. What dora itself says is always shown.
-    pub(crate) fn wants(&self, entry: &Entry) -> bool {
-        let Some(node) = &entry.node_id else { return true };
+    pub(crate) fn wants(&self, entry: &Entry<'_>) -> bool {
+        let Some(node) = entry.node else { return true };
         let own_rule = self.of_nodes.iter().rev().find(|(id, _)| id == node);
-        entry.level <= own_rule.map_or(self.default, |(_, level)| *level)
+        entry.said.level <= own_rule.map_or(self.default, |(_, level)| *level)
     }
 }
 
@@ -45,20 +44,16 @@ pub(crate) fn parse_rule(text: &str) -> Result<(NodeId, LogLevel), String> {
 
 #[cfg(test)]
 mod tests {
-    use dora_message::{id::DataflowId, supervision::OutputStream};
-
     use super::*;
 
     #[test]
     fn minima_hide_plain_text() {
-        let filter = Filter::new(LogLevel::Stdout, vec![parse_rule("b=warn").unwrap()]);
-        let entry =
-            |node: &str, text: &str| Entry::of_node(DataflowId::nil(), &node.into(), OutputStream::Stdout, text);
-        let error = r#"{"timestamp":"2026-01-02T03:04:05Z","level":"ERROR","message":"x"}"#;
-        assert!(filter.wants(&entry("a", "plain")));
-        assert!(!filter.wants(&entry("b", "plain")));
-        assert!(filter.wants(&entry("b", error)));
-        assert!(filter.wants(&Entry::own(None, LogLevel::Trace, String::new())));
+        let all = Filter::new(LogLevel::Stdout, vec![parse_rule("other=error").unwrap()]);
+        let some = Filter::new(LogLevel::Stdout, vec![parse_rule("camera=warn").unwrap()]);
+        let plain = Entry::example("plain");
+        let error = Entry::example(r#"{"timestamp":"2026-01-02T03:04:05Z","level":"ERROR","message":"x"}"#);
+        assert!(all.wants(&plain) && !some.wants(&plain) && some.wants(&error));
+        assert!(some.wants(&Entry::own(None, LogLevel::Trace, String::new())));
     }
 
     #[test]

@@ -3,8 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use chrono::Local;
 use clap::ValueEnum;
-use dora_descriptor::model::LogLevel;
-use dora_message::supervision::OutputStream;
+use dora_message::{log::LogLevel, supervision::OutputStream};
 
 use super::Entry;
 
@@ -35,31 +34,31 @@ const NODE_COLOURS: [AnsiColor; 10] = [
 ];
 
 /// The line with its newline.
-pub(super) fn line(entry: &Entry, format: Format, coloured: bool) -> String {
+pub(super) fn line(entry: &Entry<'_>, format: Format, coloured: bool) -> String {
     match format {
         // A line of text always has a JSON form.
-        Format::Json => serde_json::to_string(entry).unwrap_or_default() + "\n",
+        Format::Json => serde_json::to_string(&entry.message()).unwrap_or_default() + "\n",
         Format::Pretty => people(entry, &format!("{:<6}", level_word(entry)), coloured),
         Format::Compact => people(entry, &level_word(entry).to_ascii_uppercase(), coloured),
     }
 }
 
-fn people(entry: &Entry, level: &str, coloured: bool) -> String {
+fn people(entry: &Entry<'_>, level: &str, coloured: bool) -> String {
     let paint = |style: Style, text: &str| if coloured { format!("{style}{text}{style:#}") } else { text.to_owned() };
-    let time = entry.timestamp.with_timezone(&Local).format("%H:%M:%S").to_string();
-    let node = entry.node_id.as_ref().map_or("[dora]", |node| node.as_str());
+    let time = entry.time.with_timezone(&Local).format("%H:%M:%S").to_string();
+    let node = entry.node.map_or("[dora]", |node| node.as_str());
     let mut line = format!(
         "{} {} {}: ",
         paint(Style::new().dimmed(), &time),
-        paint(level_style(entry.level), level),
+        paint(level_style(entry.said.level), level),
         paint(node_style(entry), node)
     );
-    if let Some(target) = &entry.target {
+    if let Some(target) = &entry.said.target {
         line += &paint(Style::new().dimmed(), target);
         line.push(' ');
     }
-    line += &entry.message;
-    for (key, value) in entry.fields.iter().flatten() {
+    line += &entry.said.message;
+    for (key, value) in entry.said.fields.iter().flatten() {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         line += &paint(Style::new().dimmed(), &format!(" {key}={value}"));
     }
@@ -68,8 +67,8 @@ fn people(entry: &Entry, level: &str, coloured: bool) -> String {
 }
 
 /// Plain text has no level; the name of its stream says more.
-fn level_word(entry: &Entry) -> &'static str {
-    match (entry.level, entry.stream) {
+fn level_word(entry: &Entry<'_>) -> &'static str {
+    match (entry.said.level, entry.stream) {
         (LogLevel::Error, _) => "ERROR",
         (LogLevel::Warn, _) => "WARN",
         (LogLevel::Info, _) => "INFO",
@@ -90,8 +89,8 @@ fn level_style(level: LogLevel) -> Style {
 }
 
 /// The same node has the same colour in every run.
-fn node_style(entry: &Entry) -> Style {
-    let Some(node) = &entry.node_id else { return Style::new().bold() };
+fn node_style(entry: &Entry<'_>) -> Style {
+    let Some(node) = entry.node else { return Style::new().bold() };
     // FNV-1a: short, and spreads names that differ in one letter.
     let hash = node
         .as_str()
@@ -103,16 +102,10 @@ fn node_style(entry: &Entry) -> Style {
 
 #[cfg(test)]
 mod tests {
-    use dora_message::id::DataflowId;
-
     use super::*;
 
-    fn entry(text: &str) -> Entry {
-        Entry::of_node(DataflowId::nil(), &"camera".into(), OutputStream::Stdout, text)
-    }
-
     /// Without the time, which depends on the zone.
-    fn shown(entry: &Entry, format: Format) -> String {
+    fn shown(entry: &Entry<'_>, format: Format) -> String {
         line(entry, format, false)[9..].to_owned()
     }
 
@@ -120,26 +113,23 @@ mod tests {
     fn for_people() {
         let text =
             r#"{"timestamp":"2026-01-02T03:04:05Z","level":"info","message":"on","target":"t","fields":{"k":"v"}}"#;
-        assert_eq!(shown(&entry("hello"), Format::Pretty), "stdout camera: hello\n");
-        assert_eq!(shown(&entry("hello"), Format::Compact), "STDOUT camera: hello\n");
-        assert_eq!(shown(&entry(text), Format::Pretty), "INFO   camera: t on k=v\n");
+        assert_eq!(shown(&Entry::example("hello"), Format::Pretty), "stdout camera: hello\n");
+        assert_eq!(shown(&Entry::example("hello"), Format::Compact), "STDOUT camera: hello\n");
+        assert_eq!(shown(&Entry::example(text), Format::Pretty), "INFO   camera: t on k=v\n");
         let own = Entry::own(None, LogLevel::Warn, "odd".to_owned());
         assert_eq!(shown(&own, Format::Pretty), "WARN   [dora]: odd\n");
     }
 
     #[test]
     fn for_programs() {
-        let value: serde_json::Value = serde_json::from_str(&line(&entry("hello"), Format::Json, true)).unwrap();
-        let keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
-        let expected =
-            "build_id dataflow_id node_id daemon_id level target module_path file line message timestamp fields";
-        assert_eq!(keys, expected.split(' ').collect::<Vec<_>>());
+        let value: serde_json::Value =
+            serde_json::from_str(&line(&Entry::example("hello"), Format::Json, true)).unwrap();
         assert_eq!((value["level"].as_str(), value["message"].as_str()), (Some("stdout"), Some("hello")));
     }
 
     #[test]
     fn colours_only_on_request() {
-        assert!(!line(&entry("hello"), Format::Pretty, false).contains('\x1b'));
-        assert!(line(&entry("hello"), Format::Pretty, true).contains('\x1b'));
+        assert!(!line(&Entry::example("hello"), Format::Pretty, false).contains('\x1b'));
+        assert!(line(&Entry::example("hello"), Format::Pretty, true).contains('\x1b'));
     }
 }

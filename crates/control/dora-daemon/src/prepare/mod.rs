@@ -2,8 +2,10 @@
 //!
 //! All mistakes are found and reported together. Nothing is started or written here.
 
+mod edges;
 mod environment;
 mod limits;
+mod log;
 mod memory;
 mod mistake;
 mod program;
@@ -11,20 +13,19 @@ mod python;
 pub(crate) mod search;
 
 use std::{
-    collections::HashMap,
     ffi::OsString,
     path::{Path, PathBuf, absolute},
 };
 
 use dora_channel::os::clock::{monotonic_ns, wall_ns};
 use dora_descriptor::{
-    Dataflow, Input, Node, NodeKind, Source, graph,
+    Dataflow, Input, Node, NodeKind, Source,
     model::{PathKind, Standard},
 };
 use dora_message::{
-    id::DataflowId,
+    id::{DataId, DataflowId},
     keeper::{InputConfig, InputSource},
-    supervision::{EdgePlan, LaunchPlan, NodePlan},
+    supervision::{LaunchPlan, LogPlan, NodePlan},
 };
 
 pub use memory::default_memory_budget;
@@ -91,8 +92,11 @@ pub fn prepare(dataflow: &Dataflow, base: &Path, options: &PrepareOptions) -> Re
     let defaults = Defaults::new(options, &mut warnings);
     let mut nodes = Vec::with_capacity(dataflow.nodes.len());
     for node in &dataflow.nodes {
-        let place = Place { dir: working_dir(dataflow, node, &base), sources: &options.sources };
-        nodes.extend(node_plan(node, place, &environment, &defaults, &mut mistakes, &mut warnings));
+        let dir = working_dir(dataflow, node, &base);
+        let log = log::plan(node, &dir, options.dataflow_id);
+        let place = Place { dir, sources: &options.sources };
+        let plan = node_plan(node, place, &environment, &defaults, &mut mistakes, &mut warnings);
+        nodes.extend(plan.map(|plan| NodePlan { log, ..plan }));
     }
     mistakes.into_result()?;
     let plan = LaunchPlan {
@@ -103,7 +107,7 @@ pub fn prepare(dataflow: &Dataflow, base: &Path, options: &PrepareOptions) -> Re
         write_events_to: options.write_events_to.clone(),
         descriptor: dora_descriptor::expanded_json(dataflow),
         nodes,
-        edges: edges(dataflow),
+        edges: edges::plans(dataflow),
     };
     Ok(Prepared { plan, warnings })
 }
@@ -122,7 +126,7 @@ struct Place<'a> {
     sources: &'a Sources,
 }
 
-/// `None` if a mistake was found.
+/// Everything but the log. `None` if a mistake was found.
 fn node_plan(
     node: &Node,
     place: Place<'_>,
@@ -148,24 +152,13 @@ fn node_plan(
     let command = program::command_line(standard, downloaded, &working_dir, environment, |problem| {
         mistakes.add::<()>(node, problem);
     });
-    let inputs: Vec<_> = node
-        .inputs
-        .iter()
-        .filter_map(|(id, input)| {
-            let source = input_source(input).or_else(|| {
-                mistakes.add(node, Problem::NotServed { what: format!("input `{id}` from `{}`", input.source) })
-            })?;
-            let is_watched = matches!(source, InputSource::Node { .. });
-            let timeout = input.input_timeout.filter(|_| is_watched);
-            Some(InputConfig {
-                id: id.clone(),
-                source,
-                queue_size: input.queue_size,
-                policy: input.queue_policy,
-                timeout_ns: timeout.map(|time| time.as_nanos().try_into().unwrap_or(u64::MAX)),
-            })
-        })
-        .collect();
+    let input = |(id, input): (&DataId, &Input)| InputConfig {
+        id: id.clone(),
+        source: input_source(input),
+        queue_size: input.queue_size,
+        policy: input.queue_policy,
+        timeout_ns: input_timeout(input),
+    };
     if mistakes.count() > before {
         return None;
     }
@@ -176,10 +169,11 @@ fn node_plan(
         args,
         env: environment.of(node, warnings),
         working_dir,
-        inputs,
-        outputs: node.outputs.keys().cloned().collect(),
+        inputs: node.inputs.iter().map(input).collect(),
+        outputs: node.outputs.keys().filter(|output| !log::carries_lines(node, output)).cloned().collect(),
         cpu_affinity: defaults.cores(node, warnings),
         limits: defaults.limits(node),
+        log: LogPlan::default(),
     })
 }
 
@@ -192,29 +186,19 @@ fn served(node: &Node) -> Result<&Standard, String> {
     }
 }
 
-fn input_source(input: &Input) -> Option<InputSource> {
-    match &input.source {
-        Source::Node { node, output } => Some(InputSource::Node { node: node.clone(), output: output.clone() }),
-        // An interval of more than 580 years is for ever.
-        Source::Timer { interval } => {
-            Some(InputSource::Timer { interval_ns: interval.as_nanos().try_into().unwrap_or(u64::MAX) })
-        }
-        Source::Logs { .. } => None,
-    }
+/// Only nodes can be late; timers and log entries are nobody's fault.
+fn input_timeout(input: &Input) -> Option<u64> {
+    let timeout = input.input_timeout.filter(|_| matches!(input.source, Source::Node { .. }))?;
+    Some(timeout.as_nanos().try_into().unwrap_or(u64::MAX))
 }
 
-fn edges(dataflow: &Dataflow) -> Vec<EdgePlan> {
-    let number: HashMap<_, _> = dataflow.nodes.iter().zip(0_u32..).map(|(node, number)| (&node.id, number)).collect();
-    let plan = |edge: graph::Edge<'_>| {
-        Some(EdgePlan {
-            from: *number.get(edge.from)?,
-            output: edge.output.clone(),
-            to: *number.get(edge.to)?,
-            input: edge.input.clone(),
-            capacity: edge.queue_size,
-            policy: edge.policy,
-        })
-    };
-    // A loaded dataflow has no edge without both nodes.
-    graph::edges(dataflow).filter_map(plan).collect()
+fn input_source(input: &Input) -> InputSource {
+    match &input.source {
+        Source::Node { node, output } => InputSource::Node { node: node.clone(), output: output.clone() },
+        // An interval of more than 580 years is for ever.
+        Source::Timer { interval } => {
+            InputSource::Timer { interval_ns: interval.as_nanos().try_into().unwrap_or(u64::MAX) }
+        }
+        Source::Logs { .. } => InputSource::Logs,
+    }
 }

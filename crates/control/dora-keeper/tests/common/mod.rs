@@ -16,7 +16,8 @@ use dora_channel::os::{
 use dora_message::{
     keeper::{MAX_PACKET, QueuePolicy},
     supervision::{
-        EdgePlan, ExitCause, ExitStatus, FinalReport, FromKeeper, LaunchPlan, Limits, NodePlan, OutputStream, ToKeeper,
+        EdgePlan, EdgeSource, ExitCause, ExitStatus, FinalReport, FromKeeper, LaunchPlan, Limits, LogPlan, NodePlan,
+        OutputStream, ToKeeper,
     },
 };
 use rustix::{
@@ -64,6 +65,7 @@ impl Build for LaunchPlan {
             outputs: Vec::new(),
             cpu_affinity: Vec::new(),
             limits: Limits::default(),
+            log: LogPlan::default(),
         });
         self
     }
@@ -75,6 +77,7 @@ impl Build for LaunchPlan {
         self.node(id, HELPER, &args)
     }
     fn edge(mut self, from: u32, to: u32, capacity: u32, policy: QueuePolicy) -> Self {
+        let from = EdgeSource::Node(from);
         self.edges.push(EdgePlan { from, output: "out".into(), to, input: "in".into(), capacity, policy });
         self
     }
@@ -148,14 +151,11 @@ impl Run {
         }
     }
     pub fn until_line(&mut self, expected: &str) {
-        self.until_seen(|packet| matches!(packet, FromKeeper::Line { text, .. } if text == expected));
+        self.until_seen(|packet| lines(packet).iter().any(|line| line == expected));
     }
     /// The number that a node prints after a word.
     pub fn until_number(&mut self, word: &str) -> u32 {
-        self.until(|packet| match packet {
-            FromKeeper::Line { text, .. } => text.strip_prefix(word)?.trim().parse().ok(),
-            _ => None,
-        })
+        self.until(|packet| lines(packet).iter().find_map(|line| line.strip_prefix(word)?.trim().parse().ok()))
     }
     pub fn until_all_ready(&mut self) {
         self.until_seen(|packet| *packet == FromKeeper::AllReady);
@@ -196,8 +196,8 @@ impl Finished {
         let mut text = String::new();
         for packet in &self.seen {
             match packet {
-                FromKeeper::Line { node, stream, text: piece, partial } if node.as_str() == id && *stream == wanted => {
-                    text += piece;
+                FromKeeper::Lines { node, stream, lines, partial, .. } if node.as_str() == id && *stream == wanted => {
+                    text += &lines.join("\n");
                     text += if *partial { "" } else { "\n" };
                 }
                 _ => {}
@@ -216,6 +216,14 @@ impl Finished {
             }
         }
         warnings
+    }
+}
+
+/// The lines of a packet, which is perhaps none of lines.
+pub fn lines(packet: &FromKeeper) -> &[String] {
+    match packet {
+        FromKeeper::Lines { lines, .. } => lines,
+        _ => &[],
     }
 }
 

@@ -9,13 +9,14 @@ mod supervision;
 use std::time::Duration;
 
 use dora_message::id::NodeId;
+pub use dora_message::log::LogLevel;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 pub use node::{
     GitRevision, GitSource, Node, NodeKind, Operator, OperatorSource, PathKind, Pattern, Runtime, Standard,
 };
-pub use port::{Framing, Input, LogLevel, Output, Source, TimerInterval};
+pub use port::{Framing, Input, Output, Source, TimerInterval};
 pub use supervision::{HealthRules, LogRules, RestartPolicy, RestartRules};
 
 /// Length of an input's queue when the file does not say.

@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 use dora_message::{
     id::{DataId, NodeId},
     keeper::QueuePolicy,
+    log::LogLevel,
 };
 use serde::{Deserialize, Serialize};
 
@@ -90,46 +91,6 @@ impl fmt::Display for TimerInterval {
             .find(|(_, size)| nanos.is_multiple_of(*size))
             .unwrap_or(("nanos", 1));
         write!(f, "{unit}/{}", nanos / size)
-    }
-}
-
-/// Severity of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogLevel {
-    /// The node failed at something.
-    Error,
-    /// Something is wrong.
-    Warn,
-    /// Something happened.
-    Info,
-    /// For those who look for a mistake.
-    Debug,
-    /// Everything.
-    Trace,
-    /// Plain text on standard output, which has no level.
-    Stdout,
-}
-
-impl LogLevel {
-    /// All levels, the most severe first.
-    pub const ALL: [Self; 6] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace, Self::Stdout];
-
-    /// The word of the file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-            Self::Stdout => "stdout",
-        }
-    }
-
-    /// The level with this name, in any case.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|level| level.as_str().eq_ignore_ascii_case(word))
     }
 }
 

@@ -438,3 +438,26 @@ fn a_long_chain_is_no_problem() {
     }
     assert_eq!(graph::edges(&dataflow(&text)).count(), 2999);
 }
+
+#[test]
+fn inputs_that_carry_lines_wait_for_nobody() {
+    let loaded = loaded(
+        "
+nodes:
+  - { id: talk, path: a, outputs: [text, data], send_stdout_as: text }
+  - id: hear
+    path: a
+    inputs:
+      text: { source: talk/text, queue_policy: backpressure, queue_size: 50 }
+      logs: { source: dora/logs, queue_policy: backpressure }
+      data: { source: talk/data, queue_policy: backpressure }
+",
+    );
+    let inputs = &loaded.dataflow.nodes[1].inputs;
+    let queues: Vec<_> = inputs.values().map(|input| (input.queue_policy, input.queue_size)).collect();
+    let long = |size| (QueuePolicy::DropOldest, size);
+    assert_eq!(queues, [long(500), long(100), (QueuePolicy::Backpressure, 10)]);
+    let warnings: Vec<_> = loaded.warnings.records().map(|record| record.message).collect();
+    assert_eq!(warnings.len(), 2);
+    assert!(warnings[0].contains("`talk/text` carries what nodes print"), "{warnings:?}");
+}

@@ -16,14 +16,14 @@ pub(super) struct Inputs {
     inputs: Vec<Input>,
     /// Nodes that failed, and how, as long as the user was not told.
     failures: HashMap<NodeId, String>,
-    /// Timers keep the node alive when the other inputs are closed.
+    /// Timers and log entries keep the node alive when the other inputs are closed.
     timers_count: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct Input {
     pub(super) id: DataId,
-    /// `None`: a timer.
+    /// `None`: a timer, or log entries: neither ever closes.
     source: Option<NodeId>,
     /// The clock that stamps its messages.
     pub(super) clock: uhlc::ID,
@@ -36,7 +36,7 @@ impl Inputs {
         let input = |config: &InputConfig| {
             let source = match &config.source {
                 InputSource::Node { node, .. } => Some(node.clone()),
-                InputSource::Timer { .. } => None,
+                InputSource::Timer { .. } | InputSource::Logs => None,
             };
             let clock = clock_id(source.as_ref().unwrap_or(own));
             Input { id: config.id.clone(), source, clock, open: true, drops_reported: 0 }

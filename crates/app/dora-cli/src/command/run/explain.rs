@@ -31,6 +31,7 @@ fn node_line(node: &NodePlan) -> String {
 fn edge_line(plan: &LaunchPlan, index: usize) -> String {
     let edge = &plan.edges[index];
     let name = |node: u32| plan.nodes.get(node as usize).map_or("?", |node| node.id.as_str());
-    let words = edge_words(name(edge.from), &edge.output, name(edge.to), &edge.input);
+    let from = edge.from.node().map_or("dora", name);
+    let words = edge_words(from, &edge.output, name(edge.to), &edge.input);
     format!("edge {words}: {}, queue {}", policy_word(edge.policy), edge.capacity)
 }

@@ -84,8 +84,8 @@ impl Session {
             let left = self.due.map(|due| due.at().saturating_duration_since(Instant::now()));
             match self.execution.next_event(left) {
                 Event::Finished(outcome) => return outcome,
-                Event::Line { node, stream, text, partial } => self.line(|printer| {
-                    printer.node_line(&node, stream, &text, partial);
+                Event::Lines { node, stream, time_ns, lines } => self.print(|printer| {
+                    printer.node_lines(&node, stream, time_ns, &lines);
                 }),
                 Event::Exited(node) => self.exited(&node),
                 Event::Warning(message) => self.printer.own(LogLevel::Warn, message),
@@ -103,7 +103,7 @@ impl Session {
         }
     }
 
-    fn line(&mut self, print: impl FnOnce(&mut Printer)) {
+    fn print(&mut self, print: impl FnOnce(&mut Printer)) {
         let was_closed = self.printer.stdout_closed();
         print(&mut self.printer);
         if self.printer.stdout_closed() && !was_closed {

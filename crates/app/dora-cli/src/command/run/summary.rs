@@ -163,7 +163,7 @@ fn edge_table(outcome: &Outcome, prepared: &Prepared) -> Vec<String> {
 mod tests {
     use dora_message::{
         keeper::{EdgeCounters, QueuePolicy},
-        supervision::ExitStatus,
+        supervision::{EdgeSource, ExitStatus},
     };
 
     use super::*;
@@ -172,7 +172,8 @@ mod tests {
         let counters = EdgeCounters { sent: 500, dropped, undelivered, ..EdgeCounters::default() };
         let edge = EdgeOutcome { from: "a".into(), output: "x".into(), to: "b".into(), input: "y".into(), counters };
         let policy = QueuePolicy::DropOldest;
-        let plan = EdgePlan { from: 0, output: "x".into(), to: 1, input: "y".into(), capacity: 10, policy };
+        let plan =
+            EdgePlan { from: EdgeSource::Node(0), output: "x".into(), to: 1, input: "y".into(), capacity: 10, policy };
         losses(&edge, &plan)
     }
 

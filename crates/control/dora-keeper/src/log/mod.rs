@@ -1,0 +1,118 @@
+//! What becomes of what nodes print: log files, the supervisor, outputs and inputs of the dataflow.
+//!
+//! Lines of a node are cut (`splitter`), written to its file (`file`), sent to whoever subscribes (`outputs`), and kept
+//! for the supervisor (`packets`) until it reads them. A node whose lines nobody reads waits in its own full pipe
+//! ([`Logs::is_full`]), and no other one does: every queue belongs to one node, and [`Logs::tell`] takes from them in turn.
+//! Nothing here waits, except for the disk. It must not know of processes.
+
+mod file;
+mod node;
+mod outputs;
+mod packets;
+mod splitter;
+mod trouble;
+
+use dora_channel::os::clock::monotonic_ns;
+use dora_message::{
+    clock::Anchor,
+    id::DataflowId,
+    supervision::{LaunchPlan, OutputStream},
+};
+
+use crate::{broker::Wiring, supervisor::SupervisorLink};
+use node::NodeLog;
+use outputs::LogOutputs;
+use trouble::Trouble;
+
+pub(crate) use packets::{LONGEST_ENCODED, encoded_len};
+
+/// What is known of all lines of a dataflow.
+pub(crate) struct Logs {
+    dataflow: DataflowId,
+    clock: Anchor,
+    nodes: Vec<NodeLog>,
+    /// `None`: nobody in the dataflow subscribes to lines.
+    outputs: Option<LogOutputs>,
+    trouble: Trouble,
+    /// The node whose lines are told next.
+    turn: usize,
+}
+
+impl Logs {
+    /// No lines yet. The error is a sentence.
+    pub(crate) fn new(plan: &LaunchPlan, wiring: &Wiring) -> Result<Self, String> {
+        let clock = Anchor::from_ns(plan.clock_anchor_ns);
+        let outputs = LogOutputs::create(plan, wiring);
+        let outputs = outputs.map_err(|error| format!("the edges of log entries cannot be made: {error}"))?;
+        Ok(Logs {
+            dataflow: plan.dataflow_id,
+            clock,
+            nodes: plan.nodes.iter().map(NodeLog::new).collect(),
+            outputs,
+            trouble: Trouble::default(),
+            turn: 0,
+        })
+    }
+
+    /// Takes what a node has printed on one stream; `each` sees every line that is complete now.
+    pub(crate) fn take(&mut self, node: usize, stream: OutputStream, bytes: &[u8], each: &mut dyn FnMut(&str)) {
+        self.process(node, stream, Some(bytes), each);
+    }
+
+    /// A stream has ended: its last line may lack the newline.
+    pub(crate) fn end(&mut self, node: usize, stream: OutputStream, each: &mut dyn FnMut(&str)) {
+        self.process(node, stream, None, each);
+    }
+
+    fn process(&mut self, number: usize, stream: OutputStream, bytes: Option<&[u8]>, each: &mut dyn FnMut(&str)) {
+        let Some(node) = self.nodes.get_mut(number) else { return };
+        let now = node::Moment { dataflow: self.dataflow, number, stream, time_ns: self.clock.unix_ns(monotonic_ns()) };
+        if let Some(notice) = node.process(&now, bytes, self.outputs.as_mut(), each) {
+            self.trouble.note(notice);
+        }
+    }
+
+    /// Whether a node must wait until some of its lines were told.
+    pub(crate) fn is_full(&self, node: usize) -> bool {
+        self.nodes.get(node).is_some_and(NodeLog::is_full)
+    }
+
+    /// Whether all lines of a node were told.
+    pub(crate) fn is_told(&self, node: usize) -> bool {
+        self.nodes.get(node).is_none_or(NodeLog::is_told)
+    }
+
+    /// Tells the supervisor as much as it takes now, one packet of each node in turn.
+    pub(crate) fn tell(&mut self, link: &mut SupervisorLink) {
+        self.trouble.warnings().for_each(|message| link.warn(message));
+        let mut silent = 0;
+        while silent < self.nodes.len() && link.has_room() {
+            let packet = self.nodes[self.turn].next_packet();
+            self.turn = (self.turn + 1) % self.nodes.len();
+            match packet {
+                Some(packet) => {
+                    link.send_encoded(packet);
+                    silent = 0;
+                }
+                None => silent += 1,
+            }
+        }
+    }
+
+    /// A node has ended for good: the outputs that carry its lines end.
+    pub(crate) fn close(&mut self, node: usize) {
+        if let Some(outputs) = &mut self.outputs {
+            outputs.close(node);
+        }
+    }
+
+    /// What was lost, at the end: sentences for the user.
+    pub(crate) fn losses(&self) -> impl Iterator<Item = String> {
+        let unsent = self.outputs.as_ref().map_or(0, LogOutputs::unsent);
+        let unsent = (unsent > 0).then(|| {
+            format!("{unsent} log entries were not sent to their subscribers, because shared memory was short")
+        });
+        let unwritten = self.nodes.iter().filter_map(NodeLog::unwritten);
+        trouble::total(unwritten).into_iter().chain(unsent)
+    }
+}
