@@ -65,8 +65,8 @@ fn garbage_is_kept_as_text() {
     bench.script("talk.sh", "head -c 500000 /dev/urandom; head -c 100000 /dev/zero; echo; echo end");
     bench.write("a.yml", "nodes:\n  - { id: talk, path: talk.sh }\n");
     let run = bench.dora(["run", "a.yml", "--log-format", "json"]).finish().expect_code(0);
-    let shown = run.stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect(line)).count();
-    assert_eq!((logs(&bench, "talk").len(), run.stdout.contains("\"message\":\"end\"")), (shown, true));
+    let shown: Vec<Value> = run.stdout.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    assert_eq!((logs(&bench, "talk").len(), &shown[shown.len() - 1]["message"]), (shown.len(), &"end".into()));
 }
 
 #[test]
