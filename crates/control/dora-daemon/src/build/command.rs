@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use dora_message::{
     id::NodeId,
-    supervision::{LaunchPlan, Limits, NodePlan, OutputStream},
+    supervision::{LaunchPlan, Limits, LogPlan, NodePlan, OutputStream},
 };
 
 use super::{BuildProblem, crew::Crew};
@@ -36,11 +36,7 @@ pub(super) enum Ended {
 
 impl Command<'_> {
     /// Runs it to its end; nothing that it has started is left then.
-    pub(super) fn run(
-        self,
-        crew: &Crew,
-        on_line: &mut dyn FnMut(OutputStream, String, bool),
-    ) -> Result<Ended, BuildProblem> {
+    pub(super) fn run(self, crew: &Crew, on_line: &mut dyn FnMut(OutputStream, String)) -> Result<Ended, BuildProblem> {
         if crew.control.is_cancelled() {
             return Err(BuildProblem::Cancelled);
         }
@@ -51,7 +47,7 @@ impl Command<'_> {
             || {
                 loop {
                     match execution.next_event(None) {
-                        Event::Line { stream, text, partial, .. } => on_line(stream, text, partial),
+                        Event::Lines { stream, lines, .. } => lines.into_iter().for_each(|line| on_line(stream, line)),
                         Event::Finished(outcome) => {
                             let trouble = outcome.trouble.as_ref().map(|trouble| trouble.to_string());
                             let failed = outcome.nodes.first().filter(|node| node.result != NodeResult::Success);
@@ -76,6 +72,8 @@ impl Command<'_> {
             outputs: Vec::new(),
             cpu_affinity: Vec::new(),
             limits: Limits::default(),
+            // What a build prints is kept by whoever asked for it.
+            log: LogPlan::default(),
         };
         LaunchPlan {
             dataflow_id: uuid::Uuid::now_v7(),

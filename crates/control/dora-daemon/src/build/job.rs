@@ -141,12 +141,12 @@ impl Tools<'_> {
         on_stdout: &mut dyn FnMut(&str),
     ) -> Result<Ended, BuildProblem> {
         let command = Command { node: &self.job.node, program, args, dir, env };
-        command.run(self.crew, &mut |stream, text, partial| {
+        command.run(self.crew, &mut |stream, text| {
             self.recording.add(&text);
             if stream == OutputStream::Stdout {
                 on_stdout(&text);
             }
-            (self.say)(Progress::Output { stream, text, partial });
+            (self.say)(Progress::Output { stream, text });
         })
     }
 

@@ -122,14 +122,12 @@ pub enum Progress {
         /// The line.
         text: String,
     },
-    /// The program that runs has printed a line, or with `partial` a piece of a long one.
+    /// The program that runs has printed a line.
     Output {
         /// Where it was printed.
         stream: OutputStream,
         /// The text, without its newline.
         text: String,
-        /// More of the same line follows.
-        partial: bool,
     },
     /// Something that the user should know; the build goes on.
     Warning(String),
