@@ -62,7 +62,7 @@ fn wrong_usage_has_exit_code_2_and_says_what_to_do() {
         (&["up"], "`dora up` is not served by this version yet; `dora run FILE` runs a dataflow without a service"),
         (&["stop", "--all"], "Ctrl-C stops a dataflow"),
         (&["validat", "a.yml"], "a similar subcommand exists: 'validate'"),
-        (&["run", "a.yml", "--uv"], "`dora run --uv` is not served by this version yet"),
+        (&["run", "a.yml", "--locked"], "`dora run --locked` is not served by this version yet"),
         (&["build", "--locked", "a.yml"], "`rev:` with a whole commit hash"),
         (&["run", "--lockfile=x", "a.yml"], "`dora run --lockfile` is not served by this version yet"),
         (&["run", "a.yml", "--stop-after", "soon"], "expected a duration"),

@@ -52,7 +52,7 @@ impl Executable for RunCommand {
     }
 }
 
-/// Runs a dataflow file. `uv` asks for Python through uv, which is not served yet.
+/// Runs a dataflow file. `uv` runs its Python nodes through uv.
 pub fn run(dataflow: String, uv: bool) -> eyre::Result<()> {
     let mut command = RunCommand::new(dataflow);
     command.uv = uv;

@@ -38,12 +38,10 @@ const RUN: &str = "`dora run FILE` runs a dataflow without a service";
 
 /// Flags that later versions serve: verb, flag, what helps today.
 const FLAGS: &[(&str, &str, &str)] = &[
-    ("run", "--uv", "activate the Python environment, or name its interpreter in `path:`"),
     ("run", "--locked", LOCKS),
     ("run", "--write-lockfile", LOCKS),
     ("run", "--lockfile", LOCKS),
     ("run", "--hub-override", PATHS),
-    ("build", "--uv", "activate the Python environment that `pip` shall install into"),
     ("build", "--locked", LOCKS),
     ("build", "--write-lockfile", LOCKS),
     ("build", "--lockfile", LOCKS),
@@ -116,10 +114,10 @@ mod tests {
 
     #[test]
     fn flags_are_refused_by_name() {
-        for line in ["run a.yml --uv", "run --lockfile=x a.yml", "validate --offline a.yml"] {
+        for line in ["run a.yml --locked", "run --lockfile=x a.yml", "validate --offline a.yml"] {
             assert!(refused(line).is_some_and(|text| text.contains("not served")), "{line}");
         }
-        for line in ["validate a.yml --uv", "run a.yml -- --uv", "graph a.yml"] {
+        for line in ["validate a.yml --uv", "run a.yml -- --locked", "graph a.yml"] {
             assert_eq!(refused(line), None, "{line}");
         }
     }

@@ -29,6 +29,9 @@ pub(crate) struct Arguments {
     /// Build on this machine, wherever `deploy` says that nodes run.
     #[arg(long)]
     local: bool,
+    /// Install Python packages with uv, for each node into an environment of its own.
+    #[arg(long)]
+    uv: bool,
     /// Types that do not fit are mistakes, not warnings.
     #[arg(long)]
     strict_types: bool,
@@ -43,7 +46,8 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     // What can be built although `dora run` does not serve it is built.
     load::refuse(path, &loaded, &Capabilities { remote_deploy: arguments.local, ..Capabilities::ALL })?;
     // Survives an update of the program while it builds.
-    let options = BuildOptions { parallel: arguments.parallel, ..BuildOptions::new("/proc/self/exe".into()) };
+    let options =
+        BuildOptions { parallel: arguments.parallel, uv: arguments.uv, ..BuildOptions::new("/proc/self/exe".into()) };
     let base = load::directory(path);
     let build =
         Build::plan(&loaded.dataflow, path, base, options).map_err(|error| building::mistakes(&loaded, &error))?;

@@ -64,6 +64,8 @@ pub struct BuildOptions {
     pub refresh: Refresh,
     /// Nodes that share a working directory are built side by side too.
     pub parallel: bool,
+    /// Python packages are installed by `uv`, for each node into an environment of its own.
+    pub uv: bool,
     /// How long a server may be silent before a download is given up.
     pub patience: Duration,
 }
@@ -76,6 +78,7 @@ impl BuildOptions {
             inherited_env: std::env::vars_os().collect(),
             refresh: Refresh::All,
             parallel: false,
+            uv: false,
             patience: Duration::from_secs(30),
         }
     }

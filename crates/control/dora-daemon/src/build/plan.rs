@@ -16,7 +16,7 @@ use super::{
     BuildOptions,
     job::{Job, Line, Source},
 };
-use crate::prepare::{Environment, Mistakes, PrepareError, PrepareOptions, Problem, working_dir};
+use crate::prepare::{Environment, Mistakes, PrepareError, PrepareOptions, Problem, uv, working_dir};
 
 /// Something that two builds must not change at the same time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +39,8 @@ pub(super) struct Plan {
 pub(super) fn plan(dataflow: &Dataflow, base: &Path, options: &BuildOptions) -> Result<Plan, PrepareError> {
     let mut mistakes = Mistakes::default();
     let mut warnings = Vec::new();
-    let of_caller = PrepareOptions { inherited_env: options.inherited_env.clone(), ..PrepareOptions::default() };
+    let inherited_env = options.inherited_env.clone();
+    let of_caller = PrepareOptions { inherited_env, uv: options.uv, ..PrepareOptions::default() };
     let environment = Environment::new(&of_caller, &mut warnings);
     let mut jobs = Vec::new();
     for node in &dataflow.nodes {
@@ -50,16 +51,20 @@ pub(super) fn plan(dataflow: &Dataflow, base: &Path, options: &BuildOptions) -> 
                 node.id
             ));
         }
-        let lines = lines(node, &texts, &mut mistakes);
+        let dir = working_dir(dataflow, node, base);
+        let mut lines = lines(node, &texts, &mut mistakes);
         if lines.is_empty() && source == Source::Here {
             continue;
         }
-        let dir = working_dir(dataflow, node, base);
+        if let Some(python) = options.uv.then(|| uv::environment(node, &dir)).flatten() {
+            lines = through_uv(lines, &python);
+        }
         if !dir.is_dir() {
             mistakes.add::<()>(node, Problem::WorkingDir { dir: dir.clone() });
         }
         let claims = claims(&source, &dir, &lines, options.parallel);
-        jobs.push(Job { node: node.id.clone(), source, dir, lines, env: environment.of(node, &mut warnings), claims });
+        let env = environment.for_node(node, &dir).of(node, &mut warnings);
+        jobs.push(Job { node: node.id.clone(), source, dir, lines, env, claims });
     }
     mistakes.into_result()?;
     Ok(Plan { jobs, warnings })
@@ -95,6 +100,16 @@ fn lines(node: &Node, texts: &[&str], mistakes: &mut Mistakes) -> Vec<Line> {
     texts.filter_map(split).filter(|line| !line.words.is_empty()).collect()
 }
 
+/// The lines as `uv` runs them, after the one that makes the environment.
+fn through_uv(lines: Vec<Line>, python: &Path) -> Vec<Line> {
+    let first = uv::make(python).map(|words| Line { text: words.join(" "), words });
+    let others = lines.into_iter().map(|line| match uv::line(line.words.clone()) {
+        words if words == line.words => line,
+        words => Line { text: words.join(" "), words },
+    });
+    first.into_iter().chain(others).collect()
+}
+
 fn claims(source: &Source, dir: &Path, lines: &[Line], parallel: bool) -> BTreeSet<Claim> {
     let mut claims = BTreeSet::new();
     match source {
@@ -108,7 +123,7 @@ fn claims(source: &Source, dir: &Path, lines: &[Line], parallel: bool) -> BTreeS
     claims
 }
 
-/// Whether a line installs into the Python environment. `uv`, `pip` and `conda` do not lock it against each other.
+/// Whether a line installs into a Python environment, which installers do not lock against each other.
 fn installs_python(words: &[String]) -> bool {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {

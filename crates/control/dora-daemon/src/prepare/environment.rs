@@ -1,10 +1,16 @@
 //! The environment of a node: what it inherits, what the dataflow file adds, what must not pass.
 
-use std::{collections::BTreeMap, ffi::OsStr};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    env::{join_paths, split_paths},
+    ffi::OsStr,
+    path::Path,
+};
 
 use dora_descriptor::Node;
 
-use super::PrepareOptions;
+use super::{PrepareOptions, uv};
 
 /// Variables that a dataflow file must not set: they would change what code the node runs, or are between us and it.
 const FORBIDDEN: &[&str] = &["LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"];
@@ -41,10 +47,12 @@ fn objection(name: &str) -> Option<&'static str> {
 }
 
 /// What all nodes have in common.
+#[derive(Clone)]
 pub(crate) struct Environment<'a> {
-    inherited: BTreeMap<&'a str, &'a str>,
-    path: Option<&'a OsStr>,
+    inherited: BTreeMap<&'a str, Cow<'a, str>>,
+    path: Option<Cow<'a, OsStr>>,
     shell_allowed: bool,
+    uv: bool,
     overriding: Vec<(&'a str, &'a str)>,
 }
 
@@ -53,7 +61,7 @@ impl<'a> Environment<'a> {
         let mut inherited = BTreeMap::new();
         for (name, value) in &options.inherited_env {
             match (name.to_str(), value.to_str()) {
-                (Some(name), Some(value)) if !is_own(name) => drop(inherited.insert(name, value)),
+                (Some(name), Some(value)) if !is_own(name) => drop(inherited.insert(name, Cow::Borrowed(value))),
                 (Some(_), Some(_)) => {}
                 _ => warnings.push(format!("nodes do not get the variable {name:?}: it is not UTF-8")),
             }
@@ -65,18 +73,43 @@ impl<'a> Environment<'a> {
                 None => overriding.push((name.as_str(), value.as_str())),
             }
         }
-        let path = options.inherited_env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
-        Environment { inherited, path, shell_allowed: options.allow_shell, overriding }
+        let path = options
+            .inherited_env
+            .iter()
+            .find(|(name, _)| name == "PATH")
+            .map(|(_, value)| Cow::Borrowed(value.as_os_str()));
+        Environment { inherited, path, shell_allowed: options.allow_shell, uv: options.uv, overriding }
+    }
+
+    /// The same with the Python environment of a node activated, if it has one; `dir` is where everything of it starts.
+    pub(crate) fn for_node(&self, node: &Node, dir: &Path) -> Self {
+        let Some(python) = self.uv.then(|| uv::environment(node, dir)).flatten() else { return self.clone() };
+        let first = python.join("bin");
+        let rest = self.path.iter().flat_map(|path| split_paths(path));
+        let mut activated = self.clone();
+        activated.uv = false;
+        // A directory with a colon in its name cannot be searched, so there is nothing to activate then.
+        if let Ok(path) = join_paths(std::iter::once(first).chain(rest)) {
+            activated.inherited.insert("PATH", Cow::Owned(path.to_string_lossy().into_owned()));
+            activated.inherited.insert("VIRTUAL_ENV", Cow::Owned(python.to_string_lossy().into_owned()));
+            activated.path = Some(Cow::Owned(path));
+        }
+        activated
+    }
+
+    /// Whether Python nodes are run by `uv run`.
+    pub(super) fn uv_run(&self) -> bool {
+        self.uv
     }
 
     /// A variable of the one who starts the dataflow.
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
-        self.inherited.get(name).copied()
+        self.inherited.get(name).map(Cow::as_ref)
     }
 
     /// Where programs without a directory are looked for.
     pub(super) fn search_path(&self) -> Option<&OsStr> {
-        self.path
+        self.path.as_deref()
     }
 
     /// Whether nodes may be command lines for a shell.
@@ -88,17 +121,17 @@ impl<'a> Environment<'a> {
     pub(crate) fn of(&self, node: &Node, warnings: &mut Vec<String>) -> Vec<(String, String)> {
         let mut all = self.inherited.clone();
         // Lines of Python nodes must not wait in a buffer; harmless to all others.
-        all.entry("PYTHONUNBUFFERED").or_insert("1");
+        all.entry("PYTHONUNBUFFERED").or_insert(Cow::Borrowed("1"));
         for (name, value) in &node.env {
             match objection(name) {
                 Some(reason) => {
                     warnings.push(format!("node `{}`: the variable `{name}` is left out: {reason}", node.id));
                 }
-                None => drop(all.insert(name, value)),
+                None => drop(all.insert(name, Cow::Borrowed(value))),
             }
         }
-        all.extend(self.overriding.iter().copied());
-        all.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        all.extend(self.overriding.iter().map(|(name, value)| (*name, Cow::Borrowed(*value))));
+        all.into_iter().map(|(name, value)| (name.to_owned(), value.into_owned())).collect()
     }
 }
 

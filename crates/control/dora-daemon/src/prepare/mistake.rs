@@ -81,6 +81,9 @@ pub enum Problem {
     /// It is a Python file, and there is no Python.
     #[error("there is no Python 3 on the PATH to run it; activate its environment, or install python3")]
     NoPython,
+    /// Python is wanted through `uv`, and there is none.
+    #[error("there is no program `uv` on the PATH; install it, or leave `--uv` out")]
+    NoUv,
     /// A path that is no text cannot be an argument.
     #[error("`{}` is not UTF-8; rename it", path.display())]
     NotText {

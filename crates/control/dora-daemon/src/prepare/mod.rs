@@ -11,6 +11,7 @@ mod mistake;
 mod program;
 mod python;
 pub(crate) mod search;
+pub(crate) mod uv;
 
 use std::{
     ffi::OsString,
@@ -55,6 +56,8 @@ pub struct PrepareOptions {
     pub write_events_to: Option<PathBuf>,
     /// Nodes may be command lines for a shell.
     pub allow_shell: bool,
+    /// Python nodes are run through `uv`.
+    pub uv: bool,
     /// What [`Build::run`](crate::Build::run) has brought.
     pub sources: Sources,
 }
@@ -69,6 +72,7 @@ impl Default for PrepareOptions {
             exit_when_nodes_finish: None,
             write_events_to: None,
             allow_shell: false,
+            uv: false,
             sources: Sources::default(),
         }
     }
@@ -140,6 +144,7 @@ fn node_plan(
         Err(what) => return mistakes.add(node, Problem::NotServed { what }),
     };
     let before = mistakes.count();
+    let environment = &environment.for_node(node, &place.dir);
     let working_dir = match (&standard.git, place.sources.checkout(&node.id)) {
         (Some(_), Some(checkout)) => checkout.to_owned(),
         (Some(_), None) => return mistakes.add(node, Problem::NotBuilt),

@@ -46,21 +46,27 @@ pub(super) fn command_line(
         }),
     };
     let (program, args) = (program?, args?);
-    if kind != PathKind::Python {
-        return Some(CommandLine { program, args });
-    }
-    let interpreter = python::interpreter(environment.search_path()).ok_or(Problem::NoPython);
-    let script = program.into_os_string().into_string().map_err(|path| Problem::NotText { path: path.into() });
-    match (interpreter, script) {
-        (Ok(program), Ok(script)) => {
-            let args = ["-u".to_owned(), script].into_iter().chain(args).collect();
-            Some(CommandLine { program, args })
+    let (runner, words): (_, &[&str]) = match kind {
+        PathKind::Python if environment.uv_run() => (uv(environment), &["run", "python", "-u"]),
+        PathKind::Program if environment.uv_run() => (uv(environment), &["run"]),
+        PathKind::Python => (python::interpreter(environment.search_path()).ok_or(Problem::NoPython), &["-u"]),
+        _ => return Some(CommandLine { program, args }),
+    };
+    let file = program.into_os_string().into_string().map_err(|path| Problem::NotText { path: path.into() });
+    match (runner, file) {
+        (Ok(program), Ok(file)) => {
+            let words = words.iter().map(|word| (*word).to_owned());
+            Some(CommandLine { program, args: words.chain([file]).chain(args).collect() })
         }
         (Err(problem), _) | (_, Err(problem)) => {
             mistake(problem);
             None
         }
     }
+}
+
+fn uv(environment: &Environment<'_>) -> Result<PathBuf, Problem> {
+    search::find("uv", environment.search_path()).ok_or(Problem::NoUv)
 }
 
 fn shell(environment: &Environment<'_>) -> Result<PathBuf, Problem> {
@@ -88,8 +94,10 @@ fn file(path: &str, kind: PathKind, working_dir: &Path, environment: &Environmen
         let looked = format!("at `{}`", file.display());
         return Err(Problem::ProgramMissing { path: path.to_owned(), looked, hint: hint(path, &file) });
     }
-    search::find(&relative, environment.search_path())
-        .ok_or_else(|| missing_command(&expanded, Some(working_dir), environment))
+    let found = search::find(&relative, environment.search_path());
+    // It may be in the environment that `uv run` activates.
+    let left_to_uv = environment.uv_run().then_some(relative);
+    found.or(left_to_uv).ok_or_else(|| missing_command(&expanded, Some(working_dir), environment))
 }
 
 fn missing_command(name: &str, dir: Option<&Path>, environment: &Environment<'_>) -> Problem {

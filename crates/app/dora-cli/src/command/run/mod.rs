@@ -72,6 +72,9 @@ pub struct RunCommand {
     /// Let nodes be command lines for a shell (`path: shell`); DORA_ALLOW_SHELL_NODES=true does the same.
     #[arg(long)]
     pub allow_shell_nodes: bool,
+    /// Run Python through uv: nodes with `build:` in environments of their own, all others by `uv run`.
+    #[arg(long)]
+    pub uv: bool,
     /// Turn `debug.enable_debug_inspection` of the dataflow on.
     #[arg(long)]
     pub debug: bool,
@@ -86,9 +89,6 @@ pub struct RunCommand {
     /// Directory that relative paths of the file start from; that of the file if none.
     #[arg(skip)]
     pub working_dir: Option<PathBuf>,
-    /// Not served yet: refused when set.
-    #[arg(skip)]
-    pub uv: bool,
     /// Not served yet: refused when set.
     #[arg(skip)]
     pub locked: bool,
@@ -134,7 +134,6 @@ impl RunCommand {
 
     fn refuse_unserved(&self) -> Result<(), CommandError> {
         let asked = [
-            (self.uv, "--uv"),
             (self.locked, "--locked"),
             (self.write_lockfile, "--write-lockfile"),
             (self.lockfile.is_some(), "--lockfile"),
@@ -168,7 +167,7 @@ impl RunCommand {
         printer: &mut log::Printer,
     ) -> Result<(Sources, Vec<String>), CommandError> {
         let keeper = session::keeper_program(self)?;
-        let options = BuildOptions { refresh: Refresh::Missing, ..BuildOptions::new(keeper) };
+        let options = BuildOptions { refresh: Refresh::Missing, uv: self.uv, ..BuildOptions::new(keeper) };
         let build = Build::plan(&loaded.dataflow, path, self.base(path), options)
             .map_err(|error| building::mistakes(loaded, &error))?;
         if build.is_empty() {
@@ -186,6 +185,7 @@ impl RunCommand {
             write_events_to: std::env::var_os("DORA_WRITE_EVENTS_TO").map(PathBuf::from),
             allow_shell: self.allow_shell_nodes
                 || std::env::var("DORA_ALLOW_SHELL_NODES").is_ok_and(|word| word == "true"),
+            uv: self.uv,
             ..options
         };
         prepare(&loaded.dataflow, self.base(path), &options).map_err(|error| building::mistakes(loaded, &error))

@@ -1,0 +1,76 @@
+//! `--uv`: nodes with `build:` have Python environments of their own, all others are run by `uv run`.
+
+use std::process::Command;
+
+use dora_tests::{Running, Workbench};
+
+/// A `uv` that does what is asked of it here without a network, and says how it was called.
+const UV: &str = r#"
+case $1 in
+venv)
+    for directory; do :; done
+    mkdir -p "$directory/bin"
+    printf '#!/bin/sh\necho "python $*"\n' > "$directory/bin/python"
+    chmod +x "$directory/bin/python" ;;
+pip)
+    echo "uv $* into $VIRTUAL_ENV"
+    printf '#!/bin/sh\necho "tool $* with $VIRTUAL_ENV"\n' > "$VIRTUAL_ENV/bin/tool"
+    chmod +x "$VIRTUAL_ENV/bin/tool" ;;
+run) echo "uv $*" ;;
+esac
+"#;
+
+const DATAFLOW: &str = "\
+nodes:
+  - { id: installed, path: tool, args: --fast, build: pip install tool }
+  - { id: script, path: node.py, args: one, build: pip3 install numpy }
+  - { id: project, path: node.py, args: two }
+  - { id: command, path: other-tool, args: three }
+";
+
+fn with_uv(bench: &Workbench, arguments: &[&str]) -> Command {
+    let mut command = bench.command(arguments);
+    command.env("PATH", format!("{}:/usr/bin:/bin", bench.path().join("bin").display()));
+    command
+}
+
+#[test]
+fn each_node_that_is_built_has_an_environment() {
+    let bench = Workbench::new();
+    std::fs::create_dir(bench.path().join("bin")).expect("our own directory");
+    bench.script("bin/uv", UV);
+    bench.write("node.py", "");
+    bench.write("a.yml", DATAFLOW);
+    let at = |node: &str| bench.path().join(".dora/python-envs").join(node).display().to_string();
+    let build = Running::start(with_uv(&bench, &["build", "--uv", "a.yml"])).finish().expect_code(0);
+    for expected in [
+        format!("[1/2] uv venv --allow-existing {}", at("installed")),
+        format!("uv pip install tool into {}", at("installed")),
+        format!("uv pip install numpy into {}", at("script")),
+    ] {
+        assert!(build.stderr.contains(&expected), "no {expected} in {}", build.stderr);
+    }
+    let run = Running::start(with_uv(&bench, &["run", "--uv", "a.yml"])).finish().expect_code(0);
+    assert!(!run.stderr.contains("uv venv"), "{}", run.stderr);
+    let script = bench.path().join("node.py").display().to_string();
+    for expected in [
+        format!("installed: tool --fast with {}\n", at("installed")),
+        format!("script: python -u {script} one\n"),
+        format!("project: uv run python -u {script} two\n"),
+        "command: uv run other-tool three\n".to_owned(),
+    ] {
+        assert!(run.stdout.contains(&expected), "no {expected} in {}", run.stdout);
+    }
+}
+
+#[test]
+fn without_uv_one_is_told_what_to_do() {
+    let bench = Workbench::new();
+    std::fs::create_dir(bench.path().join("bin")).expect("our own directory");
+    bench.write("node.py", "");
+    bench.write("a.yml", "nodes:\n  - id: a\n    path: node.py\n");
+    let mut command = with_uv(&bench, &["run", "--uv", "a.yml"]);
+    command.env("PATH", bench.path().join("bin"));
+    let run = Running::start(command).finish().expect_code(1);
+    assert!(run.stderr.contains("a.yml:3:") && run.stderr.contains("no program `uv`"), "{}", run.stderr);
+}
