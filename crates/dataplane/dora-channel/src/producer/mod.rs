@@ -149,20 +149,22 @@ impl Producer {
         self.outputs.get(output).is_some_and(|o| !o.closed && !o.edges.is_empty())
     }
 
-    /// Asks the CPU to load what [`Self::send`] will touch, if a consumer of this output sleeps: then some time has passed
-    /// since the last message. Call it before the payload is written.
+    /// Asks the CPU to load what [`Self::send`] will touch, if a consumer sleeps: then some time has passed since the last
+    /// message. Call it before anything else is done for a message. True: it did.
     #[inline]
-    pub fn prefetch(&self, output: usize) {
-        let edges = self.outputs.get(output).map_or(&[][..], |output| &output.edges);
-        if edges.iter().any(OutEdge::consumer_sleeps) {
-            self.prefetch_cold(edges);
+    pub fn prefetch(&self) -> bool {
+        let mut edges = self.outputs.iter().flat_map(|output| &output.edges).take(prefetch::EDGES);
+        let cold = edges.any(OutEdge::consumer_sleeps);
+        if cold {
+            self.prefetch_cold();
         }
+        cold
     }
 
     #[cold]
-    fn prefetch_cold(&self, edges: &[OutEdge]) {
+    fn prefetch_cold(&self) {
         prefetch::stack(1024);
-        edges.iter().take(prefetch::EDGES).for_each(OutEdge::prefetch);
+        self.outputs.iter().flat_map(|output| &output.edges).take(prefetch::EDGES).for_each(OutEdge::prefetch);
         self.arena.prefetch();
         prefetch::code(Self::allocate as fn(&mut Self, usize) -> Result<Chunk, SendError> as *const (), 256);
         prefetch::code(Self::send as fn(&mut Self, usize, Outgoing) -> Result<usize, SendError> as *const (), 1536);
