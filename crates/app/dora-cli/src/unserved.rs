@@ -12,7 +12,7 @@ const VERBS: &[(&str, &str)] = &[
     ("restart", RUN),
     ("list", RUN),
     ("ps", RUN),
-    ("logs", "`dora run FILE` shows the nodes' output while they run"),
+    ("logs", "`dora run FILE` shows what nodes print, and out/<run>/log_<node>.jsonl keeps it"),
     ("status", RUN),
     ("check", RUN),
     ("system", RUN),
