@@ -65,6 +65,7 @@ impl Figures {
         self.rates(&mut table);
         self.graphs(&mut table);
         self.life(&mut table);
+        self.logs(&mut table);
         format!("| what | goal | dora | met | others in the same run |\n|---|---|---|---|---|\n{}", table.0)
     }
 
@@ -226,6 +227,29 @@ impl Figures {
                 mebibytes("dora-rs").map_or(String::new(), |value| format!("dora-rs {}", Unit::Mebibytes.show(value))),
             );
         }
+    }
+}
+
+impl Figures {
+    fn logs(&self, table: &mut Table) {
+        let metric = "tput_log_lines";
+        table.line(
+            "lines of 100 B to log file and standard output",
+            ">= 50 k/s",
+            (self.p50("dora", metric, 100), Unit::Rate, AtLeast(50e3)),
+            self.others(Unit::Rate, &[("dora-rs", metric, 100)]),
+        );
+        let alone = self.p50("dora", "oneway_5ms_without_flood", 8).unwrap_or(f64::NAN);
+        table.line(
+            "one way beside a node that prints 50 k lines/s",
+            "<= 1.5 times without",
+            (self.p50("dora", "oneway_5ms_beside_flood", 8), Unit::Micros, AtMost(1.5 * alone)),
+            format!(
+                "without {}; {}",
+                Unit::Micros.show(alone),
+                self.others(Unit::Micros, &[("dora-rs", "oneway_5ms_beside_flood", 8)])
+            ),
+        );
     }
 }
 

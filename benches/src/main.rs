@@ -8,6 +8,7 @@ mod bench;
 mod figures;
 mod flow;
 mod life;
+mod logs;
 mod options;
 mod transport;
 
@@ -72,6 +73,7 @@ fn measure(bench: &Bench, group: &str) -> Outcome<()> {
         "edges" => life::edges(bench),
         "release" => life::release(bench),
         "idle" => life::idle(bench),
+        "logs" => logs::lines(bench),
         _ => Err("no such group".into()),
     }
 }

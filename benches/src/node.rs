@@ -12,6 +12,7 @@
 //! | `blocked` | -, `out` | sends until a call took over 200 ms, then writes the time that this call returned |
 //! | `stuck` | `in`, - | receives nothing; kills itself with SIGKILL after a second |
 //! | `idle` | any | waits for the end |
+//! | `printer` | - | prints `BENCH_COUNT` lines of `BENCH_SIZE` bytes, `BENCH_LINES_PER_MS` at a time (0: all at once), and a rate row |
 //!
 //! `BENCH_VARIANT`: `inplace` writes 8 bytes into the message, `copy` copies the whole payload in, `value` sends one
 //! number as an Arrow array. `BENCH_RECV`: `blocking`, `tokio` or `futures`. `BENCH_CPU`: the CPU to stay on.
@@ -38,6 +39,7 @@ pub fn run() -> Outcome<()> {
         Some("blocked") => send_until_released(node),
         Some("stuck") => die(),
         Some("idle") => idle(events),
+        Some("printer") => print_lines(),
         role => Err(format!("BENCH_ROLE: unknown role {role:?}").into()),
     }
 }
@@ -221,6 +223,25 @@ fn die() -> Outcome<()> {
     sleep_ms(1000);
     record("BENCH_STAMPS", &format!("killed,{}\n", now_ns()))?;
     rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)?;
+    Ok(())
+}
+
+/// Prints lines in bursts every ten milliseconds, by the clock.
+fn print_lines() -> Outcome<()> {
+    const BURST_MS: u64 = 10;
+    let (count, size): (usize, usize) = (number("BENCH_COUNT", 100_000), number("BENCH_SIZE", 100));
+    let burst = number("BENCH_LINES_PER_MS", 0_usize) * BURST_MS as usize;
+    let line = format!("{:.>1$}\n", " a line of a log", size.saturating_sub(1));
+    let (started, mut bursts) = (now_ns(), 0);
+    let mut out = std::io::stdout().lock();
+    for printed in 1..=count {
+        out.write_all(line.as_bytes())?;
+        if burst > 0 && printed % burst == 0 {
+            bursts += 1;
+            sleep_ms((bursts * BURST_MS).saturating_sub((now_ns() - started) / 1_000_000));
+        }
+    }
+    Csv::new("dora").rate(&text("BENCH_METRIC").unwrap_or_default(), size, count, now_ns() - started);
     Ok(())
 }
 

@@ -9,7 +9,8 @@ Measures dora, the floor of the machine and other systems in one run, and prints
 
 Usage: dora-bench [options]
 
-  --only GROUPS      Some groups: oneway,async,pingpong,copy,throughput,fanout,chain,startup,edges,release,idle
+  --only GROUPS      Some groups: oneway,async,pingpong,copy,throughput,fanout,chain,startup,edges,release,idle,
+                     logs
   --peer PEERS       What to compare with: floor,iceoryx2,dora-rs (default: floor,iceoryx2)
   --rounds N         How often everything is measured (default 3; the table shows the median of the rounds)
   --quick            A quarter of the messages, one round
@@ -28,8 +29,20 @@ Examples:
 ";
 
 /// All groups of measurements, in the order in which they run.
-pub const GROUPS: [&str; 11] =
-    ["oneway", "async", "pingpong", "copy", "throughput", "fanout", "chain", "startup", "edges", "release", "idle"];
+pub const GROUPS: [&str; 12] = [
+    "oneway",
+    "async",
+    "pingpong",
+    "copy",
+    "throughput",
+    "fanout",
+    "chain",
+    "startup",
+    "edges",
+    "release",
+    "idle",
+    "logs",
+];
 const PEERS: [&str; 3] = ["floor", "iceoryx2", "dora-rs"];
 const KEYS: [&str; 10] = ["only", "peer", "rounds", "quick", "quiet", "out", "table", "dora", "peers", "dora-rs-cli"];
 

@@ -104,6 +104,16 @@ nodes:
 }
 
 #[test]
+fn a_log_file_has_one_name() {
+    let flow = |rule: &str| format!("nodes: [{{ id: a, path: sh, {rule} }}, {{ id: a.3, path: sh }}]");
+    let error = prepared(Path::new("/"), &flow("max_log_size: 1MB"), &options()).unwrap_err();
+    assert_eq!(error.mistakes[0].problem, Problem::LogNames { other: "a.3".into() });
+    for fine in ["max_rotated_files: 3", "max_log_size: 1MB, max_rotated_files: 2"] {
+        assert!(prepared(Path::new("/"), &flow(fine), &options()).is_ok(), "{fine}");
+    }
+}
+
+#[test]
 fn the_node_wins_over_the_dataflow_and_both_over_the_shell() {
     let (_dir, prepared) = example();
     let variable = |node: usize, wanted: &str| {

@@ -105,6 +105,14 @@ pub enum Problem {
         /// The directory.
         dir: PathBuf,
     },
+    /// Its rotated log files and the log file of another node would have the same name.
+    #[error(
+        "its rotated log files would take the name of the log file of node `{other}`; give one of the two another id"
+    )]
+    LogNames {
+        /// The other node.
+        other: NodeId,
+    },
     /// This version cannot run it.
     #[error("{what} is not served by this version of dora yet")]
     NotServed {
@@ -120,6 +128,7 @@ impl Problem {
             Problem::Args { .. } => "args",
             Problem::BuildLine { .. } => "build",
             Problem::WorkingDir { .. } => "deploy",
+            Problem::LogNames { .. } => "max_log_size",
             _ => "path",
         }
     }

@@ -98,6 +98,9 @@ pub fn prepare(dataflow: &Dataflow, base: &Path, options: &PrepareOptions) -> Re
     for node in &dataflow.nodes {
         let dir = working_dir(dataflow, node, &base);
         let log = log::plan(node, &dir, options.dataflow_id);
+        if let Some(other) = log::namesake(node, dataflow) {
+            mistakes.add::<()>(node, Problem::LogNames { other: other.clone() });
+        }
         let place = Place { dir, sources: &options.sources };
         let plan = node_plan(node, place, &environment, &defaults, &mut mistakes, &mut warnings);
         nodes.extend(plan.map(|plan| NodePlan { log, ..plan }));
