@@ -88,6 +88,13 @@ impl Holdings {
     }
 }
 
+/// KiB of memory that a process has of its own; 0 if it is gone.
+pub fn resident_kib(pid: i32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let anonymous = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap_or_default();
+    anonymous.trim().trim_end_matches(" kB").parse().unwrap_or_default()
+}
+
 /// Bytes of shared memory in use on this machine, by whomever.
 pub fn shared_memory() -> u64 {
     let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();

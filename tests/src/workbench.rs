@@ -7,6 +7,8 @@ use std::{
     process::Command,
 };
 
+use rustix::process::Pid;
+
 use crate::{Running, binaries, leftovers};
 
 /// Where one test happens.
@@ -34,6 +36,18 @@ impl Workbench {
     /// What every process of this test carries in [`leftovers::MARK`].
     pub fn mark(&self) -> &str {
         &self.mark
+    }
+
+    /// The keeper of this test's dataflow. Its guard has the same command line, but not its name.
+    ///
+    /// # Panics
+    /// When none runs.
+    pub fn keeper(&self) -> Pid {
+        let is_keeper = |(pid, line): (i32, String)| {
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            (line.trim_end().ends_with(" keeper") && name.trim() == "keeper").then(|| Pid::from_raw(pid))?
+        };
+        leftovers::marked_processes(&self.mark).into_iter().find_map(is_keeper).expect("a keeper")
     }
 
     /// Writes a file.

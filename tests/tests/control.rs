@@ -100,11 +100,7 @@ fn a_keeper_that_does_not_answer_keeps_nobody() {
     let bench = bench(IGNORES_TERM);
     let run = started(&bench, "stubborn.yml", "ready");
     // A stopped keeper obeys nobody; it must not be waited for.
-    let keeper = dora_tests::marked_processes(bench.mark())
-        .into_iter()
-        .find_map(|(pid, line)| line.trim_end().ends_with(" keeper").then(|| rustix::process::Pid::from_raw(pid))?);
-    let keeper = keeper.expect("a keeper");
-    rustix::process::kill_process(keeper, Signal::STOP).expect("a keeper");
+    rustix::process::kill_process(bench.keeper(), Signal::STOP).expect("a keeper");
     for told in ["stopping the nodes", "SIGTERM to the nodes", "killing the nodes"] {
         run.signal(Signal::INT);
         run.await_text(told);

@@ -55,7 +55,7 @@ impl Victim {
             Self::Run => return run.pid(),
             Self::Producer => "flood 1000000",
             Self::Holder => "hold 4",
-            Self::Keeper => "keeper",
+            Self::Keeper => return bench.keeper(),
         };
         find(bench, ending)
     }

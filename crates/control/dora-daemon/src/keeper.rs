@@ -194,6 +194,8 @@ impl Keeper {
             serde_json::from_slice(&json).ok()
         });
         self.ended = true;
+        // It has nothing left to do, whether it can end by itself or not.
+        let _ = self.child.kill();
         let _ = self.child.wait();
         adoption::forget(self.child.id());
         Received::Finished(report.unwrap_or_default())

@@ -28,10 +28,10 @@ fn start(text: &str) -> Execution {
     Execution::start(Path::new(HELPER), &prepared.plan).unwrap()
 }
 
-fn until(execution: &mut Execution, fits: impl Fn(&Event) -> bool) {
+fn until(execution: &mut Execution, fits: impl Fn(&Event) -> bool) -> Event {
     loop {
         match execution.next_event(Some(PATIENCE)) {
-            event if fits(&event) => return,
+            event if fits(&event) => return event,
             event @ (Event::Finished(_) | Event::TimedOut) => panic!("{event:?}"),
             _ => {}
         }
@@ -154,21 +154,11 @@ fn dropping_ends_everything() {
     let mut execution =
         start("nodes: [{ id: a, path: sh, args: \"-c 'trap : TERM HUP; echo up; while :; do sleep 1000; done'\" }]");
     let keeper = witness(execution.keeper_pid());
-    let mut node = None;
-    until(&mut execution, |event| matches!(event, Event::Spawned { .. }));
+    let Event::Spawned { pid, .. } = until(&mut execution, |event| matches!(event, Event::Spawned { .. })) else {
+        panic!()
+    };
+    let node = witness(pid);
     until_line(&mut execution, "up");
-    for entry in fs::read_dir("/proc").unwrap() {
-        let path = entry.unwrap().path();
-        let stat = fs::read_to_string(path.join("stat")).unwrap_or_default();
-        if stat
-            .split(") ")
-            .nth(1)
-            .is_some_and(|rest| rest.split(' ').nth(1) == Some(&execution.keeper_pid().to_string()))
-        {
-            node = path.file_name().unwrap().to_str().unwrap().parse().ok();
-        }
-    }
-    let node = witness(node.unwrap());
     // A control that lives on must not keep it alive.
     let _control = execution.control();
     drop(execution);

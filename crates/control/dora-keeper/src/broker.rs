@@ -14,14 +14,18 @@ use dora_message::{
     supervision::{EdgePlan, EdgeSource, LaunchPlan},
 };
 
+use rustix::process::{Resource, getrlimit};
+
 /// Why the edges cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WiringError {
     /// The system or dora-channel refused.
     #[error(
-        "{source} ({nodes} nodes with {edges} edges need about {descriptors} descriptors; `ulimit -n` shows and sets how many are allowed)"
+        "{source}. {nodes} nodes with {edges} edges need about {descriptors} descriptors, a process may have {allowed}. If that is \
+         the reason: `ulimit -Hn` shows the limit, `nofile` in /etc/security/limits.conf or `LimitNOFILE=` of a systemd unit \
+         raises it"
     )]
-    Broker { source: BrokerError, nodes: usize, edges: usize, descriptors: usize },
+    Broker { source: BrokerError, nodes: usize, edges: usize, descriptors: usize, allowed: u64 },
     /// More edges than a producer has bits for.
     #[error("node `{node}` has more than {MAX_EDGES} outgoing edges")]
     TooManyEdges { node: NodeId },
@@ -71,13 +75,19 @@ pub(crate) struct Wiring {
     started: bool,
 }
 
+/// How many descriptors the keeper holds while the nodes start.
+fn descriptors(plan: &LaunchPlan) -> usize {
+    8 * plan.nodes.len() + plan.edges.len() + 16
+}
+
 impl Wiring {
     pub(crate) fn create(plan: &LaunchPlan) -> Result<Self, WiringError> {
         let broker = |source| WiringError::Broker {
             source,
             nodes: plan.nodes.len(),
             edges: plan.edges.len(),
-            descriptors: 8 * plan.nodes.len() + plan.edges.len() + 16,
+            descriptors: descriptors(plan),
+            allowed: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
         };
         let keeper = plan.nodes.len();
         let feeds = plan.edges.iter().any(|edge| sender(edge, keeper) == keeper);

@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    os::fd::OwnedFd,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -16,6 +15,7 @@ use crate::{
     poller::{Poller, Token},
     signals::Signals,
     spawn::Inheritance,
+    start::Supervisor,
     stop::{DEFAULT_GRACE, Ladder},
     supervisor::{Order, SupervisorLink},
 };
@@ -39,7 +39,7 @@ enum Next {
 }
 
 impl Keeper {
-    pub(crate) fn new(supervisor: OwnedFd, inheritance: Inheritance) -> io::Result<Self> {
+    pub(crate) fn new(supervisor: Supervisor, inheritance: Inheritance) -> io::Result<Self> {
         let poller = Rc::new(Poller::new()?);
         let signals = Signals::new()?;
         poller.add(signals.fd(), Token::Signals)?;

@@ -13,10 +13,10 @@
 //! and what its result means, is decided by the supervisor at the other end of its socket
 //! ([`dora_message::supervision`]). What it says to nodes is [`dora_message::keeper`].
 //!
-//! In reading order: [`start`](mod@start) how it begins, `event_loop` the loop, `supervisor` what it is told, `dataflow`
-//! the nodes together, `node` one of them, `spawn` and `program` its process, `conversation` what is said to it, `broker`
-//! what it is given, `stdio` and `log` what it prints, `watchdog` and `stragglers` how long it may take, `stop` how it ends,
-//! [`cleanup`] what it leaves behind; `outbox`, `poller` and
+//! In reading order: [`start`](mod@start) how it begins, `guard` who cleans up after it, `event_loop` the loop,
+//! `supervisor` what it is told, `dataflow` the nodes together, `node` one of them, `spawn` and `program` its process,
+//! `conversation` what is said to it, `broker` what it is given, `stdio` and `log` what it prints, `watchdog` and
+//! `stragglers` how long it may take, `stop` how it ends, [`cleanup`] what it leaves behind; `outbox`, `poller` and
 //! `signals` are tools.
 
 mod broker;
@@ -24,6 +24,7 @@ pub mod cleanup;
 mod conversation;
 mod dataflow;
 mod event_loop;
+mod guard;
 mod log;
 mod node;
 mod outbox;
@@ -46,7 +47,12 @@ use std::process::ExitCode;
 /// Call it from the main thread of a process that has no other thread: nodes die with the thread that started them.
 pub fn run() -> ExitCode {
     let inheritance = spawn::Inheritance::keep_and_raise_limits();
-    match start::settle().and_then(|socket| event_loop::Keeper::new(socket, inheritance)?.run()) {
+    let settled = match start::settle() {
+        Ok(start::Settled::Guard(guard)) => return guard.stand(),
+        Ok(start::Settled::Keeper(supervisor)) => Ok(supervisor),
+        Err(error) => Err(error),
+    };
+    match settled.and_then(|supervisor| event_loop::Keeper::new(supervisor, inheritance)?.run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Standard error is the supervisor's; whoever starts `dora keeper` by hand reads it too.

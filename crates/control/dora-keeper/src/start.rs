@@ -15,7 +15,12 @@ use std::{
 };
 
 use dora_channel::os::packet;
-use rustix::process::{Pid, set_child_subreaper};
+use rustix::{
+    net::sockopt::socket_peercred,
+    process::{Pid, PidfdFlags, getppid, pidfd_open, set_child_subreaper},
+};
+
+use crate::guard::{self, Guard, Role};
 
 /// Supervisor's side: starts `EXE keeper`. Gives the process and the socket to it.
 ///
@@ -30,12 +35,43 @@ pub fn start(exe: &Path) -> io::Result<(Child, OwnedFd)> {
     Ok((child, ours))
 }
 
-/// Keeper's side: takes the socket from standard input, and becomes the reaper of all that its nodes leave behind.
-pub(crate) fn settle() -> io::Result<OwnedFd> {
+/// What a process that was started as a keeper has become.
+pub(crate) enum Settled {
+    /// The keeper.
+    Keeper(Supervisor),
+    /// Its guard.
+    Guard(Guard),
+}
+
+/// Who started the keeper.
+pub(crate) struct Supervisor {
+    /// The socket to it.
+    pub(crate) socket: OwnedFd,
+    /// The process: a copy of the socket may outlive it.
+    pub(crate) process: Option<OwnedFd>,
+}
+
+/// Keeper's side: takes the socket from standard input, splits off the guard, and becomes the reaper of all that its
+/// nodes leave behind.
+pub(crate) fn settle() -> io::Result<Settled> {
     let stdin = io::stdin();
     let socket = stdin.as_fd().try_clone_to_owned()?;
+    let process = watch_creator(&socket);
     let null = std::fs::File::open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
-    set_child_subreaper(Some(Pid::INIT))?;
-    Ok(socket)
+    match guard::split()? {
+        Role::Guard(guard) => Ok(Settled::Guard(guard)),
+        Role::Keeper => {
+            set_child_subreaper(Some(Pid::INIT))?;
+            Ok(Settled::Keeper(Supervisor { socket, process }))
+        }
+    }
+}
+
+/// A pidfd of the process that made the socket pair, if that is our parent: then the number was not reused meanwhile.
+/// Otherwise the parent is dead already, and the socket says so.
+fn watch_creator(socket: &OwnedFd) -> Option<OwnedFd> {
+    let creator = socket_peercred(socket).ok()?.pid;
+    let pidfd = pidfd_open(creator, PidfdFlags::empty()).ok()?;
+    (getppid() == Some(creator)).then_some(pidfd)
 }

@@ -11,14 +11,11 @@ use std::{
 
 use dora_channel::os::memory::{memfd_with, read_memfd};
 use dora_message::supervision::{FinalReport, FromKeeper, LaunchPlan, ToKeeper};
-use rustix::{
-    net::sockopt::socket_peercred,
-    process::{PidfdFlags, pidfd_open},
-};
 
 use crate::{
     outbox::{Outbox, Received},
     poller::{Poller, Token},
+    start::Supervisor,
 };
 
 /// The longest launch plan, in bytes of JSON.
@@ -51,9 +48,9 @@ pub(crate) struct SupervisorLink {
 }
 
 impl SupervisorLink {
-    /// Watches the socket and, besides, the process that made it: a copy of the socket may outlive its process.
-    pub(crate) fn new(socket: OwnedFd, poller: &Rc<Poller>) -> io::Result<Self> {
-        let process = watch_creator(&socket);
+    /// Watches the socket and, besides, the process.
+    pub(crate) fn new(supervisor: Supervisor, poller: &Rc<Poller>) -> io::Result<Self> {
+        let Supervisor { socket, process } = supervisor;
         if let Some(pidfd) = &process {
             poller.add(pidfd, Token::SupervisorProcess)?;
         }
@@ -145,12 +142,4 @@ impl SupervisorLink {
 fn read_plan(fds: Vec<OwnedFd>, len: u64) -> io::Result<Box<LaunchPlan>> {
     let memory = fds.into_iter().next().ok_or(io::Error::new(io::ErrorKind::InvalidData, "no memory came with it"))?;
     Ok(Box::new(serde_json::from_slice(&read_memfd(memory, len, LONGEST_PLAN)?)?))
-}
-
-/// A pidfd of the process that made the socket pair, if that is our parent: then the number was not reused meanwhile.
-/// Otherwise the parent is dead already, and the socket says so.
-fn watch_creator(socket: &OwnedFd) -> Option<OwnedFd> {
-    let creator = socket_peercred(socket).ok()?.pid;
-    let pidfd = pidfd_open(creator, PidfdFlags::empty()).ok()?;
-    (rustix::process::getppid() == Some(creator)).then_some(pidfd)
 }

@@ -84,6 +84,20 @@ fn the_keeper_is_killed() {
 }
 
 #[test]
+fn the_guard_kills_what_the_keeper_leaves() {
+    // This process is no subreaper, so nobody else could.
+    let script = "echo pid $$; setsid sleep 1000 & echo pid $!; wait";
+    let mut run = Run::launch(&plan().sh("a", script));
+    let witnesses = [Witness::of(run.until_number("pid ")), Witness::of(run.until_number("pid "))];
+    let keeper = Pid::from_raw(run.keeper_pid() as i32).unwrap();
+    rustix::process::kill_process(keeper, rustix::process::Signal::KILL).unwrap();
+    witnesses.iter().for_each(Witness::sees_death);
+    while run.next().is_some() {}
+    let status = run.keeper.wait().unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "it ends as the keeper did");
+}
+
+#[test]
 fn orphans_end_with_the_dataflow() {
     let script = "setsid sleep 1000 & echo orphan $!; sh -c 'kill -STOP $$; :' & exit 0";
     let mut run = Run::launch(&plan().sh("a", script).sh("b", "exec sleep 1000"));
@@ -106,7 +120,7 @@ fn the_keeper_is_small_and_sleeps() {
         run.next();
     }
     let switches = |pid| status_kib(pid, "voluntary_ctxt_switches");
-    let keeper = run.keeper.id();
+    let keeper = run.keeper_pid();
     let before = switches(keeper);
     assert!(!run.is_readable(std::time::Duration::from_millis(300)));
     assert_eq!(switches(keeper), before);
@@ -114,7 +128,10 @@ fn the_keeper_is_small_and_sleeps() {
     assert!(anonymous < 1024, "{anonymous} KiB of its own");
     let descriptors = std::fs::read_dir(format!("/proc/{keeper}/fd")).unwrap().count();
     assert!(descriptors <= 12 + 2 * 8, "{descriptors} descriptors");
-    println!("{} KiB in all", status_kib(keeper, "VmRSS"));
+    let guard = run.keeper.id();
+    let of_guard = status_kib(guard, "RssAnon");
+    assert!(of_guard < 1024, "{of_guard} KiB of the guard's own");
+    println!("{} and {} KiB in all", status_kib(keeper, "VmRSS"), status_kib(guard, "VmRSS"));
     run.stop(3_600_000);
     run.finish();
 }

@@ -57,7 +57,7 @@ fn a_flood_that_nobody_reads_holds_up_only_the_flooder() {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     assert!(before < 8 << 20, "the keeper has taken {before} bytes");
-    let rss = status_kib(run.keeper.id(), "VmRSS");
+    let rss = status_kib(run.keeper_pid(), "VmRSS");
     assert!(rss < 12 * 1024, "the keeper uses {rss} KiB");
     // It still obeys, and then gives everything that it has.
     run.tell(&ToKeeper::Kill);

@@ -108,6 +108,12 @@ impl Run {
     pub fn tell(&self, packet: &ToKeeper) {
         packet::send(self.socket.as_fd(), &serde_json::to_vec(packet).unwrap(), &[], Blocking::Yes).unwrap();
     }
+    /// The keeper itself; what was started is its guard.
+    pub fn keeper_pid(&self) -> u32 {
+        let guard = self.keeper.id();
+        let children = std::fs::read_to_string(format!("/proc/{guard}/task/{guard}/children")).unwrap();
+        children.trim().parse().unwrap()
+    }
     pub fn stop(&self, grace_ms: u64) {
         self.tell(&ToKeeper::Stop { grace_ms });
     }

@@ -14,13 +14,14 @@ use std::{
 
 use dora_daemon::Control;
 
-use crate::signals;
+use crate::signals::{self, Listener};
 
 /// The interrupts of this run.
 #[derive(Debug)]
 pub(super) struct Interrupts {
     count: Arc<AtomicU32>,
     told: u32,
+    _listener: Listener,
 }
 
 impl Interrupts {
@@ -31,7 +32,7 @@ impl Interrupts {
     pub(super) fn listen(control: Control, grace: Duration) -> io::Result<Self> {
         let count = Arc::new(AtomicU32::new(0));
         let shared = Arc::clone(&count);
-        signals::on_interrupt(Self::KILL, move |number| {
+        let listener = signals::on_interrupt(Self::KILL, move |number| {
             // Before the order: whoever sees its effects must see the reason.
             shared.store(number, Relaxed);
             match number {
@@ -41,7 +42,7 @@ impl Interrupts {
             }
             control.wake();
         })?;
-        Ok(Interrupts { count, told: 0 })
+        Ok(Interrupts { count, told: 0, _listener: listener })
     }
 
     /// How many there were.

@@ -3,6 +3,7 @@
 //! Here is what one can ask for; `session` runs it, `interrupts` stops it, `explain` tells what will happen, `summary` what has happened.
 
 mod explain;
+mod failures;
 mod interrupts;
 mod session;
 mod summary;

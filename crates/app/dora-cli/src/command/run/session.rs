@@ -9,7 +9,7 @@ use std::{
 use dora_daemon::{Event, Execution, NodeOutcome, Outcome, Prepared, become_subreaper};
 use dora_descriptor::model::LogLevel;
 
-use super::{RunCommand, explain, interrupts::Interrupts, summary};
+use super::{RunCommand, explain, failures, interrupts::Interrupts, summary};
 use crate::{error::CommandError, log::Printer};
 
 /// Time that a keeper has to kill all nodes when it is told to.
@@ -30,7 +30,7 @@ pub(super) fn run(command: &RunCommand, prepared: &Prepared, mut printer: Printe
         .map_err(|error| CommandError::failed(format!("cannot listen for Ctrl-C: {error}")))?;
     let stop_after = command.stop_after.and_then(|time| Instant::now().checked_add(time));
     let due = stop_after.map(Due::Stop);
-    let mut session = Session { execution, printer, interrupts, due, grace, verbose: command.verbose };
+    let mut session = Session { execution, printer, interrupts, due, failed: 0, grace, verbose: command.verbose };
     let outcome = session.follow();
     let killed = session.interrupts.count() >= Interrupts::KILL;
     summary::tell(&mut session.printer, prepared, &outcome, command.verbose);
@@ -74,6 +74,8 @@ struct Session {
     printer: Printer,
     interrupts: Interrupts,
     due: Option<Due>,
+    /// Nodes that have failed by themselves.
+    failed: usize,
     grace: Duration,
     verbose: bool,
 }
@@ -114,10 +116,17 @@ impl Session {
     }
 
     fn exited(&mut self, node: &NodeOutcome) {
-        if !node.is_success() {
-            self.printer.own(LogLevel::Error, format!("node `{}` {}", node.node, node.result));
-        } else {
-            self.detail(format!("node `{}` {}", node.node, node.result));
+        let message = format!("node `{}` {}", node.node, node.result);
+        if node.is_success() || failures::follows_another(node) {
+            return self.detail(message);
+        }
+        self.failed += 1;
+        match self.failed {
+            ..=failures::MOST_TOLD => self.printer.own(LogLevel::Error, message),
+            _ => self.detail(message),
+        }
+        if self.failed == failures::MOST_TOLD + 1 && !self.verbose {
+            self.printer.own(LogLevel::Error, "more nodes fail; the end tells which".to_owned());
         }
     }
 

@@ -2,11 +2,12 @@
 //! edges.
 
 use anstyle::{AnsiColor, Style};
-use dora_daemon::{EdgeOutcome, NodeOutcome, NodeResult, Outcome, Prepared};
+use dora_daemon::{EdgeOutcome, NodeOutcome, Outcome, Prepared};
 use dora_descriptor::model::LogLevel;
 use dora_message::supervision::EdgePlan;
 use serde_json::{Value, json};
 
+use super::failures;
 use crate::{
     error,
     histogram::percentile,
@@ -15,9 +16,6 @@ use crate::{
     units::{show_nanos, show_size},
     words::{edge_words, policy_word},
 };
-
-/// As wide as such rules are in dora.
-const RULE: usize = 81;
 
 /// Tells how it went.
 pub(super) fn tell(printer: &mut Printer, prepared: &Prepared, outcome: &Outcome, verbose: bool) {
@@ -52,11 +50,11 @@ pub(super) fn tell(printer: &mut Printer, prepared: &Prepared, outcome: &Outcome
     }
     let (failed, all) = (failures.len(), outcome.nodes.len());
     tell(LogLevel::Error, format!("Dataflow failed: {failed} of {all} nodes did not end well"));
+    if !for_programs {
+        return failures::lines(&failures).iter().for_each(|line| say(LogLevel::Error, line));
+    }
     for node in failures {
-        match for_programs {
-            true => printer.own_with(LogLevel::Error, headline(node), json!({ "last_stderr": node.last_stderr })),
-            false => failure(node).iter().for_each(|line| say(LogLevel::Error, line)),
-        }
+        printer.own_with(LogLevel::Error, failures::headline(node), json!({ "last_stderr": node.last_stderr }));
     }
 }
 
@@ -68,22 +66,6 @@ fn say(level: LogLevel, line: &str) {
         _ => Style::new(),
     };
     error::tell_line(&format!("{colour}{line}{colour:#}"));
-}
-
-fn headline(node: &NodeOutcome) -> String {
-    format!("Node `{}` failed: {}", node.node, node.result)
-}
-
-fn failure(node: &NodeOutcome) -> Vec<String> {
-    let follows_another = matches!(node.result, NodeResult::Cascading { .. } | NodeResult::Lost);
-    if node.last_stderr.is_empty() || follows_another {
-        return vec![headline(node)];
-    }
-    let mut lines = vec![format!("{} with stderr output:", headline(node))];
-    lines.push("-".repeat(RULE));
-    lines.extend(node.last_stderr.iter().cloned());
-    lines.push("-".repeat(RULE));
-    lines
 }
 
 /// What an edge did not deliver, if anything.
@@ -163,7 +145,7 @@ fn edge_table(outcome: &Outcome, prepared: &Prepared) -> Vec<String> {
 mod tests {
     use dora_message::{
         keeper::{EdgeCounters, QueuePolicy},
-        supervision::{EdgeSource, ExitStatus},
+        supervision::EdgeSource,
     };
 
     use super::*;
@@ -184,15 +166,5 @@ mod tests {
             edge(3, 1).as_deref(),
             Some("a/x -> b/y: of 500 messages 3 dropped (drop_oldest, queue 10), 1 still queued when `b` ended")
         );
-    }
-
-    #[test]
-    fn a_failure_comes_with_its_last_words() {
-        let node = |result, last_stderr| NodeOutcome { node: "a".into(), result, never_connected: false, last_stderr };
-        let failed = node(NodeResult::Failed(ExitStatus::Code { code: 3 }), vec!["boom".to_owned()]);
-        assert_eq!(failure(&failed)[0], "Node `a` failed: exited with code 3 with stderr output:");
-        assert_eq!((failure(&failed).len(), failure(&failed)[2].as_str()), (4, "boom"));
-        let lost = node(NodeResult::Lost, vec!["noise".to_owned()]);
-        assert_eq!(failure(&lost).len(), 1);
     }
 }
