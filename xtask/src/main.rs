@@ -12,6 +12,7 @@ mod report;
 mod shell;
 mod test;
 mod tidy;
+mod wall_clock;
 mod workspace;
 
 use std::process::ExitCode;

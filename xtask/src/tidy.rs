@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::markdown;
+use crate::wall_clock;
 use crate::workspace;
 
 /// Above this many lines a source file is named, as a question: is there a part with a name of its own?
@@ -38,6 +39,9 @@ pub fn run() -> Result<(), String> {
             continue;
         }
         found.extend(forbidden_words(file, &text));
+        if file.extension().is_some_and(|extension| extension == "rs") {
+            found.extend(wall_clock::violation(file, &text));
+        }
         match file.extension().and_then(|extension| extension.to_str()) {
             Some("md") => {
                 let exists =
