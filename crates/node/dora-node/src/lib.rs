@@ -32,13 +32,13 @@ mod tracing_output;
 pub use connection::ConnectError;
 pub use error::{NodeError, NodeResult, PatternError, TestingError};
 pub use event_stream::{
-    Event, EventScheduler, EventStream, StopCause, TryRecvError,
+    Announced, Event, EventScheduler, EventStream, StopCause, TryRecvError,
     input_tracker::{InputState, InputTracker},
     merged,
 };
 pub use fork::Forked;
 pub use node::{
-    DataSample, DoraNode, DoraNodeBuilder, EncodedSample, SampleAllocator, StreamSegment, ZERO_COPY_THRESHOLD,
+    DataSample, DoraNode, DoraNodeBuilder, EncodedSample, NodeLog, SampleAllocator, StreamSegment, ZERO_COPY_THRESHOLD,
 };
 pub use run_config::{Descriptor, NodeRunConfig};
 #[cfg(feature = "tracing")]

@@ -5,6 +5,7 @@
 //! - `prefetch`: what a node that slept loads before it needs it.
 //! - `sleep`: how to wait, in a thread or in any async runtime (`reactor`, `deputy`).
 //! - `correlate`: waiting for one reply among other events.
+//! - `foreign`: how other languages wait.
 //! - [`merged`], [`input_tracker`]: helpers for users.
 //!
 //! It must not know how a message is sent.
@@ -13,6 +14,7 @@ mod correlate;
 mod deputy;
 mod event;
 pub mod extensions;
+mod foreign;
 pub mod input_tracker;
 mod inputs;
 pub mod merged;
@@ -38,6 +40,7 @@ use dora_message::id::DataId;
 use futures::Stream;
 
 pub use event::{Event, StopCause};
+pub use foreign::Announced;
 pub use scheduler::EventScheduler;
 
 use crate::{

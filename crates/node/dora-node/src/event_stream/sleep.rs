@@ -3,10 +3,11 @@
 
 use std::{
     io,
+    os::fd::BorrowedFd,
     task::{Context, Poll},
 };
 
-use dora_channel::{SleepOn, Waiter};
+use dora_channel::{SleepOn, Waiter, Waker};
 use tokio::runtime;
 
 use super::{deputy::Deputy, reactor::Reactor};
@@ -103,8 +104,25 @@ impl Sleeper {
         Ok(Some(SleepOn::Futex))
     }
 
+    /// Announces a sleep on [`Self::descriptor`]. False: something is ready already, and nothing is announced.
+    pub(super) fn announce(&mut self, is_ready: impl FnOnce() -> bool) -> bool {
+        self.end_async();
+        self.announced = self.waiter.begin_async(SleepOn::EventFd, is_ready).then_some(SleepOn::EventFd);
+        self.announced.is_some()
+    }
+
+    /// Readable when an announced sleep should end.
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.waiter.eventfd()
+    }
+
+    /// Ends sleeps from other threads.
+    pub(super) fn waker(&self) -> Waker {
+        self.waiter.waker()
+    }
+
     /// Ends an announced sleep, so that the bell is at rest before the next one.
-    fn end_async(&mut self) {
+    pub(super) fn end_async(&mut self) {
         let Some(on) = self.announced.take() else { return };
         match &self.way {
             Some((_, Way::Registered(reactor))) => reactor.settle(|| self.waiter.end_async(on)),

@@ -1,12 +1,13 @@
 //! Log lines of a node: one JSON object per line on standard output, where the keeper picks them up.
 
-use std::{collections::BTreeMap, io::Write};
+use std::{collections::BTreeMap, io::Write, sync::Arc};
 
 use chrono::{DateTime, SecondsFormat};
 use dora_message::id::NodeId;
 use serde::Serialize;
 
 use super::DoraNode;
+use crate::clock::NodeClock;
 
 /// The most bytes of `fields`, as JSON, that a line carries. Lines of more than 64 KiB would be cut.
 const MAX_FIELDS: usize = 60 * 1024;
@@ -53,14 +54,15 @@ fn level_word(level: &str) -> &'static str {
     }
 }
 
-impl DoraNode {
-    /// Logs a message. `level` is one of error, warn, info, debug and trace; anything else counts as info. `target`
-    /// names the part of the program that speaks.
-    pub fn log(&self, level: &str, message: &str, target: Option<&str>) {
-        self.log_with_fields(level, message, target, None);
-    }
+/// The log and the clock of a node, apart from its outputs. Made by [`DoraNode::logger`].
+#[derive(Debug, Clone)]
+pub struct NodeLog {
+    id: NodeId,
+    clock: Arc<NodeClock>,
+}
 
-    /// Logs a message with fields. Fields that take more than 60 KiB as JSON are left out; the line says so.
+impl NodeLog {
+    /// As [`DoraNode::log_with_fields`].
     pub fn log_with_fields(
         &self,
         level: &str,
@@ -82,6 +84,35 @@ impl DoraNode {
             fields_dropped: (fields.is_some() && kept.is_none()).then_some(true),
         }
         .print();
+    }
+
+    /// As [`DoraNode::timestamp`].
+    pub fn timestamp(&self) -> uhlc::Timestamp {
+        self.clock.timestamp()
+    }
+}
+
+impl DoraNode {
+    /// Logs a message. `level` is one of error, warn, info, debug and trace; anything else counts as info. `target`
+    /// names the part of the program that speaks.
+    pub fn log(&self, level: &str, message: &str, target: Option<&str>) {
+        self.log_with_fields(level, message, target, None);
+    }
+
+    /// Logs a message with fields. Fields that take more than 60 KiB as JSON are left out; the line says so.
+    pub fn log_with_fields(
+        &self,
+        level: &str,
+        message: &str,
+        target: Option<&str>,
+        fields: Option<&BTreeMap<String, String>>,
+    ) {
+        self.logger().log_with_fields(level, message, target, fields);
+    }
+
+    /// The log of this node for other threads, which need not wait for one that is sending.
+    pub fn logger(&self) -> NodeLog {
+        NodeLog { id: self.id.clone(), clock: self.clock.clone() }
     }
 
     /// Logs an error.

@@ -24,6 +24,7 @@ use dora_channel::INLINE_LEN;
 use dora_message::id::{DataId, DataflowId, NodeId};
 
 pub use builder::DoraNodeBuilder;
+pub use log::NodeLog;
 pub use patterns::StreamSegment;
 pub use sample::{DataSample, EncodedSample, SampleAllocator};
 
