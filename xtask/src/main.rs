@@ -8,6 +8,7 @@ mod demo;
 mod examples;
 mod markdown;
 mod pictures;
+mod python;
 mod report;
 mod shell;
 mod test;
@@ -35,6 +36,8 @@ enum Command {
     Test(test::Arguments),
     /// Build the benchmarks for release and run them; every further argument goes to their driver.
     Bench(bench::Arguments),
+    /// Build the wheel of the Python module, and tell its size.
+    Wheel,
     /// Check which crate depends on which, against the rules of ARCHITECTURE.md.
     CheckDeps,
     /// Check file sizes, words that do not belong into sources, descriptions of crates, links between documents.
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Wheel => python::run(),
         Command::CheckDeps => check_deps::run().map_err(report::Trouble::from),
         Command::Tidy => tidy::run().map_err(report::Trouble::from),
     };

@@ -2,12 +2,16 @@
 
 use crate::check_deps;
 use crate::examples;
+use crate::python;
 use crate::report::{Outcome, Report, Trouble};
 use crate::shell::{Shell, release_binary};
 use crate::tidy;
 
 /// The end-to-end tests: they start what a user starts, as release builds.
 const END_TO_END: &str = "dora-tests";
+
+/// The Python module: it is linked by the interpreter that loads it, and tested from there.
+const PYTHON: &str = "dora-python";
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -62,7 +66,7 @@ struct Tests<'a> {
 impl Tests<'_> {
     fn run(&self, report: &mut Report) -> Result<(), Trouble> {
         let examples = examples::packages()?;
-        let excluded: Vec<String> = [END_TO_END.to_owned()]
+        let excluded: Vec<String> = [END_TO_END.to_owned(), PYTHON.to_owned()]
             .into_iter()
             .chain(examples.iter().map(|package| package.name.clone()))
             .flat_map(|name| ["--exclude".to_owned(), name])
@@ -88,6 +92,7 @@ impl Tests<'_> {
         });
         if self.filter.is_none() {
             examples::run_all(report)?;
+            report.step("the Python module, installed from its wheel", python::test);
         }
         Ok(())
     }

@@ -1,0 +1,75 @@
+"""Dataflows of small Python programs, run by the real `dora`, for the tests of this directory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+import unittest
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+PATIENCE = 60
+"""Seconds after which a dataflow counts as hung."""
+
+
+def dora() -> str:
+    """The command under test: DORA_TEST_BINARY, else the newest build of this repository."""
+    if given := os.environ.get("DORA_TEST_BINARY"):
+        return given
+    builds = [REPOSITORY / "target" / profile / "dora" for profile in ("release", "debug")]
+    found = sorted((path for path in builds if path.exists()), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise unittest.SkipTest("there is no `dora` command: build it, or name it in DORA_TEST_BINARY")
+    return str(found[-1])
+
+
+class Dataflow(unittest.TestCase):
+    """A test with a directory of its own, and nodes that are Python programs in it."""
+
+    def setUp(self) -> None:
+        directory = tempfile.TemporaryDirectory(prefix="dora-python-")
+        self.addCleanup(directory.cleanup)
+        self.directory = Path(directory.name)
+
+    def program(self, name: str, text: str) -> None:
+        """Writes the program NAME.py."""
+        (self.directory / f"{name}.py").write_text(textwrap.dedent(text))
+
+    def run_flow(self, flow: str, *arguments: str, code: int = 0, env: dict[str, str] | None = None) -> str:
+        """Runs a dataflow file; what all of it printed. Fails if the exit code is another."""
+        (self.directory / "dataflow.yml").write_text(textwrap.dedent(flow))
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        finished = subprocess.run(
+            [dora(), "run", "dataflow.yml", *arguments],
+            cwd=self.directory,
+            env={**os.environ, "PATH": path, **(env or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE,
+        )
+        self.assertEqual(finished.returncode, code, finished.stdout)
+        return finished.stdout
+
+    def pair(self, a: str, b: str, *arguments: str, code: int = 0, env: dict[str, str] | None = None) -> str:
+        """Runs two nodes that receive losslessly what the other one sends on its output `data`."""
+        self.program("a", a)
+        self.program("b", b)
+        flow = """\
+            nodes:
+              - id: a
+                path: a.py
+                outputs: [data]
+                inputs:
+                  data: {source: b/data, queue_size: 1000}
+              - id: b
+                path: b.py
+                outputs: [data]
+                inputs:
+                  data: {source: a/data, queue_size: 1000, queue_policy: backpressure}
+        """
+        return self.run_flow(flow, *arguments, code=code, env=env)
