@@ -51,6 +51,15 @@ fn run_builds_before_it_runs() {
 }
 
 #[test]
+fn run_starts_nothing_when_the_build_fails() {
+    let bench = Workbench::new();
+    bench.write("a.yml", "nodes:\n  - { id: a, path: x, build: 'false' }\n  - { id: b, path: touch, args: started }\n");
+    let run = bench.dora(["run", "a.yml"]).finish().expect_code(1);
+    assert!(run.stderr.contains("node `a`: its build failed: `false` exited with code 1"), "{}", run.stderr);
+    assert!(!bench.path().join("started").exists());
+}
+
+#[test]
 fn there_may_be_nothing_to_build() {
     let bench = Workbench::new();
     bench.write("a.yml", "nodes:\n  - { id: a, path: not-built-by-us }\n");

@@ -34,6 +34,7 @@ Examples:
   dora run dataflow.yml --log-filter camera=warn --log-format json 2> log.jsonl
   dora run -v dataflow.yml                  with programs, edges and their figures
 
+First it builds what was never built and runs all `build:` lines; `dora help build` tells more.
 What nodes write to standard output goes to standard output, everything else to standard error.
 Ctrl-C asks the nodes to stop (SIGTERM after --grace-duration, SIGKILL after half of it again), a second one
 sends SIGTERM at once and SIGKILL two seconds later, a third SIGKILL at once. SIGTERM and SIGHUP count as Ctrl-C.
