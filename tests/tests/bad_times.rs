@@ -179,9 +179,14 @@ nodes:
     let before = shared_memory();
     let mut command = Command::new(dora_tests::test_runner());
     let path = dora_tests::dora().parent().expect("a directory").as_os_str().to_owned();
-    command.args(["a.yml", &rounds(20, 1000).to_string()]).current_dir(bench.path());
+    let rounds = rounds(20, 1000);
+    command.args(["a.yml", &rounds.to_string()]).current_dir(bench.path());
     command.env("DORA_TEST_MARK", bench.mark()).env("PATH", path);
-    let run = Running::start(command).finish().expect_code(0);
+    let run = Running::start(command);
+    for round in (0..rounds).step_by(20) {
+        run.await_text(&format!("end of round {round}."));
+    }
+    let run = run.finish().expect_code(0);
     let held = |when: &str| -> [u64; 3] {
         let line = run.stdout.lines().find_map(|line| line.strip_prefix(when)).expect(&run.stdout);
         let numbers: Vec<u64> = line.split_whitespace().filter_map(|number| number.parse().ok()).collect();

@@ -19,6 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             tell("before");
         }
         command.clone().execute()?;
+        println!("end of round {round}.");
     }
     tell("after");
     Ok(())

@@ -13,7 +13,11 @@ pub(crate) static DATAFLOW: Object = Object {
         key("env", ENV, "Environment variables of all nodes; a node's own win."),
         key("deploy", Shape::Object(&DEPLOY), "Where nodes run that do not say it themselves."),
         key("debug", Shape::Object(&DEBUG), "Settings for debugging."),
-        key("health_check_interval", Shape::Seconds(false), "Seconds between two health checks. Default 5."),
+        key(
+            "health_check_interval",
+            Shape::Seconds(false),
+            "Accepted and without effect: each limit of time is kept exactly. Default 5.",
+        ),
         key("strict_types", Shape::Bool, "Type warnings are errors."),
         key("exit_when_nodes_finish", Shape::Bool, "Timers do not keep the dataflow running."),
         key(
