@@ -28,6 +28,12 @@ pub fn test_runner() -> PathBuf {
     program_dir().join("dora-test-runner")
 }
 
+/// The nodes of the guide, under the names that they have there, and where they lie.
+pub fn programs() -> Vec<(&'static str, PathBuf)> {
+    let names = ["talker", "listener", "counter", "shout", "camera", "plot"];
+    names.map(|name| (name, program_dir().join(format!("guide-{name}")))).to_vec()
+}
+
 /// Where cargo builds what is tested; tests may keep what they build below it.
 pub fn target_dir() -> PathBuf {
     program_dir().parent().map(Path::to_owned).unwrap_or_default()

@@ -92,8 +92,22 @@ impl Workbench {
     /// `dora` with these arguments, ready to be changed further.
     pub fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, arguments: I) -> Command {
         let mut command = Command::new(binaries::dora());
-        command.args(arguments).current_dir(self.path()).env(leftovers::MARK, &self.mark);
-        for variable in ["DORA_LOG_LEVEL", "DORA_LOG_FORMAT", "DORA_LOG_FILTER", "NO_COLOR", "CLICOLOR_FORCE"] {
+        command.args(arguments);
+        self.at_home(command)
+    }
+
+    /// A line of shell, ready to be changed further.
+    pub fn shell(&self, line: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", line]);
+        self.at_home(command)
+    }
+
+    fn at_home(&self, mut command: Command) -> Command {
+        command.current_dir(self.path()).env(leftovers::MARK, &self.mark);
+        for variable in
+            ["RUST_BACKTRACE", "DORA_LOG_LEVEL", "DORA_LOG_FORMAT", "DORA_LOG_FILTER", "NO_COLOR", "CLICOLOR_FORCE"]
+        {
             command.env_remove(variable);
         }
         command

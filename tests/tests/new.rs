@@ -1,6 +1,10 @@
 //! `dora new`: what it makes can be built and run at once; what it refuses it leaves alone.
 
-use std::{os::unix::fs::symlink, path::Path, process::Command};
+use std::{
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use dora_tests::{Running, Workbench};
 use rustix::process::Signal;
@@ -9,28 +13,43 @@ use rustix::process::Signal;
 /// the libraries that it needs are kept from one test to the next.
 fn build(project: &Path) {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let kept = dora_tests::target_dir().join("new-projects");
+    let kept = kept();
     std::fs::copy(repository.join("Cargo.lock"), project.join("Cargo.lock")).expect("the lock file");
     symlink(&kept, project.join("target")).expect("our own directory");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-    cargo.args(["build", "--quiet", "--offline"]).current_dir(project);
-    cargo.env("CARGO_TARGET_DIR", &kept).env("CARGO_PROFILE_DEV_DEBUG", "0").env_remove("CARGO_BUILD_TARGET");
+    cargo.args(["build", "--quiet"]).current_dir(project);
+    as_here(&mut cargo);
     let output = cargo.output().expect("cargo");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.stderr.is_empty(), "built with warnings: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn kept() -> PathBuf {
+    dora_tests::target_dir().join("new-projects")
+}
+
+/// Whoever builds, builds the same.
+fn as_here(command: &mut Command) {
+    command.env("CARGO_TARGET_DIR", kept()).env("CARGO_NET_OFFLINE", "true").env("CARGO_PROFILE_DEV_DEBUG", "0");
+    command.env_remove("CARGO_BUILD_TARGET");
+}
+
+/// `dora run` in a directory of the bench; it builds what is to be built.
+fn run(bench: &Workbench, directory: &str, file: &str) -> Running {
+    let mut command = bench.command(["run", file]);
+    as_here(command.current_dir(bench.path().join(directory)));
+    Running::start(command)
 }
 
 #[test]
 fn a_new_dataflow_runs_at_once() {
     let bench = Workbench::new();
     let made = bench.dora(["new", "robot"]).finish().expect_code(0);
-    for expected in ["robot/dataflow.yml", "cd robot", "cargo build", "dora run dataflow.yml"] {
+    for expected in ["robot/dataflow.yml", "cd robot", "dora run dataflow.yml"] {
         assert!(made.stdout.contains(expected), "no {expected} in {}", made.stdout);
     }
     build(&bench.path().join("robot"));
-    let mut command = bench.command(["run", "dataflow.yml"]);
-    command.current_dir(bench.path().join("robot"));
-    let run = Running::start(command);
+    let run = run(&bench, "robot", "dataflow.yml");
     run.await_text("listener: heard: hello 2");
     run.signal(Signal::INT);
     let run = run.finish().expect_code(0);
@@ -42,16 +61,14 @@ fn a_new_node_runs_at_once_and_in_another_dataflow() {
     let bench = Workbench::new();
     let made = bench.dora(["new", "counter", "--kind", "node", "--lang", "rust"]).finish().expect_code(0);
     build(&bench.path().join("counter"));
-    let mut command = bench.command(["run", "dataflow.yml"]);
-    command.current_dir(bench.path().join("counter"));
-    let run = Running::start(command);
-    run.await_text("counter: message 2 came on `tick`");
-    run.signal(Signal::INT);
-    run.finish().expect_code(0);
+    let alone = run(&bench, "counter", "dataflow.yml");
+    alone.await_text("counter: message 2 came on `tick`");
+    alone.signal(Signal::INT);
+    alone.finish().expect_code(0);
     // The lines that it printed are those of a dataflow file.
     let (_, snippet) = made.stdout.split_once("it is\n").expect(&made.stdout);
     bench.write("other.yml", format!("nodes:\n{snippet}    inputs: {{ tick: dora/timer/millis/10 }}\n"));
-    let run = bench.dora(["run", "other.yml"]);
+    let run = run(&bench, ".", "other.yml");
     run.await_text("counter: message 2 came on `tick`");
     run.signal(Signal::INT);
     let run = run.finish().expect_code(0);

@@ -13,6 +13,7 @@ mod report;
 mod shell;
 mod test;
 mod tidy;
+mod translation;
 mod wall_clock;
 mod workspace;
 
@@ -40,7 +41,7 @@ enum Command {
     Wheel,
     /// Check which crate depends on which, against the rules of ARCHITECTURE.md.
     CheckDeps,
-    /// Check file sizes, words that do not belong into sources, descriptions of crates, links between documents.
+    /// Check file sizes, words that do not belong into sources, descriptions of crates, links between documents, translations.
     Tidy,
 }
 

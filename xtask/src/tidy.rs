@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::markdown;
+use crate::translation;
 use crate::wall_clock;
 use crate::workspace;
 
@@ -58,6 +59,7 @@ pub fn run() -> Result<(), String> {
             _ => {}
         }
     }
+    found.extend(translation::drifted(&files)?);
     for package in workspace::packages()? {
         if package.description.is_none_or(|description| description.trim().is_empty()) {
             found.push(format!("{}: no description in its Cargo.toml", package.name));

@@ -260,7 +260,10 @@ impl Builder<'_> {
         let line = self.text[..at].rsplit('\n').next().unwrap_or("");
         let tab = rest == Some('\t') || line.contains('\t');
         Diagnostic::error(Code::Syntax, span, format!("this is not YAML: {}", error.info()))
-            .maybe_help(tab.then(|| "indent with spaces; YAML does not allow tabs there".to_owned()))
+            .help(match tab {
+                true => "indent with spaces; YAML does not allow tabs there",
+                false => "the keys of one node stand below each other; a list item begins with `- `, a text with special characters with a quote",
+            })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dora_channel::SendError;
+use dora_channel::{AllocateError, SendError};
 use dora_message::{
     arrow::EncodeError,
     id::{DataId, InvalidId, NodeId},
@@ -57,7 +57,7 @@ pub enum NodeError {
         output: DataId,
     },
     /// The message could not be sent.
-    #[error("cannot send output `{output}`: {source}")]
+    #[error("cannot send output `{output}`: {source}{}", advice(source))]
     Send {
         /// The output.
         output: DataId,
@@ -179,6 +179,14 @@ pub enum PatternError {
     /// An [`Event::Error`](crate::Event::Error) came, the server failed, or too many other events piled up.
     #[error("the wait for a reply failed: {0}")]
     StreamError(String),
+}
+
+/// What helps against it, where something does.
+fn advice(error: &SendError) -> &'static str {
+    match error {
+        SendError::Allocate(AllocateError::Budget { .. }) => "; `dora run --memory SIZE` allows more",
+        _ => "",
+    }
 }
 
 fn list(outputs: &[DataId]) -> String {

@@ -60,7 +60,7 @@ pub enum Problem {
         program: PathBuf,
     },
     /// The path names a variable that is not set.
-    #[error("`path: {path}` names the environment variable `{name}`, which is not set")]
+    #[error("`path: {path}` names the environment variable `{name}`, which is not set; `export {name}=...` sets it")]
     UnsetVariable {
         /// As the file names it.
         path: String,

@@ -104,15 +104,14 @@ fn next_steps(project: &Project<'_>) -> String {
     }
     text += &format!("Its Cargo.toml takes `dora-node-api` from {}\n", project.api.path());
     text += &format!(
-        "\nBuild it and run it; Ctrl-C stops it:\n  cd {}\n  cargo build\n  dora run dataflow.yml\n",
+        "\nBuild it and run it; Ctrl-C stops it:\n  cd {}\n  dora run dataflow.yml\n",
         shell_word(project.directory)
     );
     if project.kind == Kind::Node {
-        let program = project.directory.join("target/debug").join(project.name.as_str());
+        let (name, directory) = (project.name, project.directory.display());
         text += &format!(
-            "\nIn a dataflow file beside the directory it is\n  - id: {}\n    path: {}\n",
-            project.name,
-            program.display()
+            "\nIn a dataflow file beside the directory it is\n  - id: {name}\n    path: {directory}/target/debug/{name}\n    \
+             build: cargo build --manifest-path {directory}/Cargo.toml\n"
         );
     }
     text

@@ -28,6 +28,11 @@ pub(super) fn tell(printer: &mut Printer, prepared: &Prepared, outcome: &Outcome
             None => {}
         }
     }
+    if !for_programs && outcome.edges.iter().any(|edge| edge.counters.dropped > 0) {
+        error::tell_hint(
+            "`queue_size: N` of the input keeps more messages, `queue_policy: backpressure` makes the sender wait",
+        );
+    }
     if verbose && !for_programs && !outcome.edges.is_empty() {
         edge_table(outcome, prepared).iter().for_each(|line| say(LogLevel::Info, line));
     }
