@@ -87,9 +87,13 @@ fn type_warnings_become_mistakes_on_request() {
 #[test]
 fn what_run_does_not_serve_is_noted() {
     let bench = Workbench::new();
-    bench.write("later.yml", ROBOT.replace("path: detector", "path: detector\n    restart_policy: always"));
+    bench.write("later.yml", ROBOT.replace("path: detector", "path: detector\n    shared_memory_pool_size: 1MB"));
     let run = bench.dora(["validate", "later.yml"]).finish().expect_code(0);
-    assert!(run.stderr.contains("note: later.yml:10:") && run.stderr.contains("restart_policy"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("note: later.yml:10:") && run.stderr.contains("shared_memory_pool_size"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]

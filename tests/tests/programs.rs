@@ -148,14 +148,14 @@ fn what_is_not_served_is_refused_with_its_place() {
 nodes:
   - id: robot
     path: robot
-    restart_policy: always
+    shared_memory_pool_size: 1MB
   - id: tool
     operator:
       python: tool.py
 ";
     bench.write("a.yml", text);
     let run = bench.dora(["run", "a.yml"]).finish().expect_code(1);
-    for expected in ["restart_policy", "a.yml:4:", "a.yml:7:", "not served by this version"] {
+    for expected in ["shared_memory_pool_size", "a.yml:4:", "a.yml:7:", "not served by this version"] {
         assert!(run.stderr.contains(expected), "no {expected} in {}", run.stderr);
     }
 }

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use dora_message::{
     id::NodeId,
-    supervision::{FinalReport, FromKeeper, LaunchPlan, OutputStream},
+    supervision::{ExitStatus, FinalReport, FromKeeper, LaunchPlan, OutputStream},
 };
 
 use crate::{
@@ -35,6 +35,17 @@ pub enum Event {
         time_ns: u64,
         /// The texts, without their newlines; at least one.
         lines: Vec<String>,
+    },
+    /// The process of a node has ended, and another one will be started; all its lines have come before.
+    Restarting {
+        /// The node.
+        node: NodeId,
+        /// How the process ended.
+        status: ExitStatus,
+        /// Number of the restart, from 1.
+        restart: u32,
+        /// Wait until then.
+        delay: Duration,
     },
     /// A node has ended; all its lines have come before. Which node is to blame may become known only later; see
     /// [`Event::Finished`].
@@ -99,6 +110,9 @@ impl Execution {
             }
             Received::Packet(FromKeeper::Exited { node, status, cause, never_connected, last_stderr }) => {
                 Event::Exited(record.exited(node, status, cause, never_connected, last_stderr))
+            }
+            Received::Packet(FromKeeper::Restarting { node, status, restart, delay_ms }) => {
+                Event::Restarting { node, status, restart, delay: Duration::from_millis(delay_ms) }
             }
             Received::Packet(FromKeeper::Warning { message }) => Event::Warning(message),
             Received::Packet(FromKeeper::Failed { reason }) => {

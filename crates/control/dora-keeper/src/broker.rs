@@ -1,12 +1,16 @@
 //! The edges of the dataflow and what its nodes share: creates them, hands them out, closes those of the dead.
 //!
-//! It must not know of processes or sockets.
+//! A node that is started again goes on with the rings that it reads ([`Wiring::paused`]) and gets new ones to write
+//! ([`Wiring::renew`]). Its consumers read the old ones to their end first: all edges from one node to another move on
+//! together ([`Wiring::follow`], [`Wiring::followed`]). It must not know of processes or sockets.
 
-use std::{collections::HashSet, os::fd::BorrowedFd};
+mod links;
+
+use std::{collections::HashSet, os::fd::BorrowedFd, rc::Rc};
 
 use dora_channel::{
     MAX_EDGES, Sign,
-    broker::{BrokerError, BrokeredEdge, Budget, NodeChannels},
+    broker::{BrokerError, Budget, NodeChannels},
 };
 use dora_message::{
     id::NodeId,
@@ -14,6 +18,7 @@ use dora_message::{
     supervision::{EdgePlan, EdgeSource, LaunchPlan},
 };
 
+use links::{Link, Links};
 use rustix::process::{Resource, getrlimit};
 
 /// Why the edges cannot be made.
@@ -44,17 +49,28 @@ struct Edge {
     of: Option<usize>,
     to: usize,
     bit: u16,
-    ring: BrokeredEdge,
-    /// Ends that have mapped the ring or never will.
-    settled: u8,
+    links: Links,
+}
+
+/// What is known of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    /// Its process runs, or is about to.
+    Here,
+    /// Its process is gone, another one will come.
+    Paused,
+    /// It is gone for good.
+    Gone,
 }
 
 struct Member {
-    /// `None` once the node is dead and nobody can ask for its descriptors any more.
-    channels: Option<NodeChannels>,
-    alive: bool,
-    /// It has mapped its edges or never will.
-    settled: bool,
+    /// Its bell, and the memory of its present process. `None` once it is gone.
+    channels: Option<Rc<NodeChannels>>,
+    presence: Presence,
+    /// Its present process may have sent and received: the next one needs new memory.
+    used: bool,
+    /// Another process may come after the present one.
+    may_return: bool,
 }
 
 /// Which end of an edge.
@@ -72,7 +88,8 @@ pub(crate) struct Wiring {
     /// The nodes; behind them the keeper, if it sends what nodes print.
     nodes: Vec<Member>,
     edges: Vec<Edge>,
-    started: bool,
+    /// Producer and consumer where the consumer was told of the next rings and has not moved on to them.
+    told: HashSet<(usize, usize)>,
 }
 
 /// How many descriptors the keeper holds while the nodes start.
@@ -92,29 +109,31 @@ impl Wiring {
         let keeper = plan.nodes.len();
         let feeds = plan.edges.iter().any(|edge| sender(edge, keeper) == keeper);
         let members = keeper + usize::from(feeds);
+        let create = |number| NodeChannels::create(member_id(plan, number).as_str(), plan.memory_budget).map(Rc::new);
+        let channels = (0..members).map(create).collect::<Result<Vec<_>, _>>().map_err(broker)?;
         let mut bits = vec![0_usize; members];
         let mut edges = Vec::with_capacity(plan.edges.len());
         for (number, edge) in plan.edges.iter().enumerate() {
             let (from, of, to) = (sender(edge, keeper), edge.from.node().map(|node| node as usize), edge.to as usize);
-            if from >= members || of.is_some_and(|node| node >= keeper) || to >= keeper {
+            let is_known = of.is_none_or(|node| node < keeper) && to < keeper;
+            let (Some(memory), true) = (channels.get(from), is_known) else {
                 return Err(WiringError::UnknownNode { edge: number });
-            }
+            };
             if bits[from] == MAX_EDGES {
                 return Err(WiringError::TooManyEdges { node: member_id(plan, from) });
             }
-            let ring = BrokeredEdge::create(edge.capacity).map_err(broker)?;
-            let settled = u8::from(from == keeper);
-            edges.push(Edge { from, of, to, bit: bits[from] as u16, ring, settled });
+            let mut link = Link::create(edge.capacity, memory).map_err(broker)?;
+            link.mapped_by_producer = from == keeper;
+            edges.push(Edge { from, of, to, bit: bits[from] as u16, links: Links::new(link) });
             bits[from] += 1;
         }
         let budget = Budget::create(plan.memory_budget, members).map_err(broker)?;
-        let member = |number: usize| {
-            let id = member_id(plan, number);
-            let channels = NodeChannels::create(id.as_str(), plan.memory_budget).map_err(broker)?;
-            Ok(Member { channels: Some(channels), alive: true, settled: number == keeper })
+        let member = |(number, channels): (usize, Rc<NodeChannels>)| {
+            let may_return = plan.nodes.get(number).is_some_and(|node| node.restart.is_some());
+            Member { channels: Some(channels), presence: Presence::Here, used: false, may_return }
         };
-        let nodes = (0..members).map(member).collect::<Result<_, _>>()?;
-        Ok(Wiring { budget, nodes, edges, started: false })
+        let nodes = channels.into_iter().enumerate().map(member).collect();
+        Ok(Wiring { budget, nodes, edges, told: HashSet::new() })
     }
 
     /// The descriptors of [`ToNode::Welcome`](dora_message::keeper::ToNode::Welcome) that follow the configuration.
@@ -129,99 +148,290 @@ impl Wiring {
         let mut known = HashSet::new();
         let mut grants = Vec::new();
         for (number, (edge, described)) in self.edges.iter().zip(&plan.edges).enumerate() {
-            let (own, peer, port) = match end {
-                End::Output => (edge.from, edge.to, &described.output),
-                End::Input => (edge.to, edge.from, &described.input),
+            let (own, peer, link) = match end {
+                End::Output => (edge.from, edge.to, edge.links.present()),
+                End::Input => (edge.to, edge.from, edge.links.oldest()),
             };
-            if own != node {
-                continue;
+            if own == node
+                && let Some(link) = link
+                && let Some(grant) = self.grant(plan, number, described, end, link, !known.contains(&peer))
+            {
+                known.insert(peer);
+                grants.push(grant);
             }
-            // Both are there until every node has mapped its edges.
-            let (Some(ring), Some(channels)) = (edge.ring.ring(), &self.nodes[peer].channels) else { continue };
-            let new_peer = known.insert(peer);
-            let mut fds = vec![ring];
-            if new_peer {
-                fds.extend(match end {
-                    End::Output => [channels.bell(), channels.eventfd()],
-                    End::Input => [channels.arena_read_only(), channels.holders()],
-                });
-            }
-            let grant = EdgeGrant {
-                edge: number as u32,
-                port: port.clone(),
-                peer: member_id(plan, edge.of.filter(|_| end == End::Input).unwrap_or(peer)),
-                peer_index: peer as u32,
-                new_peer,
-                bit: edge.bit,
-                capacity: described.capacity,
-                policy: described.policy,
-            };
-            grants.push((grant, fds));
         }
         grants
     }
 
-    /// The node has mapped all its edges; those that both ends have mapped cost no descriptor any more.
-    pub(crate) fn mapped(&mut self, node: usize) {
-        if std::mem::replace(&mut self.nodes[node].settled, true) {
-            return;
-        }
-        for edge in &mut self.edges {
-            edge.settled += u8::from(edge.from == node) + u8::from(edge.to == node);
-            if edge.settled >= 2 {
-                edge.ring.close_fd();
+    /// `None` if nobody is or was at the other end.
+    fn grant<'a>(
+        &'a self,
+        plan: &LaunchPlan,
+        number: usize,
+        described: &EdgePlan,
+        end: End,
+        link: &'a Link,
+        new_peer: bool,
+    ) -> Option<Grant<'a>> {
+        let edge = &self.edges[number];
+        let (peer, port, of_peer) = match end {
+            End::Output => {
+                let consumer = self.nodes[edge.to].channels.as_ref()?;
+                (edge.to, &described.output, [consumer.bell(), consumer.eventfd()])
             }
-        }
+            End::Input => {
+                let producer = link.memory.as_ref()?;
+                (edge.from, &described.input, [producer.arena_read_only(), producer.holders()])
+            }
+        };
+        let fds = [link.ring.ring()?].into_iter().chain(of_peer.into_iter().filter(|_| new_peer)).collect();
+        let grant = EdgeGrant {
+            edge: number as u32,
+            port: port.clone(),
+            peer: member_id(plan, edge.of.filter(|_| end == End::Input).unwrap_or(peer)),
+            peer_index: peer as u32,
+            new_peer,
+            sent_before: edge.links.counters().sent,
+            bit: edge.bit,
+            capacity: described.capacity,
+            policy: described.policy,
+        };
+        Some((grant, fds))
     }
 
-    /// Nobody will ask for descriptors any more: those of the dead are given up.
-    pub(crate) fn started(&mut self) {
-        self.started = true;
-        for node in self.nodes.iter_mut().filter(|node| !node.alive) {
-            node.channels = None;
+    /// The process of the node has mapped all its edges.
+    pub(crate) fn mapped(&mut self, node: usize) {
+        for edge in &mut self.edges {
+            if edge.from == node
+                && let Some(link) = edge.links.present_mut()
+            {
+                link.mapped_by_producer = true;
+            }
+            if edge.to == node
+                && let Some(link) = edge.links.iter_mut().next()
+            {
+                link.mapped_by_consumer = true;
+            }
+        }
+        self.tidy();
+    }
+
+    /// The process of the node may send and receive from now on.
+    pub(crate) fn started(&mut self, node: usize) {
+        self.nodes[node].used = true;
+    }
+
+    /// Gives up descriptors that nobody can ask for any more.
+    fn tidy(&mut self) {
+        let nodes = &self.nodes;
+        for edge in &mut self.edges {
+            let consumer = &nodes[edge.to];
+            for link in edge.links.iter_mut() {
+                let is_settled = link.mapped_by_consumer && !consumer.may_return;
+                if link.mapped_by_producer && (is_settled || consumer.presence == Presence::Gone) {
+                    link.ring.close_fd();
+                    link.memory = None;
+                }
+            }
         }
     }
 
     /// Nodes that receive from this one, each once.
     pub(crate) fn consumers(&self, node: usize) -> Vec<usize> {
-        let all: HashSet<_> = self.edges.iter().filter(|e| e.of == Some(node) && e.to != node).map(|e| e.to).collect();
-        let mut all: Vec<_> = all.into_iter().collect();
+        self.peers(|edge| (edge.of == Some(node) && edge.to != node).then_some(edge.to))
+    }
+
+    /// Nodes that this one itself sends to, each once.
+    fn receivers(&self, node: usize) -> Vec<usize> {
+        self.peers(|edge| (edge.from == node).then_some(edge.to))
+    }
+
+    /// Nodes that this one receives from, each once.
+    pub(crate) fn producers(&self, node: usize) -> Vec<usize> {
+        self.peers(|edge| (edge.to == node).then_some(edge.from))
+    }
+
+    fn peers(&self, of: impl Fn(&Edge) -> Option<usize>) -> Vec<usize> {
+        let mut all: Vec<_> = self.edges.iter().filter_map(of).collect();
         all.sort_unstable();
+        all.dedup();
         all
     }
 
-    /// The node is dead. Its consumers will read what is queued and then the end; senders that wait for it go on.
-    pub(crate) fn gone(&mut self, node: usize) {
-        if !std::mem::replace(&mut self.nodes[node].alive, false) {
-            return;
-        }
-        self.mapped(node);
-        self.outputs_ended(node);
-        for edge in &self.edges {
-            if edge.to == node
-                && let Some(producer) = &self.nodes[edge.from].channels
+    /// The process of the node is gone, and another one will come: its queues stay, and senders that wait for it go on
+    /// waiting; its consumers hear nothing yet.
+    pub(crate) fn paused(&mut self, node: usize, crashed: bool) {
+        self.nodes[node].presence = Presence::Paused;
+        self.told.retain(|(_, to)| *to != node);
+        for edge in &mut self.edges {
+            if edge.from == node
+                && let Some(link) = edge.links.present_mut()
             {
-                edge.ring.consumer_gone(producer);
+                link.mapped_by_producer = true;
+                link.settle(edge.bit);
+            }
+            if edge.to == node {
+                let producer = &self.nodes[edge.from];
+                let present = edge.links.len() - 1;
+                for (number, link) in edge.links.iter_mut().enumerate() {
+                    link.mapped_by_consumer = false;
+                    let Some(memory) = &link.memory else { continue };
+                    link.ring.consumer_replaced(memory, crashed);
+                    if number < present || producer.presence != Presence::Here {
+                        link.settle(edge.bit);
+                    }
+                }
             }
         }
         self.budget.release_slot(node);
-        if self.started {
-            self.nodes[node].channels = None;
+    }
+
+    /// Another process of the node has connected: it gets memory of its own, unless nobody has used the present one.
+    pub(crate) fn renew(&mut self, plan: &LaunchPlan, node: usize) -> Result<(), BrokerError> {
+        self.nodes[node].presence = Presence::Here;
+        for from in self.producers(node) {
+            while self.links_between(from, node).is_some_and(|count| count > 1) && self.is_drained(from, node, 0) {
+                self.remove(from, node, 0);
+            }
         }
+        if !self.nodes[node].used {
+            return Ok(());
+        }
+        let Some(before) = &self.nodes[node].channels else { return Ok(()) };
+        before.forget_sign();
+        let channels = Rc::new(before.next(plan.nodes[node].id.as_str(), self.budget.limit())?);
+        let receives = |edge: &Edge| edge.from == node && self.nodes[edge.to].presence != Presence::Gone;
+        let outgoing = self.edges.iter().zip(&plan.edges).enumerate().filter(|(_, (edge, _))| receives(edge));
+        let create = |(number, (_, described)): (usize, (&Edge, &EdgePlan))| {
+            Ok((number, Link::create(described.capacity, &channels)?))
+        };
+        // All or nothing: edges to one consumer have the same number of rings.
+        let new = outgoing.map(create).collect::<Result<Vec<_>, BrokerError>>()?;
+        for to in self.receivers(node) {
+            self.forget_waiting(node, to);
+        }
+        for (number, link) in new {
+            self.edges[number].links.push(link);
+        }
+        self.nodes[node].channels = Some(channels);
+        self.nodes[node].used = false;
+        Ok(())
+    }
+
+    /// Before there is another ring: those that the consumer was not told of go if they are empty or too many.
+    fn forget_waiting(&mut self, from: usize, to: usize) {
+        let known = 1 + usize::from(self.told.contains(&(from, to)));
+        let mut at = known;
+        while self.links_between(from, to).is_some_and(|count| at < count) {
+            let too_many = self.between(from, to).any(|edge| edge.links.are_too_many(known));
+            if too_many || self.is_drained(from, to, at) {
+                self.remove(from, to, at);
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    fn between(&self, from: usize, to: usize) -> impl Iterator<Item = &Edge> {
+        self.edges.iter().filter(move |edge| edge.from == from && edge.to == to)
+    }
+
+    /// How many rings each edge from one node to another has: the same for all of them.
+    fn links_between(&self, from: usize, to: usize) -> Option<usize> {
+        self.between(from, to).next().map(|edge| edge.links.len())
+    }
+
+    fn is_drained(&self, from: usize, to: usize, at: usize) -> bool {
+        self.between(from, to).all(|edge| edge.links.iter().nth(at).is_none_or(|link| link.ring.is_drained()))
+    }
+
+    fn remove(&mut self, from: usize, to: usize, at: usize) {
+        for edge in self.edges.iter_mut().filter(|edge| edge.from == from && edge.to == to) {
+            edge.links.remove(at);
+        }
+    }
+
+    /// Whether any edge of the consumer is written by that node itself, and not by the keeper for it.
+    pub(crate) fn is_direct(&self, from: usize, to: usize) -> bool {
+        self.between(from, to).next().is_some()
+    }
+
+    /// Whether the consumer is to be told of the next process of the producer, by [`Self::next_grants`]: not if there is
+    /// none, or if it is still moving on to the one before.
+    pub(crate) fn follow(&mut self, from: usize, to: usize) -> bool {
+        self.links_between(from, to).is_some_and(|count| count > 1) && self.told.insert((from, to))
+    }
+
+    /// The edges from the process of the producer that comes after the one that the consumer reads.
+    pub(crate) fn next_grants<'a>(&'a self, plan: &'a LaunchPlan, from: usize, to: usize) -> Vec<Grant<'a>> {
+        let mut grants = Vec::new();
+        for (number, (edge, described)) in self.edges.iter().zip(&plan.edges).enumerate() {
+            if (edge.from, edge.to) == (from, to)
+                && let Some(link) = edge.links.next()
+            {
+                grants.extend(self.grant(plan, number, described, End::Input, link, grants.is_empty()));
+            }
+        }
+        grants
+    }
+
+    /// The consumer reads what it was told of by [`Self::follow`], and nothing older any more.
+    pub(crate) fn followed(&mut self, from: usize, to: usize) {
+        if !self.told.remove(&(from, to)) {
+            return;
+        }
+        self.remove(from, to, 0);
+        for edge in self.edges.iter_mut().filter(|edge| edge.from == from && edge.to == to) {
+            if let Some(link) = edge.links.iter_mut().next() {
+                link.mapped_by_consumer = true;
+            }
+        }
+        self.tidy();
+    }
+
+    /// Whether the node has inputs from nodes and all of them have ended and are empty.
+    pub(crate) fn inputs_are_over(&self, node: usize) -> bool {
+        let mut inputs = self.edges.iter().filter(|edge| edge.to == node).peekable();
+        inputs.peek().is_some() && inputs.all(|edge| edge.links.iter().all(|link| link.ring.is_over()))
+    }
+
+    /// The node is gone for good. Its consumers will read what is queued and then the end; senders that wait for it go on.
+    pub(crate) fn gone(&mut self, node: usize) {
+        if std::mem::replace(&mut self.nodes[node].presence, Presence::Gone) == Presence::Gone {
+            return;
+        }
+        self.outputs_ended(node);
+        for edge in &mut self.edges {
+            if edge.from == node
+                && let Some(link) = edge.links.present_mut()
+            {
+                link.mapped_by_producer = true;
+                link.settle(edge.bit);
+            }
+            if edge.to == node
+                && let (Some(link), Some(producer)) = (edge.links.present(), &self.nodes[edge.from].channels)
+            {
+                link.ring.consumer_gone(producer);
+            }
+        }
+        self.budget.release_slot(node);
+        self.told.retain(|(_, to)| *to != node);
+        self.nodes[node].channels = None;
+        self.tidy();
     }
 
     /// The node sends no more, though its process goes on: its consumers will read what is queued and then the end.
     pub(crate) fn outputs_ended(&self, node: usize) {
         for edge in self.edges.iter().filter(|edge| edge.from == node) {
-            if let Some(consumer) = &self.nodes[edge.to].channels {
-                edge.ring.producer_gone(consumer);
+            if let (Some(link), Some(consumer)) = (edge.links.present(), &self.nodes[edge.to].channels) {
+                link.ring.producer_gone(consumer);
             }
         }
     }
 
     /// What the node shows of being alive. Nothing, if it is not.
     pub(crate) fn sign(&self, node: usize) -> Sign {
-        self.nodes[node].channels.as_ref().map_or(Sign { inside: false, left_ns: 0 }, NodeChannels::sign)
+        self.nodes[node].channels.as_ref().map_or(Sign { inside: false, left_ns: 0 }, |channels| channels.sign())
     }
 
     /// The keeper's own end as a producer, if it is one: what it sends with, and for each of its edges the number and
@@ -238,20 +448,9 @@ impl Wiring {
         }
     }
 
-    /// What each edge has counted.
+    /// What each edge has counted, over all processes of its ends.
     pub(crate) fn counters(&self) -> Vec<EdgeCounters> {
-        let read = |edge: &Edge| {
-            let counted = edge.ring.counters();
-            EdgeCounters {
-                sent: counted.sent,
-                received: counted.received,
-                dropped: counted.dropped,
-                undelivered: counted.queued,
-                bytes: counted.bytes,
-                latency: counted.latency.to_vec(),
-            }
-        };
-        self.edges.iter().map(read).collect()
+        self.edges.iter().map(|edge| edge.links.counters()).collect()
     }
 }
 

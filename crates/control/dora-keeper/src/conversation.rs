@@ -33,6 +33,17 @@ pub(crate) enum Stage {
     Refused,
 }
 
+/// What is known when a process says Hello.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Greeting<'a> {
+    /// The protocol that it speaks.
+    pub(crate) version: u32,
+    /// The version of its API.
+    pub(crate) api: &'a str,
+    /// How many processes of the node came before.
+    pub(crate) restart_count: u32,
+}
+
 /// The keeper's side of the conversation with one node.
 pub(crate) struct Conversation {
     outbox: Option<Outbox>,
@@ -101,7 +112,8 @@ impl Conversation {
     }
 
     /// Answers a Hello: everything that the node needs, or a refusal if it speaks another version.
-    pub(crate) fn welcome(&mut self, version: u32, api: &str, plan: &LaunchPlan, node: usize, wiring: &Wiring) {
+    pub(crate) fn welcome(&mut self, hello: &Greeting<'_>, plan: &LaunchPlan, node: usize, wiring: &Wiring) {
+        let Greeting { version, api, restart_count } = *hello;
         if self.stage != Stage::Silent {
             return;
         }
@@ -116,14 +128,14 @@ impl Conversation {
             self.fault = Some(fault);
             return;
         }
-        if let Err(error) = self.wire(plan, node, wiring) {
+        if let Err(error) = self.wire(plan, node, wiring, restart_count) {
             return self.refuse(&format!("the keeper cannot connect node `{}`: {error}", plan.nodes[node].id));
         }
         self.stage = Stage::Wiring;
     }
 
-    fn wire(&mut self, plan: &LaunchPlan, node: usize, wiring: &Wiring) -> io::Result<()> {
-        let config = serde_json::to_vec(&run_config(plan, node))?;
+    fn wire(&mut self, plan: &LaunchPlan, node: usize, wiring: &Wiring, restart_count: u32) -> io::Result<()> {
+        let config = serde_json::to_vec(&run_config(plan, node, restart_count))?;
         let memory = memfd_with("dora-config", &config)?;
         let fds: Vec<_> = [memory.as_fd()].into_iter().chain(wiring.welcome(node)).collect();
         let version = PROTOCOL_VERSION;
@@ -166,15 +178,20 @@ impl Conversation {
 
     /// Mail while the dataflow runs. False: the node does not run.
     pub(crate) fn mail(&mut self, packet: &ToNode) -> bool {
+        self.mail_with(packet, &[])
+    }
+
+    /// As [`Self::mail`], with descriptors.
+    pub(crate) fn mail_with(&mut self, packet: &ToNode, fds: &[BorrowedFd<'_>]) -> bool {
         let running = self.stage == Stage::Started;
         if running {
-            self.send(packet, &[]);
+            self.send(packet, fds);
         }
         running
     }
 }
 
-fn run_config(plan: &LaunchPlan, node: usize) -> NodeRunConfig {
+fn run_config(plan: &LaunchPlan, node: usize, restart_count: u32) -> NodeRunConfig {
     let own = &plan.nodes[node];
     NodeRunConfig {
         dataflow_id: plan.dataflow_id,
@@ -182,7 +199,8 @@ fn run_config(plan: &LaunchPlan, node: usize) -> NodeRunConfig {
         inputs: own.inputs.clone(),
         outputs: own.outputs.clone(),
         clock_anchor_ns: plan.clock_anchor_ns,
-        restart_count: 0,
+        restart_count,
+        keeps_edges: own.restart.is_some(),
         exit_when_nodes_finish: plan.exit_when_nodes_finish,
         write_events_to: plan.write_events_to.clone(),
         health_checked: own.limits.health_ms.is_some(),

@@ -1,7 +1,10 @@
 //! The nodes of a dataflow together: start, start barrier, stop, end.
 //!
 //! The three places where one node's fate becomes another's are here: the barrier ([`Dataflow::check_barrier`]), its
-//! failure ([`Dataflow::fail_barrier`]) and a death ([`Dataflow::process_ended`]). It must not know of descriptors.
+//! failure ([`Dataflow::fail_barrier`]) and a death ([`Dataflow::process_ended`]); `restarts` is the life after death. It
+//! must not know of descriptors.
+
+mod restarts;
 
 use std::{
     rc::Rc,
@@ -18,10 +21,11 @@ use rustix::process::Pid;
 use crate::{
     broker::Wiring,
     cleanup::Cleanup,
-    conversation::Stage,
+    conversation::{Greeting, Stage},
     log::Logs,
     node::{Life, Node, Signalled},
     poller::{Poller, Port},
+    restart::Restarts,
     spawn::Inheritance,
     stdio::Amount,
     stop::Ladder,
@@ -50,6 +54,9 @@ enum Barrier {
 pub(crate) struct Dataflow {
     plan: LaunchPlan,
     nodes: Vec<Node>,
+    restarts: Vec<Restarts>,
+    inheritance: Inheritance,
+    poller: Rc<Poller>,
     wiring: Wiring,
     feeds: Feeds,
     logs: Logs,
@@ -71,7 +78,7 @@ impl Dataflow {
         let mut nodes: Vec<Node> = Vec::with_capacity(plan.nodes.len());
         for (number, node_plan) in plan.nodes.iter().enumerate() {
             let node = match failed {
-                None => Node::spawn(plan.dataflow_id, node_plan, number, inheritance, poller),
+                None => Node::spawn(plan.dataflow_id, node_plan, number, 0, inheritance, poller),
                 Some(first) => Err(format!("not started, because node `{}` could not be", plan.nodes[first].id)),
             };
             nodes.push(node.unwrap_or_else(|error| {
@@ -87,10 +94,14 @@ impl Dataflow {
         // After the processes were started: they load their code meanwhile.
         let wiring = Wiring::create(&plan).map_err(|error| error.to_string())?;
         let logs = Logs::new(&plan, &wiring)?;
+        let now = Instant::now();
         let mut dataflow = Dataflow {
             feeds: Feeds::new(&plan),
+            restarts: plan.nodes.iter().map(|node| Restarts::new(node.restart.clone(), now)).collect(),
             plan,
             nodes,
+            inheritance: inheritance.clone(),
+            poller: Rc::clone(poller),
             wiring,
             logs,
             barrier: Barrier::Waiting,
@@ -105,8 +116,8 @@ impl Dataflow {
     }
 
     fn bury_unborn(&mut self, first: usize, link: &mut SupervisorLink) {
-        if let Life::Ended(status, _) = &self.nodes[first].life {
-            self.fail_barrier(format!("node `{}` {status}", self.plan.nodes[first].id));
+        if let Life::Ended(status, ..) = &self.nodes[first].life {
+            self.fail_barrier(format!("node `{}` {status}", self.plan.nodes[first].id), link);
         }
         for number in first..self.nodes.len() {
             self.wiring.gone(number);
@@ -127,7 +138,7 @@ impl Dataflow {
     /// When [`Dataflow::tick`] has something to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let ladder = self.ladder.as_ref().and_then(Ladder::deadline);
-        self.nodes.iter().filter_map(Node::deadline).chain(ladder).min()
+        self.nodes.iter().filter_map(Node::deadline).chain(ladder).chain(self.next_restart()).min()
     }
 
     /// Something can be read from a node's descriptor, or written to it.
@@ -153,17 +164,28 @@ impl Dataflow {
         let node = &mut self.nodes[number];
         let conversation = &mut node.conversation;
         match packet {
-            FromNode::Hello { version, api } => match &self.barrier {
-                Barrier::Failed(reason) => conversation.refuse(reason),
-                _ => conversation.welcome(version, &api, &self.plan, number, &self.wiring),
+            FromNode::Hello { version, api } => match (&self.barrier, conversation.stage()) {
+                (Barrier::Failed(reason), _) => conversation.refuse(reason),
+                (_, Stage::Silent) => {
+                    let hello = Greeting { version, api: &api, restart_count: self.restarts[number].count() };
+                    match self.wiring.renew(&self.plan, number) {
+                        Ok(()) => conversation.welcome(&hello, &self.plan, number, &self.wiring),
+                        Err(error) => conversation.refuse(&format!("the keeper has no memory for it: {error}")),
+                    }
+                }
+                _ => {}
             },
             FromNode::Ready => {
                 if conversation.ready() {
                     node.watchdog.connected();
                     self.wiring.mapped(number);
-                    self.check_barrier(link);
+                    match self.barrier {
+                        Barrier::Passed => self.join(number),
+                        _ => self.check_barrier(link),
+                    }
                 }
             }
+            FromNode::Followed { node } => self.followed(number, &node),
             FromNode::Dropped => node.outputs_end = Some(Instant::now() + LINGER),
             FromNode::Failed { reason } => conversation.gave_up(reason),
         }
@@ -171,14 +193,18 @@ impl Dataflow {
 
     /// Lets all nodes start if no one is waited for any more: every node is ready or has ended.
     fn check_barrier(&mut self, link: &mut SupervisorLink) {
-        let waited_for = |node: &Node| node.pid().is_some() && node.conversation.stage() != Stage::Ready;
+        let waited_for = |node: &Node| match &node.life {
+            Life::Running(_) => node.conversation.stage() != Stage::Ready,
+            Life::Ended(status, _, Some(_)) | Life::Waiting(status, _) => !status.is_success(),
+            Life::Ended(..) | Life::Over => false,
+        };
         if self.barrier != Barrier::Waiting || self.nodes.iter().any(waited_for) {
             return;
         }
         self.barrier = Barrier::Passed;
-        self.wiring.started();
         let now = Instant::now();
-        for node in self.nodes.iter_mut().filter(|node| node.pid().is_some()) {
+        for (number, node) in self.nodes.iter_mut().enumerate().filter(|(_, node)| node.pid().is_some()) {
+            self.wiring.started(number);
             node.conversation.start();
             node.watchdog.started(now);
         }
@@ -186,10 +212,11 @@ impl Dataflow {
     }
 
     /// The dataflow does not start: all nodes are told why and have some time to end.
-    fn fail_barrier(&mut self, reason: String) {
+    fn fail_barrier(&mut self, reason: String, link: &mut SupervisorLink) {
         self.refuse_all(&reason);
         self.barrier = Barrier::Failed(reason);
         self.hurry(Ladder::begin(Instant::now(), BARRIER_GRACE));
+        self.cancel_restarts(ExitCause::Cascading, link);
     }
 
     fn refuse_all(&mut self, reason: &str) {
@@ -209,7 +236,7 @@ impl Dataflow {
     }
 
     /// Asks all nodes to stop. Programs that never connected cannot be asked: they get SIGTERM.
-    pub(crate) fn stop(&mut self, ladder: Ladder) {
+    pub(crate) fn stop(&mut self, ladder: Ladder, link: &mut SupervisorLink) {
         self.hurry(ladder);
         if std::mem::replace(&mut self.stopping, true) {
             return;
@@ -226,25 +253,28 @@ impl Dataflow {
                 self.wiring.wake(number);
             }
         }
+        self.cancel_restarts(ExitCause::Stopped, link);
     }
 
     /// SIGKILL to all nodes, at once.
-    pub(crate) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self, link: &mut SupervisorLink) {
         self.stopping = true;
         for node in &mut self.nodes {
             node.watchdog.off();
             node.kill(Signalled::KilledByOrder);
         }
+        self.cancel_restarts(ExitCause::Stopped, link);
     }
 
     /// Does what is due at this time.
-    pub(crate) fn tick(&mut self, now: Instant) {
+    pub(crate) fn tick(&mut self, now: Instant, link: &mut SupervisorLink) {
         while let Some(step) = self.ladder.as_mut().and_then(|ladder| ladder.due(now)) {
             self.nodes.iter_mut().for_each(|node| node.take(step));
         }
         for number in 0..self.nodes.len() {
             self.tick_node(number, now);
         }
+        self.restart_due(now, link);
     }
 
     fn tick_node(&mut self, number: usize, now: Instant) {
@@ -278,25 +308,42 @@ impl Dataflow {
         let Some(number) = self.nodes.iter().position(|node| node.pid() == Some(pid)) else { return };
         // What it said last may still lie in its socket.
         self.port_ready(number, Port::Socket, link);
+        self.ended(number, status, link);
+    }
+
+    /// The process of a node is gone, or could not be started again.
+    fn ended(&mut self, number: usize, status: ExitStatus, link: &mut SupervisorLink) {
         let cause = self.cause(&self.nodes[number], &status);
-        let plan = &self.plan.nodes[number];
+        let restart = self.restart_of(number, &status, cause, link);
         let node = &mut self.nodes[number];
-        node.life = Life::Ended(status.clone(), cause);
+        node.life = Life::Ended(status.clone(), cause, restart);
+        // What it began ends with it: only the next process may end its outputs.
+        node.outputs_end = None;
+        node.watchdog.off();
         node.drain(number, &mut self.logs);
         node.conversation.close();
+        if restart.is_some() {
+            self.wiring.paused(number, !status.is_success());
+        } else {
+            self.ended_for_good(number, &status, cause, link);
+        }
+        self.report_end(number, link);
+        self.check_barrier(link);
+        self.watch_stragglers();
+    }
+
+    fn ended_for_good(&mut self, number: usize, status: &ExitStatus, cause: ExitCause, link: &mut SupervisorLink) {
+        let plan = &self.plan.nodes[number];
         match &self.barrier {
             Barrier::Waiting if status.is_success() => link.send(&FromKeeper::Warning {
                 message: format!("node `{}` exited before it connected; the others start without it", plan.id),
             }),
-            Barrier::Waiting => self.fail_barrier(self.blame(number, &status)),
-            Barrier::Passed if cause.is_failure(&status) => self.tell_consumers(number, &status),
+            Barrier::Waiting => self.fail_barrier(self.blame(number, status), link),
+            Barrier::Passed if cause.is_failure(status) => self.tell_consumers(number, status),
             _ => {}
         }
         self.wiring.gone(number);
         self.logs.close(number);
-        self.report_end(number, link);
-        self.check_barrier(link);
-        self.watch_stragglers();
     }
 
     /// Gives those that should have ended by now their last respite.
@@ -305,7 +352,7 @@ impl Dataflow {
             return;
         }
         let now = Instant::now();
-        for straggler in self.feeds.stragglers(|node| self.nodes[node].pid().is_some()) {
+        for straggler in self.feeds.stragglers(|node| self.nodes[node].goes_on()) {
             self.nodes[straggler].watchdog.inputs_ended(now);
         }
     }

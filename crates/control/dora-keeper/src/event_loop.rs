@@ -66,7 +66,7 @@ impl Keeper {
                 }
             }
             let Some(dataflow) = &mut self.dataflow else { continue };
-            dataflow.tick(Instant::now());
+            dataflow.tick(Instant::now(), &mut self.link);
             dataflow.tell_output(&mut self.link);
             if dataflow.is_over() {
                 dataflow.tell_losses(&mut self.link);
@@ -99,7 +99,7 @@ impl Keeper {
                 }
                 if pending.terminate {
                     match &mut self.dataflow {
-                        Some(dataflow) => dataflow.stop(Ladder::begin(Instant::now(), DEFAULT_GRACE)),
+                        Some(dataflow) => dataflow.stop(Ladder::begin(Instant::now(), DEFAULT_GRACE), &mut self.link),
                         None => return Next::Abandon,
                     }
                 }
@@ -128,10 +128,10 @@ impl Keeper {
                 self.link.send(&FromKeeper::Warning { message });
             }
             (Order::Stop { grace_ms }, Some(dataflow)) => {
-                dataflow.stop(Ladder::begin(Instant::now(), Duration::from_millis(grace_ms)));
+                dataflow.stop(Ladder::begin(Instant::now(), Duration::from_millis(grace_ms)), &mut self.link);
             }
-            (Order::Hurry, Some(dataflow)) => dataflow.stop(Ladder::at_once(Instant::now())),
-            (Order::Kill, Some(dataflow)) => dataflow.kill(),
+            (Order::Hurry, Some(dataflow)) => dataflow.stop(Ladder::at_once(Instant::now()), &mut self.link),
+            (Order::Kill, Some(dataflow)) => dataflow.kill(&mut self.link),
             (Order::Stop { .. } | Order::Hurry | Order::Kill, None) => return Next::Finish,
         }
         Next::Continue

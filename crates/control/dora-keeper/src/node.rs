@@ -13,6 +13,7 @@ use crate::{
     log::Logs,
     outbox::Outbox,
     poller::{Poller, Port, Token},
+    restart::Restart,
     spawn::{self, Inheritance, Spawned},
     stdio::{Amount, LastLines, Pipe},
     stop::{Ladder, Step},
@@ -26,7 +27,9 @@ pub(crate) enum Life {
     /// The process runs, or has ended and was not waited for: its number belongs to nobody else.
     Running(Pid),
     /// The process is gone; its output is still being forwarded.
-    Ended(ExitStatus, ExitCause),
+    Ended(ExitStatus, ExitCause, Option<Restart>),
+    /// The process is gone, the supervisor knows, and another one will be started.
+    Waiting(ExitStatus, Restart),
     /// The supervisor knows.
     Over,
 }
@@ -67,10 +70,11 @@ impl Node {
         dataflow: DataflowId,
         plan: &NodePlan,
         number: usize,
+        restart_count: u32,
         inheritance: &Inheritance,
         poller: &Rc<Poller>,
     ) -> Result<Self, String> {
-        let spawned = spawn::spawn(dataflow, plan, inheritance)?;
+        let spawned = spawn::spawn(dataflow, plan, restart_count, inheritance)?;
         let pid = spawned.pid;
         let watchdog = Watchdog::new(plan.limits, Instant::now());
         Self::watch(spawned, watchdog, number, poller).map_err(|error| {
@@ -98,7 +102,7 @@ impl Node {
     /// A node that was not started.
     pub(crate) fn unborn(error: String, cause: ExitCause) -> Self {
         Node {
-            life: Life::Ended(ExitStatus::SpawnFailed { error }, cause),
+            life: Life::Ended(ExitStatus::SpawnFailed { error }, cause, None),
             conversation: Conversation::new(None),
             signalled: Signalled::No,
             watchdog: Watchdog::new(Limits::default(), Instant::now()),
@@ -116,6 +120,11 @@ impl Node {
             Life::Running(pid) => Some(pid),
             _ => None,
         }
+    }
+
+    /// Its process runs, or another one will be started.
+    pub(crate) fn goes_on(&self) -> bool {
+        matches!(self.life, Life::Running(_) | Life::Ended(_, _, Some(_)) | Life::Waiting(..))
     }
 
     /// When something is to be done about it.
@@ -197,9 +206,25 @@ impl Node {
         }
     }
 
-    /// Tells the supervisor that the node has ended, once all of its output has been told.
+    /// No other process will be started: what was to be a restart is an end, and this is why.
+    pub(crate) fn cancel_restart(&mut self, why: ExitCause) -> bool {
+        let status = match &self.life {
+            Life::Ended(status, _, Some(_)) | Life::Waiting(status, _) => status.clone(),
+            _ => return false,
+        };
+        self.life = Life::Ended(status, why, None);
+        true
+    }
+
+    /// Tells the supervisor that the process has ended, once all of its output has been told, and what comes next.
     pub(crate) fn report(&mut self, plan: &NodePlan, link: &mut SupervisorLink) {
-        if let Life::Ended(status, cause) = std::mem::replace(&mut self.life, Life::Over) {
+        let Life::Ended(status, cause, restart) = std::mem::replace(&mut self.life, Life::Over) else { return };
+        if let Some(restart) = restart {
+            let delay_ms = restart.delay.as_millis().try_into().unwrap_or(u64::MAX);
+            let (node, number) = (plan.id.clone(), restart.number);
+            link.send(&FromKeeper::Restarting { node, status: status.clone(), restart: number, delay_ms });
+            self.life = Life::Waiting(status, restart);
+        } else {
             link.send(&FromKeeper::Exited {
                 node: plan.id.clone(),
                 status,

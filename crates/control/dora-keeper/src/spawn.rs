@@ -55,11 +55,15 @@ pub(crate) struct Spawned {
 /// Starts the node; the error is a sentence for its user.
 ///
 /// Must be called from the thread that lives as long as the keeper: the kernel kills the process when that thread ends.
-pub(crate) fn spawn(dataflow_id: DataflowId, plan: &NodePlan, inheritance: &Inheritance) -> Result<Spawned, String> {
+pub(crate) fn spawn(
+    dataflow_id: DataflowId,
+    plan: &NodePlan,
+    restart_count: u32,
+    inheritance: &Inheritance,
+) -> Result<Spawned, String> {
     let system = |error: io::Error| format!("the keeper cannot open a channel to it: {error}");
     let (socket, node_end) = packet::pair().map_err(system)?;
-    let config =
-        NodeConfig { dataflow_id, node_id: plan.id.clone(), keeper_fd: node_end.as_raw_fd(), restart_count: 0 };
+    let config = NodeConfig { dataflow_id, node_id: plan.id.clone(), keeper_fd: node_end.as_raw_fd(), restart_count };
     let image = Image::new(plan, &config).map_err(|error| error.to_string())?;
     let child_setup = ChildSetup {
         keeper: rustix::process::getpid(),

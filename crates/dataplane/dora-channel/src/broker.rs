@@ -24,11 +24,12 @@ use crate::{
     counters::Counters,
     layout::{BELL_BYTES, BellMemory, HOLDERS_BYTES, HoldersMemory, MAX_CAPACITY, RingMemory},
     os::{
-        memory::{allocate, memfd, reopen_read_only},
+        memory::{allocate, allocated, memfd, reopen_read_only},
         sleep::{eventfd_wake, futex_wake, new_eventfd},
     },
-    protocol::{Bell, CLOSED, CONSUMER_DEAD},
+    protocol::{Bell, CLOSED, CONSUMER_ABSENT, CONSUMER_DEAD, CONSUMER_REPLACED},
     pulse::Sign,
+    takeover,
 };
 
 /// Why something could not be created.
@@ -112,6 +113,16 @@ impl NodeChannels {
     pub fn create(name: &str, budget_limit: u64) -> Result<Self, BrokerError> {
         let bell_fd = creating("a bell", memfd("dora-bell", BELL_BYTES as u64))?;
         creating("a bell", allocate(bell_fd.as_fd(), 0, BELL_BYTES as u64))?;
+        Self::with_bell(bell_fd, creating("an eventfd", new_eventfd())?, name, budget_limit)
+    }
+    /// For the next process of the same node: the bell stays, because its producers know it; the memory for messages is
+    /// new.
+    pub fn next(&self, name: &str, budget_limit: u64) -> Result<Self, BrokerError> {
+        let bell_fd = creating("a bell", self.bell_fd.try_clone())?;
+        Self::with_bell(bell_fd, creating("an eventfd", self.eventfd.try_clone())?, name, budget_limit)
+    }
+
+    fn with_bell(bell_fd: OwnedFd, eventfd: OwnedFd, name: &str, budget_limit: u64) -> Result<Self, BrokerError> {
         let holders = creating("the holders", memfd("dora-holders", HOLDERS_BYTES as u64))?;
         creating("the holders", allocate(holders.as_fd(), 0, BELL_BYTES as u64))?;
         let name: String = format!("dora-arena-{name}").chars().take(200).collect();
@@ -119,7 +130,7 @@ impl NodeChannels {
         Ok(NodeChannels {
             bell: creating("a bell", BellMemory::map(&bell_fd))?,
             memory_bell: creating("the holders", HoldersMemory::map_bell(&holders))?,
-            eventfd: creating("an eventfd", new_eventfd())?,
+            eventfd,
             arena_read_only: creating("an arena", reopen_read_only(arena.as_fd()))?,
             bell_fd,
             arena,
@@ -200,6 +211,40 @@ impl BrokeredEdge {
         self.memory.header().set_state(CONSUMER_DEAD);
         wake_in_any_case(self.memory.header().space());
         producer.wake();
+    }
+    /// The consumer process is gone, and another one will go on with the queue; senders that wait for room go on waiting.
+    pub fn consumer_replaced(&self, producer: &NodeChannels, crashed: bool) {
+        self.memory.header().replace_consumer(crashed);
+        producer.wake(); // it may wait for memory that the dead process held
+    }
+    /// Whether a consumer reads, now and for some time to come. Without one messages are given up; a sender that waits for
+    /// room is released.
+    pub fn set_consumer_present(&self, present: bool, producer: &NodeChannels) {
+        if present {
+            self.memory.header().clear_state(CONSUMER_ABSENT);
+            return;
+        }
+        self.memory.header().set_state(CONSUMER_ABSENT);
+        wake_in_any_case(self.memory.header().space());
+        producer.wake();
+    }
+    /// Once the producer process is gone: settles what it would have settled after [`Self::consumer_replaced`]. `bit` and
+    /// `holders` are those of this edge and of the producer.
+    pub fn settle(&self, holders: BorrowedFd<'_>, bit: usize) -> Result<(), BrokerError> {
+        if self.memory.header().state() & CONSUMER_REPLACED != 0 {
+            let chunks = HoldersMemory::chunks_within(creating("a view of holders", allocated(holders))?);
+            let memory = creating("a view of holders", HoldersMemory::map(holders))?;
+            takeover::settle(&self.memory, &memory.chunks()[..chunks], bit, None);
+        }
+        Ok(())
+    }
+    /// Whether the queue is empty.
+    pub fn is_drained(&self) -> bool {
+        self.memory.header().is_empty()
+    }
+    /// Whether the producer has sent its last message, and the consumer has taken it.
+    pub fn is_over(&self) -> bool {
+        self.memory.header().state() & CLOSED != 0 && self.is_drained()
     }
     /// What it has counted.
     pub fn counters(&self) -> Counters {

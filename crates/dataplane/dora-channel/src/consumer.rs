@@ -196,6 +196,10 @@ pub struct InEdge {
     wake_at: u64,
     capacity: u64,
     space_woken: u32,
+    /// What was given up before this process took over.
+    dropped_before: u64,
+    /// Another process may go on with the queue: the end of this one is told by the keeper.
+    kept: bool,
     peer: Arc<PeerArena>,
 }
 
@@ -215,7 +219,24 @@ impl InEdge {
         let ring = RingMemory::map(&ring, capacity)?;
         let capacity = u64::from(capacity.max(1));
         let wake_at = if policy == Policy::Backpressure { (capacity / 4).clamp(1, 64) } else { 0 };
-        Ok(InEdge { input, ring, rx: RxCursor::default(), bit, wake_at, capacity, space_woken: 0, peer })
+        let dropped_before = ring.header().dropped();
+        let rx = RxCursor::default();
+        Ok(InEdge { input, ring, rx, bit, wake_at, capacity, space_woken: 0, dropped_before, kept: false, peer })
+    }
+
+    /// Dropping it tells its producer nothing: another process may go on with the queue, and the keeper knows.
+    pub fn kept(mut self) -> Self {
+        self.kept = true;
+        self
+    }
+
+    /// The key under which its messages come.
+    pub fn input(&self) -> u32 {
+        self.input
+    }
+
+    fn dropped(&self) -> u64 {
+        self.ring.header().dropped().saturating_sub(self.dropped_before)
     }
 
     fn wake_sender(&mut self) {
@@ -234,8 +255,8 @@ impl InEdge {
 
 impl Drop for InEdge {
     fn drop(&mut self) {
-        if !self.ring.is_here() {
-            return; // a copy in a forked child
+        if !self.ring.is_here() || self.kept {
+            return; // a copy in a forked child, or not the end
         }
         // What is still queued stays there and counts as undelivered; the producer releases its memory.
         self.ring.header().set_state(CONSUMER_LEFT);
@@ -275,7 +296,7 @@ impl Consumer {
 
     /// Messages that the policy of an input gave up so far.
     pub fn dropped(&self, input: u32) -> u64 {
-        let open = self.edges.iter().map(|edge| (edge.input, edge.ring.header().dropped()));
+        let open = self.edges.iter().map(|edge| (edge.input, edge.dropped()));
         open.chain(self.dropped_before.iter().copied()).filter(|(of, _)| *of == input).map(|(_, dropped)| dropped).sum()
     }
 
@@ -287,8 +308,29 @@ impl Consumer {
     /// Takes an edge out that gives nothing more: its input.
     fn retire(&mut self, at: usize) -> u32 {
         let edge = self.edges.remove(at);
-        self.dropped_before.push((edge.input, edge.ring.header().dropped()));
+        self.dropped_before.push((edge.input, edge.dropped()));
         edge.input
+    }
+
+    /// Takes an edge out that cannot be trusted. Its producer is told in any case: nobody will make room.
+    fn give_up(&mut self, at: usize) -> u32 {
+        self.edges[at].kept = false;
+        self.retire(at)
+    }
+
+    /// Whether nothing is queued in these inputs, not even an end.
+    pub fn is_drained(&self, inputs: impl Fn(u32) -> bool) -> bool {
+        !self.edges.iter().any(|edge| inputs(edge.input) && edge.ring.header().is_ready())
+    }
+
+    /// Goes on with these edges, from the next process of a producer, in place of the drained ones of the same inputs.
+    pub fn replace(&mut self, edges: Vec<InEdge>) {
+        for edge in edges {
+            while let Some(at) = self.edges.iter().position(|old| old.input == edge.input) {
+                self.retire(at);
+            }
+            self.edges.push(edge);
+        }
     }
 
     /// Whether [`Self::poll`] would find something.
@@ -322,14 +364,14 @@ impl Consumer {
                         edge.made_room();
                     }
                     let Some(message) = Message::new(descriptor, &edge.peer, edge.bit) else {
-                        return Polled::Broken { input: self.retire(at) };
+                        return Polled::Broken { input: self.give_up(at) };
                     };
                     let now = monotonic_ns().wrapping_add(self.clock_offset_ns);
                     edge.ring.latency().record(now.saturating_sub(descriptor.stamp_ns));
                     return Polled::Message { input: edge.input, message };
                 }
                 Pop::Closed => return Polled::Closed { input: self.retire(at) },
-                Pop::Broken => return Polled::Broken { input: self.retire(at) },
+                Pop::Broken => return Polled::Broken { input: self.give_up(at) },
             }
         }
         Polled::Empty

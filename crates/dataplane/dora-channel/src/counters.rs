@@ -37,14 +37,18 @@ impl LatencyHistogram {
     }
 }
 
-/// Counters of one edge. `sent == received + dropped + queued`, where what is queued when the consumer is gone counts
-/// as undelivered.
+/// Counters of one edge. `sent == received + dropped + queued + lost_in_crash`, where what is queued when the consumer
+/// is gone counts as undelivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counters {
     /// Messages that the producer put on this edge, given up ones included.
     pub sent: u64,
-    /// Messages that the consumer took.
+    /// Messages that the consumer took, without those that were lost.
     pub received: u64,
+    /// Messages that a consumer process had taken and not released when it crashed, where another process went on with
+    /// the queue. Messages of at most [`INLINE_LEN`](crate::INLINE_LEN) bytes are copied when they are taken and are never
+    /// counted here.
+    pub lost_in_crash: u64,
     /// Messages that the policy, a spent budget or a stop gave up.
     pub dropped: u64,
     /// Messages in the queue now.

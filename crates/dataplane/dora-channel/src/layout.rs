@@ -77,7 +77,8 @@ impl RingMemory {
         let ring = self.header();
         Counters {
             sent: ring.sent(),
-            received: ring.popped(),
+            received: ring.popped().saturating_sub(ring.lost()),
+            lost_in_crash: ring.lost(),
             dropped: ring.dropped(),
             queued: ring.len(),
             bytes: ring.bytes(),
@@ -148,6 +149,10 @@ impl HoldersMemory {
     pub fn chunks(&self) -> &[Holders] {
         // SAFETY: holders are made of atomics.
         unsafe { self.0.slice_of::<Holders>(HOLDERS_AT, MAX_CHUNKS) }
+    }
+    /// How many chunks the first bytes of the memory have holders for.
+    pub fn chunks_within(bytes: u64) -> usize {
+        (bytes.saturating_sub(HOLDERS_AT as u64) as usize / size_of::<Holders>()).min(MAX_CHUNKS)
     }
     /// The byte range that the holders of these chunks occupy, rounded to pages.
     pub fn range_of(first: usize, count: usize) -> (u64, u64) {

@@ -15,7 +15,7 @@
 //! This crate must not know of nodes' names, Arrow, sockets' protocols or dataflow files.
 //!
 //! # Invariants
-//! - received + dropped + queued = sent, in order; under `DropOldest` the newest message arrives.
+//! - received + dropped + queued + lost in crashes = sent, in order; under `DropOldest` the newest message arrives.
 //! - A chunk with a set bit is never written; without bits and loans it is reused.
 //! - `CLOSED` is seen after the last message.
 //! - No wake-up is lost, even if a waker dies between its decision and its system call.
@@ -52,6 +52,8 @@ mod producer;
 mod pulse;
 #[cfg(not(loom))]
 mod spin;
+#[cfg(not(loom))]
+mod takeover;
 #[cfg(not(loom))]
 mod waiter;
 

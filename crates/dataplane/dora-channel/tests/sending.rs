@@ -189,3 +189,89 @@ fn small_messages_need_no_memory() {
     assert!(take(&mut consumer).is_inline());
     assert_eq!(bench.producer.arena().used(), 0);
 }
+
+/// Another process of the consumer opens the ring that the first one had.
+fn reopen(bench: &Bench, edge: &BrokeredEdge, bit: usize) -> Consumer {
+    let peer = PeerArena::open(dup(bench.channels.arena_read_only()), dup(bench.channels.holders())).unwrap();
+    let mut consumer = Consumer::new(0);
+    let ring = dup(edge.ring().unwrap());
+    consumer.add_edge(InEdge::open(0, ring, 4, Policy::DropOldest, bit, peer).unwrap().kept());
+    consumer
+}
+
+#[test]
+fn what_a_crashed_consumer_held_is_released_and_counted_while_the_next_one_reads() {
+    let mut bench = Bench::new(1);
+    let (edge, mut first) = bench.connect(0, 0);
+    for len in [100, 200, 300, 400] {
+        bench.send(0, len);
+    }
+    let in_hands = [take(&mut first), take(&mut first)];
+    std::mem::forget((in_hands, first)); // it is killed: nothing is released
+    edge.consumer_replaced(&bench.channels, true);
+    let mut second = reopen(&bench, &edge, 0);
+    let third = take(&mut second);
+    // The producer learns of it with its next message; what is queued and what the living one holds stays.
+    assert_eq!((bench.send(0, 500), bench.held()), (1, 3));
+    assert_eq!(third.payload(), [7; 300]);
+    let lengths: Vec<usize> = (0..2).map(|_| take(&mut second).payload().len()).collect();
+    drop(third);
+    assert_eq!((lengths, bench.held()), (vec![400, 500], 0));
+    let counted = edge.counters();
+    assert_eq!((counted.sent, counted.received, counted.lost_in_crash, counted.queued), (5, 3, 2, 0));
+    // A process that ends well loses nothing, but what it has not released is released.
+    bench.send(0, 100);
+    std::mem::forget((take(&mut second), second));
+    edge.consumer_replaced(&bench.channels, false);
+    let mut third = reopen(&bench, &edge, 0);
+    bench.send(0, 600);
+    assert_eq!((bench.held(), take(&mut third).payload().len()), (1, 600));
+    assert_eq!(edge.counters().lost_in_crash, 2);
+}
+
+#[test]
+fn entries_that_the_next_consumer_has_taken_are_not_overwritten_before_the_look() {
+    let mut bench = Bench::new(1);
+    let (edge, mut first) = bench.connect(0, 0);
+    bench.send(0, 100);
+    std::mem::forget((take(&mut first), first));
+    edge.consumer_replaced(&bench.channels, true);
+    let mut second = reopen(&bench, &edge, 0);
+    // More than the ring has slots, taken at once: each is held by the living process when its slot is written again.
+    let mut held = Vec::new();
+    for number in 0..40 {
+        bench.send(0, 1000 + number);
+        held.push(take(&mut second));
+    }
+    assert_eq!((bench.held(), edge.counters().lost_in_crash), (40, 1));
+    assert!(held.iter().enumerate().all(|(number, message)| message.payload() == vec![7; 1000 + number]));
+}
+
+#[test]
+fn the_keeper_settles_for_a_dead_producer() {
+    let mut bench = Bench::new(1);
+    let (edge, mut first) = bench.connect(0, 0);
+    for _ in 0..3 {
+        bench.send(0, 100);
+    }
+    std::mem::forget((take(&mut first), first));
+    edge.consumer_replaced(&bench.channels, true);
+    edge.settle(bench.channels.holders(), 0).unwrap();
+    let counted = edge.counters();
+    assert_eq!((bench.held(), counted.lost_in_crash, counted.received, counted.queued), (2, 1, 0, 2));
+    assert!(!edge.is_drained() && !edge.is_over());
+}
+
+#[test]
+fn messages_for_an_absent_consumer_are_given_up_with_a_number() {
+    let mut bench = Bench::new(1);
+    let (edge, first) = bench.connect(0, 0);
+    std::mem::forget(first);
+    edge.set_consumer_present(false, &bench.channels);
+    assert_eq!((bench.send(0, 100), bench.held()), (0, 0));
+    edge.set_consumer_present(true, &bench.channels);
+    assert_eq!((bench.send(0, 200), bench.held()), (1, 1));
+    assert_eq!(take(&mut reopen(&bench, &edge, 0)).payload().len(), 200);
+    let counted = edge.counters();
+    assert_eq!((counted.sent, counted.dropped, counted.received), (2, 1, 1));
+}

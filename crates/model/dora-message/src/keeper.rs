@@ -15,11 +15,19 @@
 //! node   -> Dropped               nothing more will be sent
 //! ```
 //!
+//! When a node that this one receives from was started again:
+//!
+//! ```text
+//! keeper -> Input        +1..3    one per edge from the new process, which has new memory
+//! keeper -> NodeRestarted         all of them were sent
+//! node   -> Followed              everything from the old process was taken, the new edges are read
+//! ```
+//!
 //! The fields are named, unknown fields are ignored and new messages are answered by neither side dying: that is what
 //! lets neighbouring versions talk. This module must not know how memory is laid out (dora-channel) nor what a process
 //! is (dora-keeper).
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, ops::AddAssign, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +85,10 @@ pub struct NodeRunConfig {
     pub clock_anchor_ns: u64,
     /// How many attempts of this node came before this one.
     pub restart_count: u32,
+    /// Another process may go on with the edges of this one: what the end of the process means for them is told by the
+    /// keeper, and not by dropping the halves of the node.
+    #[serde(default)]
+    pub keeps_edges: bool,
     /// Timers do not keep the node alive once its other inputs are closed.
     pub exit_when_nodes_finish: bool,
     /// Directory for recorded inputs (`DORA_WRITE_EVENTS_TO`), if asked for.
@@ -143,6 +155,11 @@ pub enum FromNode {
     /// The program has dropped its sending half without an end of its outputs. Often the process ends a moment later,
     /// and then its exit code tells whether the node has failed: what its consumers read before the end of the input.
     Dropped,
+    /// Answers [`ToNode::NodeRestarted`]: the new edges from that node are read, the old ones never again.
+    Followed {
+        /// The node that was started again.
+        node: NodeId,
+    },
     /// The process gives up during initialisation; the reason goes to the user.
     Failed {
         /// What went wrong.
@@ -185,7 +202,8 @@ pub enum ToNode {
         /// Exit status and last words, for people.
         error: String,
     },
-    /// A node was started again.
+    /// A node was started again. The new edges from it were sent before; they are read when the old ones are empty, and
+    /// between the two the user is told.
     NodeRestarted {
         /// The node that runs again.
         node: NodeId,
@@ -221,8 +239,12 @@ pub struct EdgeGrant {
     /// Number of the process at the other end, which is the keeper for what nodes print; the key under which its shared
     /// descriptors are kept.
     pub peer_index: u32,
-    /// The peer's descriptors are attached to this packet because no earlier one carried them.
+    /// The peer's descriptors are attached to this packet because no earlier one carried them. For an input they are those
+    /// of the process that sends on this edge.
     pub new_peer: bool,
+    /// For an output: messages that earlier processes of this node sent on the edge.
+    #[serde(default)]
+    pub sent_before: u64,
     /// Bit of the consumer in the producer's holders.
     pub bit: u16,
     /// Length of the queue.
@@ -236,8 +258,11 @@ pub struct EdgeGrant {
 pub struct EdgeCounters {
     /// Messages that the producer put on this edge, dropped ones included.
     pub sent: u64,
-    /// Messages that the consumer took.
+    /// Messages that the consumer took, without those that were lost.
     pub received: u64,
+    /// Messages that a process of the consumer had taken and not released when it crashed and was started again.
+    #[serde(default)]
+    pub lost_in_crash: u64,
     /// Messages that the queue policy gave up.
     pub dropped: u64,
     /// Messages still queued when the consumer was gone.
@@ -246,6 +271,22 @@ pub struct EdgeCounters {
     pub bytes: u64,
     /// Time from send to receive: `latency[i]` counts messages that took less than 2^i nanoseconds and at least half.
     pub latency: Vec<u64>,
+}
+
+/// Adds what the edge has counted later.
+impl AddAssign<&EdgeCounters> for EdgeCounters {
+    fn add_assign(&mut self, later: &EdgeCounters) {
+        self.sent += later.sent;
+        self.received += later.received;
+        self.lost_in_crash += later.lost_in_crash;
+        self.dropped += later.dropped;
+        self.undelivered += later.undelivered;
+        self.bytes += later.bytes;
+        self.latency.resize(self.latency.len().max(later.latency.len()), 0);
+        for (count, more) in self.latency.iter_mut().zip(&later.latency) {
+            *count += more;
+        }
+    }
 }
 
 /// Counters of the edges of a dataflow, by number of the edge.

@@ -61,6 +61,34 @@ pub struct NodePlan {
     /// What becomes of what it prints.
     #[serde(default)]
     pub log: LogPlan,
+    /// Whether it is started again after its end; `None`: never.
+    #[serde(default)]
+    pub restart: Option<RestartRule>,
+}
+
+/// When a node is started again after its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestartRule {
+    /// After which ends.
+    pub after: RestartAfter,
+    /// Restarts at most, counted within `window` if there is one; 0 means no limit.
+    pub max_restarts: u32,
+    /// Wait before the first restart; doubles with each one.
+    pub delay: Option<Duration>,
+    /// The longest wait.
+    pub max_delay: Option<Duration>,
+    /// Time after which restarts are counted from zero.
+    pub window: Option<Duration>,
+}
+
+/// Which ends of a node lead to a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestartAfter {
+    /// An exit code other than 0, or a signal.
+    Failure,
+    /// Every end.
+    AnyEnd,
 }
 
 /// How long a node may take for what, in milliseconds; `None` is for ever.
@@ -347,7 +375,18 @@ pub enum FromKeeper {
         #[serde(default)]
         partial: bool,
     },
-    /// A process has ended and its output is complete.
+    /// A process has ended, its output is complete, and the node will be started again.
+    Restarting {
+        /// The node.
+        node: NodeId,
+        /// How the process ended.
+        status: ExitStatus,
+        /// Number of the restart, from 1.
+        restart: u32,
+        /// Wait until then, in milliseconds.
+        delay_ms: u64,
+    },
+    /// A process has ended, its output is complete, and the node is not started again.
     Exited {
         /// The node.
         node: NodeId,

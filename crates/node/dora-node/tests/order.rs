@@ -95,16 +95,16 @@ fn mail_is_told_in_order_and_news_from_elsewhere_are_not() {
     keeper.mail("b", ToNode::ParamUpdate { key: "gain".into(), value: serde_json::json!(1.5) });
     keeper.mail("b", ToNode::ParamDeleted { key: "gain".into() });
     keeper.say_bytes(1, br#"{"type":"from_the_future","much":true}"#);
-    keeper.mail("b", ToNode::NodeRestarted { node: "a".into() });
     keeper.mail("b", ToNode::Reload { operator: None });
+    keeper.mail("b", ToNode::NodeRestarted { node: "a".into() });
     let told: Vec<_> = (0..4).map(|_| name(&events.recv_timeout(LONG).unwrap())).collect();
     assert_eq!(
         told,
         [
             r#"ParamUpdate { key: "gain", value: Number(1.5) }"#,
             r#"ParamDeleted { key: "gain" }"#,
+            "Reload { operator_id: None }",
             r#"NodeRestarted { id: "a" }"#,
-            "Reload { operator_id: None }"
         ]
     );
 }

@@ -23,6 +23,7 @@ pub(crate) fn sink() -> Outcome {
             Event::InputClosed { id } => println!("closed: {id}"),
             Event::InputRecovered { id } => println!("recovered: {id}"),
             Event::NodeFailed { source_node_id, error, .. } => println!("failed: {source_node_id}: {error}"),
+            Event::NodeRestarted { id } => println!("restarted: {id}"),
             Event::Stop(cause) => println!("stopped: {cause:?}"),
             _ => {}
         }
@@ -31,6 +32,27 @@ pub(crate) fn sink() -> Outcome {
     println!("received {} from {first} to {last}, in order: {}", numbers.len(), numbers.is_sorted());
     if bytes > 0 {
         println!("received {bytes} bytes");
+    }
+    Ok(())
+}
+
+/// Receives everything and tells of each event in a line.
+pub(crate) fn tell() -> Outcome {
+    let (_node, mut events) = DoraNode::init_from_env()?;
+    println!("telling");
+    while let Some(event) = events.recv() {
+        match event {
+            Event::Input { id, data, .. } => match u64::try_from(&data) {
+                Ok(number) => println!("{id} = {number}"),
+                Err(_) => println!("{id} has {} bytes", checked_len(&data)?),
+            },
+            Event::InputClosed { id } => println!("closed: {id}"),
+            Event::InputRecovered { id } => println!("recovered: {id}"),
+            Event::NodeFailed { source_node_id, .. } => println!("failed: {source_node_id}"),
+            Event::NodeRestarted { id } => println!("restarted: {id}"),
+            Event::Stop(cause) => println!("stopped: {cause:?}"),
+            other => println!("{other:?}"),
+        }
     }
     Ok(())
 }

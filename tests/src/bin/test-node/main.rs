@@ -1,10 +1,11 @@
-//! Plays nodes of the dataflows under test: `dora-test-node ROLE [NUMBER]`.
+//! Plays nodes of the dataflows under test: `dora-test-node ROLE [NUMBER [NUMBER]]`.
 //!
 //! What a role has to tell it prints in one line, which tests wait for.
 
 mod consumers;
 mod fork;
 mod producers;
+mod restarts;
 
 use std::process::ExitCode;
 
@@ -12,9 +13,11 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let role = arguments.first().map(String::as_str).unwrap_or_default();
     let number = arguments.get(1).and_then(|text| text.parse().ok()).unwrap_or(0);
+    let second = arguments.get(2).and_then(|text| text.parse().ok()).unwrap_or(0);
     let outcome = match role {
         "source" => producers::source(number),
         "flood" => producers::flood(number),
+        "numbered" => producers::numbered(number),
         "big" => producers::big(number),
         "err" => producers::err(number),
         "late" => producers::late(number),
@@ -28,6 +31,11 @@ fn main() -> ExitCode {
         "busy" => consumers::busy(),
         "listen" => consumers::listen(),
         "log" => producers::log(),
+        "tell" => consumers::tell(),
+        "crashing-source" => restarts::source(number, second),
+        "crashing-sink" => restarts::sink(number, second),
+        "relay" => restarts::relay(),
+        "fail-first" => restarts::fail_first(),
         "fork" => fork::read_in_child(),
         _ => Err(format!("unknown role `{role}`").into()),
     };

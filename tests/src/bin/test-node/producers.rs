@@ -57,6 +57,16 @@ fn stamp(bytes: &mut [u8], number: u64) {
     }
 }
 
+/// Sends `count` messages of 1000 bytes that start with their number.
+pub(crate) fn numbered(count: usize) -> Outcome {
+    let (mut node, _events) = DoraNode::init_from_env()?;
+    for number in 0..count as u64 {
+        node.send_output_raw(data(), MetadataParameters::default(), 1000, |bytes| stamp(bytes, number))?;
+    }
+    println!("sent {count}");
+    Ok(())
+}
+
 /// Sends one message of `size` bytes, each of them 7.
 pub(crate) fn big(size: usize) -> Outcome {
     let (mut node, _events) = DoraNode::init_from_env()?;

@@ -74,6 +74,7 @@ impl Command<'_> {
             limits: Limits::default(),
             // What a build prints is kept by whoever asked for it.
             log: LogPlan::default(),
+            restart: None,
         };
         LaunchPlan {
             dataflow_id: uuid::Uuid::now_v7(),

@@ -21,12 +21,12 @@ use std::{
 use dora_channel::os::clock::{monotonic_ns, wall_ns};
 use dora_descriptor::{
     Dataflow, Input, Node, NodeKind, Source,
-    model::{PathKind, Standard},
+    model::{PathKind, RestartPolicy, RestartRules, Standard},
 };
 use dora_message::{
     id::{DataId, DataflowId},
     keeper::{InputConfig, InputSource},
-    supervision::{LaunchPlan, LogPlan, NodePlan},
+    supervision::{LaunchPlan, LogPlan, NodePlan, RestartAfter, RestartRule},
 };
 
 pub use memory::default_memory_budget;
@@ -182,6 +182,7 @@ fn node_plan(
         cpu_affinity: defaults.cores(node, warnings),
         limits: defaults.limits(node),
         log: LogPlan::default(),
+        restart: restart_rule(&node.restart),
     })
 }
 
@@ -192,6 +193,16 @@ fn served(node: &Node) -> Result<&Standard, String> {
         PathKind::Program | PathKind::Python | PathKind::Shell | PathKind::Url => Ok(standard),
         PathKind::Dynamic => Err("a dynamic node".to_owned()),
     }
+}
+
+fn restart_rule(rules: &RestartRules) -> Option<RestartRule> {
+    let after = match rules.policy {
+        RestartPolicy::Never => return None,
+        RestartPolicy::OnFailure => RestartAfter::Failure,
+        RestartPolicy::Always => RestartAfter::AnyEnd,
+    };
+    let RestartRules { max_restarts, delay, max_delay, window, .. } = *rules;
+    Some(RestartRule { after, max_restarts, delay, max_delay, window })
 }
 
 /// Only nodes can be late; timers and log entries are nobody's fault.

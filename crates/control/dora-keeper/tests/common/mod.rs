@@ -17,7 +17,7 @@ use dora_message::{
     keeper::{MAX_PACKET, QueuePolicy},
     supervision::{
         EdgePlan, EdgeSource, ExitCause, ExitStatus, FinalReport, FromKeeper, LaunchPlan, Limits, LogPlan, NodePlan,
-        OutputStream, ToKeeper,
+        OutputStream, RestartRule, ToKeeper,
     },
 };
 use rustix::{
@@ -51,6 +51,8 @@ pub trait Build {
     /// A node that speaks the protocol.
     fn helper(self, id: &str, behaviour: &str) -> Self;
     fn edge(self, from: u32, to: u32, capacity: u32, policy: QueuePolicy) -> Self;
+    /// The last node is started again by this rule.
+    fn restart(self, rule: RestartRule) -> Self;
 }
 
 impl Build for LaunchPlan {
@@ -66,6 +68,7 @@ impl Build for LaunchPlan {
             cpu_affinity: Vec::new(),
             limits: Limits::default(),
             log: LogPlan::default(),
+            restart: None,
         });
         self
     }
@@ -79,6 +82,10 @@ impl Build for LaunchPlan {
     fn edge(mut self, from: u32, to: u32, capacity: u32, policy: QueuePolicy) -> Self {
         let from = EdgeSource::Node(from);
         self.edges.push(EdgePlan { from, output: "out".into(), to, input: "in".into(), capacity, policy });
+        self
+    }
+    fn restart(mut self, rule: RestartRule) -> Self {
+        self.nodes.last_mut().unwrap().restart = Some(rule);
         self
     }
 }

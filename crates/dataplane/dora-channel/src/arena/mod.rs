@@ -22,10 +22,11 @@ use std::{
 
 use crate::{
     budget::BudgetMemory,
-    layout::{HoldersMemory, MAX_CHUNKS},
+    layout::{HoldersMemory, MAX_CHUNKS, RingMemory},
     os::memory::{Access, Mapping, OnFork},
     prefetch,
     protocol::{EDGE_WORDS, EdgeSet},
+    takeover,
 };
 
 pub use chunk::Chunk;
@@ -144,6 +145,12 @@ impl Arena {
         if let Some(holders) = self.holders.chunks().get(chunk as usize) {
             holders.release(bit);
         }
+    }
+
+    /// See [`takeover::settle`].
+    pub(crate) fn settle(&self, ring: &RingMemory, bit: usize, in_hand: Option<u32>) -> bool {
+        let count = self.slab().chunk_count();
+        takeover::settle(ring, &self.holders.chunks()[..count], bit, in_hand)
     }
 
     /// Clears a dead consumer's bit everywhere.

@@ -58,8 +58,15 @@ impl<T> Inbox<T> {
 
     /// Adds an edge: its number here.
     pub(super) fn add(&self, input: u32, capacity: u32, policy: Policy, closed: bool) -> usize {
-        let counters =
-            Counters { sent: 0, received: 0, dropped: 0, queued: 0, bytes: 0, latency: [0; LATENCY_BUCKETS] };
+        let counters = Counters {
+            sent: 0,
+            received: 0,
+            lost_in_crash: 0,
+            dropped: 0,
+            queued: 0,
+            bytes: 0,
+            latency: [0; LATENCY_BUCKETS],
+        };
         let (queue, capacity) = (VecDeque::new(), capacity.max(1) as usize);
         let mut state = self.lock();
         state.edges.push(Edge { input, queue, capacity, policy, closed, ended: false, counters });

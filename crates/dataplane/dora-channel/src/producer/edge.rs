@@ -6,10 +6,11 @@ use super::SenderControl;
 use crate::{
     Policy,
     arena::Arena,
-    descriptor::{Descriptor, Place},
+    descriptor::Descriptor,
     layout::RingMemory,
-    protocol::{CLOSED, CONSUMER_DEAD, CONSUMER_LEFT, MAX_EDGES, TxCursor, Words},
+    protocol::{CLOSED, CONSUMER_ABSENT, CONSUMER_DEAD, CONSUMER_LEFT, CONSUMER_REPLACED, MAX_EDGES, TxCursor, Words},
     spin::Spin,
+    takeover,
     waiter::Waker,
 };
 
@@ -20,6 +21,14 @@ pub(super) enum Pushed {
     Dropped,
     Gone,
     Stopping,
+}
+
+/// Who reads an edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    Here,
+    Absent,
+    Gone,
 }
 
 /// One consumer edge of an output.
@@ -61,10 +70,14 @@ impl OutEdge {
     pub(super) fn is_dead(&self) -> bool {
         self.ring.header().state() & CONSUMER_DEAD != 0
     }
+    /// Nobody reads for now.
+    fn is_absent(&self) -> bool {
+        self.ring.header().state() & CONSUMER_ABSENT != 0
+    }
     /// A lossless edge whose consumer has a chunk queued or in its hands: it will release memory. Messages without a
     /// chunk do not count: nobody would hear of their end.
     pub(super) fn will_release(&self, arena: &Arena) -> bool {
-        self.blocks() && !self.is_gone() && arena.is_held_by(self.bit)
+        self.blocks() && !self.is_gone() && !self.is_absent() && arena.is_held_by(self.bit)
     }
 
     /// Whether the consumer has gone to sleep and nobody wakes it yet. A hint.
@@ -95,15 +108,20 @@ impl OutEdge {
         spin: &mut Spin,
     ) -> Pushed {
         let words = message.to_words();
-        if self.is_gone() {
+        // Before the look at the reader, see `takeover`.
+        let is_full = self.tx.is_full(self.ring.header());
+        let reader = self.reader(&words, arena);
+        if reader == Reader::Gone {
             self.release(&words, arena);
             return Pushed::Gone;
         }
         self.ring.header().count_bytes(message.len);
-        let pushed = if self.tx.try_push(self.ring.header(), self.ring.slots(), &words) {
-            Pushed::Queued
-        } else {
-            self.push_to_full(&words, arena, control, spin)
+        let pushed = match reader {
+            Reader::Here if !is_full && self.tx.try_push(self.ring.header(), self.ring.slots(), &words) => {
+                Pushed::Queued
+            }
+            Reader::Here => self.push_to_full(&words, arena, control, spin),
+            Reader::Absent | Reader::Gone => Pushed::Dropped,
         };
         match pushed {
             Pushed::Queued => self.consumer.wake(),
@@ -132,10 +150,40 @@ impl OutEdge {
                     }
                 }
             }
-            if self.tx.try_push(self.ring.header(), self.ring.slots(), words) {
+            let is_full = self.tx.is_full(self.ring.header());
+            match self.reader(words, arena) {
+                Reader::Here => {}
+                Reader::Absent => return Pushed::Dropped,
+                Reader::Gone => return Pushed::Gone,
+            }
+            if !is_full && self.tx.try_push(self.ring.header(), self.ring.slots(), words) {
                 return Pushed::Queued;
             }
         }
+    }
+
+    /// Who reads now. Between a look at the positions and a write it must be asked, see [`takeover`].
+    #[inline]
+    fn reader(&self, in_hand: &Words, arena: &Arena) -> Reader {
+        const UNUSUAL: u32 = CONSUMER_DEAD | CONSUMER_LEFT | CONSUMER_ABSENT | CONSUMER_REPLACED;
+        match self.ring.header().state() & UNUSUAL {
+            0 => Reader::Here,
+            state => self.unusual_reader(state, in_hand, arena),
+        }
+    }
+
+    #[cold]
+    fn unusual_reader(&self, state: u32, in_hand: &Words, arena: &Arena) -> Reader {
+        arena.settle(&self.ring, self.bit, takeover::chunk_of(in_hand));
+        if state & (CONSUMER_DEAD | CONSUMER_LEFT) != 0 {
+            return Reader::Gone;
+        }
+        if state & CONSUMER_ABSENT != 0 { Reader::Absent } else { Reader::Here }
+    }
+
+    /// Releases what a dead process of the consumer held, while no message is being sent. True if that was anything.
+    pub(super) fn settle(&self, arena: &Arena) -> bool {
+        self.ring.header().state() & CONSUMER_REPLACED != 0 && arena.settle(&self.ring, self.bit, None)
     }
 
     /// Waits until there may be room. `Some`: there will be none.
@@ -148,7 +196,7 @@ impl OutEdge {
         }
         let (tx, ring) = (&mut self.tx, self.ring.header());
         if !spin.until(|| !tx.is_full(ring)) {
-            let gone = || ring.state() & (CONSUMER_DEAD | CONSUMER_LEFT) != 0;
+            let gone = || ring.state() & (CONSUMER_DEAD | CONSUMER_LEFT | CONSUMER_ABSENT) != 0;
             control.wait_on(ring.space(), || gone() || !tx.is_full(ring));
         }
         None
@@ -156,7 +204,7 @@ impl OutEdge {
 
     /// Takes the oldest message back because memory is short. False: the policy forbids it, or it would give no memory.
     pub(super) fn give_up_oldest(&mut self, arena: &Arena) -> bool {
-        let has_chunk = |words: Words| matches!(Descriptor::from_words(&words).place, Place::Chunk { .. });
+        let has_chunk = |words: Words| takeover::chunk_of(&words).is_some();
         if self.policy != Policy::DropOldest {
             return false;
         }
@@ -179,7 +227,7 @@ impl OutEdge {
     }
 
     fn release(&self, words: &Words, arena: &Arena) {
-        if let Place::Chunk { chunk, .. } = Descriptor::from_words(words).place {
+        if let Some(chunk) = takeover::chunk_of(words) {
             arena.release(chunk, self.bit);
         }
     }

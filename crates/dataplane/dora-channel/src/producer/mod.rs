@@ -144,6 +144,13 @@ impl Producer {
         output.edges.sort_by_key(OutEdge::blocks);
     }
 
+    /// The first message of an output will have this number: earlier processes of the node have sent those before.
+    pub fn resume(&mut self, output: usize, sequence: u64) {
+        if let Some(output) = self.outputs.get_mut(output) {
+            output.sequence = output.sequence.max(sequence);
+        }
+    }
+
     /// Whether anybody would get a message of this output.
     pub fn has_consumers(&self, output: usize) -> bool {
         self.outputs.get(output).is_some_and(|o| !o.closed && !o.edges.is_empty())
@@ -265,10 +272,13 @@ impl Producer {
         self.outputs.iter_mut().for_each(|output| output.closed = true);
     }
 
-    /// Takes edges out whose consumer reads no more. True if that may have released something.
+    /// Takes edges out whose consumer reads no more, and releases what dead processes held whose consumer goes on. True if
+    /// that may have released something.
     fn forget_gone(&mut self) -> bool {
         let before = self.departed.len();
+        let mut settled = false;
         for output in &mut self.outputs {
+            settled |= output.edges.iter().map(|edge| edge.settle(&self.arena)).fold(false, |any, one| any | one);
             for edge in output.edges.extract_if(.., |edge| edge.is_gone()) {
                 output.members.remove(edge.bit());
                 self.control.remove(edge.ring());
@@ -277,7 +287,7 @@ impl Producer {
             }
         }
         let released = self.departed.len() > before;
-        self.purge_departed() || released
+        self.purge_departed() || released || settled
     }
 
     /// Clears the bits of consumers whose process is gone, and forgets those that hold nothing. True if any was cleared.

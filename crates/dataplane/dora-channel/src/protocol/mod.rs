@@ -16,7 +16,10 @@ mod watch;
 
 pub use bell::{Bell, Sleep, SleepOn};
 pub use holders::{EDGE_WORDS, EdgeSet, Holders, MAX_EDGES};
-pub use ring::{CLOSED, CONSUMER_DEAD, CONSUMER_LEFT, Pop, RingHeader, RxCursor, Slot, TxCursor, WORDS, Words};
+pub use ring::{
+    CLOSED, CONSUMER_ABSENT, CONSUMER_CRASHED, CONSUMER_DEAD, CONSUMER_LEFT, CONSUMER_REPLACED, Pop, RingHeader,
+    RxCursor, Slot, TxCursor, WORDS, Words,
+};
 
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, fence};

@@ -19,6 +19,13 @@ pub const CLOSED: u32 = 1;
 pub const CONSUMER_DEAD: u32 = 2;
 /// The consumer reads no more but may still hold samples. Set by the consumer.
 pub const CONSUMER_LEFT: u32 = 4;
+/// The process that read is gone and another one goes on with the queue: what the first had taken and not released is to
+/// be released by the producer. Set by the keeper.
+pub const CONSUMER_REPLACED: u32 = 8;
+/// Comes with [`CONSUMER_REPLACED`]: the process crashed, so what it had not released is lost.
+pub const CONSUMER_CRASHED: u32 = 16;
+/// Nobody reads for now, perhaps never: messages are given up and not queued. Set and cleared by the keeper.
+pub const CONSUMER_ABSENT: u32 = 32;
 
 /// Head of a ring; the slots follow it in memory.
 #[derive(Debug, Default)]
@@ -39,6 +46,7 @@ struct ProducerLine {
     dropped: AtomicU64,
     refused: AtomicU64,
     bytes: AtomicU64,
+    lost: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +54,8 @@ struct ProducerLine {
 struct Cold {
     state: AtomicU32,
     space: Bell,
+    /// Where the next process of the consumer goes on; written by the keeper before `CONSUMER_REPLACED`.
+    replaced_at: AtomicU64,
 }
 
 /// One entry of a ring.
@@ -85,6 +95,26 @@ impl RingHeader {
     /// Sets state bits. Everything the caller did before is visible to whoever sees them.
     pub fn set_state(&self, bits: u32) {
         self.cold.0.state.fetch_or(bits, Site::StateSet.ordering());
+    }
+    /// Clears state bits and gives those that were set before.
+    pub fn clear_state(&self, bits: u32) -> u32 {
+        self.cold.0.state.fetch_and(!bits, Site::StateSeen.ordering())
+    }
+    /// Keeper, once the consumer process is gone: another one will go on with the queue.
+    pub fn replace_consumer(&self, crashed: bool) {
+        // The producer may evict meanwhile; then this is too low, which only makes it look at more entries.
+        self.cold.0.replaced_at.store(self.head.0.load(Relaxed), Relaxed);
+        self.set_state(CONSUMER_REPLACED | if crashed { CONSUMER_CRASHED } else { 0 });
+    }
+    /// Where the process that replaced a dead one went on. After [`Self::clear_state`].
+    pub fn replaced_at(&self) -> u64 {
+        self.cold.0.replaced_at.load(Relaxed)
+    }
+    /// The entries from a position on that were not overwritten, popped or not.
+    pub fn entries_from<'a>(&self, slots: &'a [Slot], from: u64) -> impl Iterator<Item = Words> + use<'a> {
+        let tail = self.tail.0.tail.load(Relaxed);
+        let from = from.max(tail.saturating_sub(slots.len() as u64));
+        (from..tail).map(move |at| slots[at as usize & (slots.len() - 1)].read())
     }
     /// Where a sender waits for room.
     #[inline]
@@ -127,6 +157,14 @@ impl RingHeader {
     pub fn popped(&self) -> u64 {
         let evicted = self.tail.0.dropped.load(Relaxed);
         self.head.0.load(Relaxed).saturating_sub(evicted)
+    }
+    /// Messages that a consumer process had taken and not released when it crashed.
+    pub fn lost(&self) -> u64 {
+        self.tail.0.lost.load(Relaxed)
+    }
+    /// Producer, or the keeper once that is dead: messages were lost with a consumer process.
+    pub fn count_lost(&self, n: u64) {
+        count(&self.tail.0.lost, n);
     }
     /// Payload bytes sent.
     pub fn bytes(&self) -> u64 {

@@ -5,7 +5,7 @@
 
 use std::{
     collections::VecDeque,
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::SeqCst},
@@ -16,13 +16,15 @@ use dora_channel::{
     SenderControl,
     os::packet::{self, Blocking},
 };
-use dora_message::keeper::{FromNode, MAX_PACKET, ToNode};
+use dora_message::keeper::{EdgeGrant, FromNode, MAX_PACKET, ToNode};
 
 use super::inherited::KeeperSocket;
 
 /// One piece of mail.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub(crate) enum Mail {
+    /// An incoming edge from a node that was started again, with its descriptors.
+    Edge(EdgeGrant, Vec<OwnedFd>),
     /// The keeper said something.
     Packet(ToNode),
     /// The keeper is gone, and with it the dataflow.
@@ -83,12 +85,12 @@ impl Mailbox {
             state.buffer.resize(MAX_PACKET, 0);
             let packet = match packet::receive(socket, &mut state.buffer, Blocking::No) {
                 Ok((0, _)) => None,
-                Ok((len, _)) => Some(serde_json::from_slice(&state.buffer[..len])),
+                Ok((len, fds)) => Some(serde_json::from_slice(&state.buffer[..len]).map(|packet| mail(packet, fds))),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
                 Err(_) => None,
             };
             match packet {
-                Some(Ok(packet)) => self.keep(&mut state, Mail::Packet(packet)),
+                Some(Ok(mail)) => self.keep(&mut state, mail),
                 Some(Err(_)) => {} // from a newer keeper
                 None => {
                     state.over = true;
@@ -110,7 +112,7 @@ impl Mailbox {
     }
 
     /// Says something, without waiting. False: it cannot be told.
-    pub(super) fn say(&self, packet: &FromNode) -> bool {
+    pub(crate) fn say(&self, packet: &FromNode) -> bool {
         let (Some(socket), Ok(json)) = (self.socket(), serde_json::to_vec(packet)) else { return false };
         packet::send(socket, &json, &[], Blocking::No).is_ok()
     }
@@ -120,5 +122,12 @@ impl Mailbox {
         if let Some(socket) = self.socket() {
             let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
         }
+    }
+}
+
+fn mail(packet: ToNode, fds: Vec<OwnedFd>) -> Mail {
+    match packet {
+        ToNode::Input(grant) => Mail::Edge(grant, fds),
+        packet => Mail::Packet(packet),
     }
 }

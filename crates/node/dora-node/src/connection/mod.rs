@@ -21,7 +21,7 @@ use dora_message::keeper::{FromNode, NodeConfig, NodeRunConfig};
 
 pub(crate) use mailbox::{Mail, Mailbox};
 use watcher::Watcher;
-pub(crate) use wiring::Wired;
+pub(crate) use wiring::{Incoming, Wired};
 
 /// Why a node could not connect to its dataflow.
 #[derive(Debug, thiserror::Error)]

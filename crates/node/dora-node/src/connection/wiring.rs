@@ -18,13 +18,46 @@ pub(crate) struct Wired {
     /// Inputs are known by their position in the configuration.
     pub(crate) consumer: Consumer,
     pub(crate) waiter: Waiter,
+    pub(crate) incoming: Incoming,
+}
+
+/// Maps incoming edges: at the start, and when a node that this one receives from was started again.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    inputs: Vec<DataId>,
+    /// Another process of this node may go on with them.
+    kept: bool,
+    arenas: HashMap<u32, Arc<PeerArena>>,
+}
+
+impl Incoming {
+    fn new(config: &NodeRunConfig) -> Self {
+        let inputs = config.inputs.iter().map(|input| input.id.clone()).collect();
+        Incoming { inputs, kept: config.keeps_edges, arenas: HashMap::new() }
+    }
+
+    /// `fds`: ring, and of a new peer arena and holders.
+    pub(crate) fn open(&mut self, grant: &EdgeGrant, fds: Vec<OwnedFd>) -> Result<InEdge, ConnectError> {
+        let input = self.inputs.iter().position(|input| *input == grant.port);
+        let input = input.ok_or_else(|| unknown("input", &grant.port))?;
+        let mut fds = fds.into_iter();
+        let mut next = |what| fds.next().ok_or_else(|| missing(what));
+        let ring = next("a ring")?;
+        if grant.new_peer {
+            let arena = trying("map the memory of a peer", PeerArena::open(next("an arena")?, next("holders")?))?;
+            self.arenas.insert(grant.peer_index, arena);
+        }
+        let arena = self.arenas.get(&grant.peer_index).ok_or_else(|| missing("the arena of a producer"))?.clone();
+        let edge = InEdge::open(input as u32, ring, grant.capacity, policy(grant.policy), grant.bit.into(), arena);
+        let edge = trying("map an incoming edge", edge)?;
+        Ok(if self.kept { edge.kept() } else { edge })
+    }
 }
 
 /// A node whose edges arrive one by one.
 pub(super) struct Wiring {
     wired: Wired,
     wakers: HashMap<u32, Arc<Waker>>,
-    arenas: HashMap<u32, Arc<PeerArena>>,
 }
 
 fn policy(policy: QueuePolicy) -> Policy {
@@ -51,12 +84,10 @@ impl Wiring {
         let (arena, holders, budget) = (next("an arena")?, next("holders")?, next("the budget")?);
         let budget = trying("map the memory budget", BudgetMemory::map(budget))?;
         let arena = trying("map the memory for messages", Arena::open(arena, holders, budget, budget_slot))?;
-        let wired = Wired {
-            producer: Producer::new(arena, config.outputs.len()),
-            consumer: Consumer::new(config.clock_anchor_ns),
-            waiter,
-        };
-        Ok(Wiring { wired, wakers: HashMap::new(), arenas: HashMap::new() })
+        let producer = Producer::new(arena, config.outputs.len());
+        let consumer = Consumer::new(config.clock_anchor_ns);
+        let wired = Wired { producer, consumer, waiter, incoming: Incoming::new(config) };
+        Ok(Wiring { wired, wakers: HashMap::new() })
     }
 
     /// `fds`: ring, and of a new peer bell and eventfd.
@@ -78,28 +109,12 @@ impl Wiring {
         let waker = self.wakers.get(&grant.peer_index).ok_or_else(|| missing("the bell of a consumer"))?.clone();
         let edge = OutEdge::open(ring, grant.capacity, policy(grant.policy), grant.bit.into(), waker);
         self.wired.producer.add_edge(output, trying("map an outgoing edge", edge)?);
+        self.wired.producer.resume(output, grant.sent_before);
         Ok(())
     }
 
-    /// `fds`: ring, and of a new peer arena and holders.
-    pub(super) fn input(
-        &mut self,
-        config: &NodeRunConfig,
-        grant: &EdgeGrant,
-        fds: Vec<OwnedFd>,
-    ) -> Result<(), ConnectError> {
-        let input = config.inputs.iter().position(|input| input.id == grant.port);
-        let input = input.ok_or_else(|| unknown("input", &grant.port))?;
-        let mut fds = fds.into_iter();
-        let mut next = |what| fds.next().ok_or_else(|| missing(what));
-        let ring = next("a ring")?;
-        if grant.new_peer {
-            let arena = trying("map the memory of a peer", PeerArena::open(next("an arena")?, next("holders")?))?;
-            self.arenas.insert(grant.peer_index, arena);
-        }
-        let arena = self.arenas.get(&grant.peer_index).ok_or_else(|| missing("the arena of a producer"))?.clone();
-        let edge = InEdge::open(input as u32, ring, grant.capacity, policy(grant.policy), grant.bit.into(), arena);
-        self.wired.consumer.add_edge(trying("map an incoming edge", edge)?);
+    pub(super) fn input(&mut self, grant: &EdgeGrant, fds: Vec<OwnedFd>) -> Result<(), ConnectError> {
+        self.wired.consumer.add_edge(self.wired.incoming.open(grant, fds)?);
         Ok(())
     }
 

@@ -13,7 +13,9 @@ use dora_message::{
 /// [`InputClosed`](Event::InputClosed) comes after the last message of its input, [`NodeFailed`](Event::NodeFailed)
 /// before the first `InputClosed` that it causes, and [`Stop`](Event::Stop) with
 /// [`AllInputsClosed`](StopCause::AllInputsClosed) after everything else. What the keeper says overtakes queued
-/// inputs: `Stop` with [`Manual`](StopCause::Manual), `NodeRestarted`, `ParamUpdate`, `ParamDeleted`, `Reload`.
+/// inputs: `Stop` with [`Manual`](StopCause::Manual), `ParamUpdate`, `ParamDeleted`, `Reload`.
+/// [`NodeRestarted`](Event::NodeRestarted) comes after the last message of the old process and before the first one of the
+/// new process, in all inputs from that node.
 #[derive(Debug)]
 #[non_exhaustive]
 #[allow(clippy::large_enum_variant)] // most events are inputs, and boxing them would cost an allocation each
@@ -33,7 +35,8 @@ pub enum Event {
         /// The input.
         id: DataId,
     },
-    /// An input that was closed because its sender was silent for too long delivers messages again.
+    /// An input that was closed delivers messages again: its sender was silent for too long before, or had closed the
+    /// output and was started again.
     InputRecovered {
         /// The input.
         id: DataId,

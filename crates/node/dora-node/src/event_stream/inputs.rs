@@ -53,6 +53,17 @@ impl Inputs {
         self.inputs.iter().filter(move |input| input.source.as_ref() == Some(node))
     }
 
+    /// Whether an input comes from that node.
+    pub(super) fn is_from(&self, input: u32, node: &NodeId) -> bool {
+        self.inputs.get(input as usize).is_some_and(|input| input.source.as_ref() == Some(node))
+    }
+
+    /// Messages can come in an input again: its name if it was closed.
+    pub(super) fn reopen(&mut self, input: usize) -> Option<DataId> {
+        let input = self.inputs.get_mut(input)?;
+        (!std::mem::replace(&mut input.open, true)).then(|| input.id.clone())
+    }
+
     fn failure(&self, node: NodeId, error: String) -> Event {
         let affected_input_ids = self.from(&node).map(|input| input.id.clone()).collect();
         Event::NodeFailed { affected_input_ids, error, source_node_id: node }

@@ -1,6 +1,7 @@
 //! The receiving half of a node.
 //!
 //! - `scheduler`: which event comes next; `inputs`, `timer` and `silence` are what it looks at.
+//! - `succession`: nodes that were started again.
 //! - `payload`: from shared memory to an Arrow array.
 //! - `prefetch`: what a node that slept loads before it needs it.
 //! - `sleep`: how to wait, in a thread or in any async runtime (`reactor`, `deputy`).
@@ -24,6 +25,7 @@ mod reactor;
 mod scheduler;
 mod silence;
 mod sleep;
+mod succession;
 mod timer;
 
 use std::{

@@ -2,7 +2,8 @@
 //!
 //! 1. What was decided earlier and must not be overtaken: the end of an input after its failure, the last `Stop`.
 //! 2. Mail from the keeper.
-//! 3. Inputs and timers, in turn.
+//! 3. A node that was started again, once everything from its old process was taken.
+//! 4. Inputs and timers, in turn.
 //!
 //! It must not know how a node sleeps.
 
@@ -15,8 +16,8 @@ use arrow::array::NullArray;
 use dora_arrow_convert::DoraArray;
 use dora_channel::{Consumer, Message, Polled, os::clock::monotonic_ns};
 use dora_message::{
-    id::DataId,
-    keeper::{InputSource, NodeRunConfig, ToNode},
+    id::{DataId, NodeId},
+    keeper::{FromNode, InputSource, NodeRunConfig, ToNode},
     metadata::Metadata,
 };
 
@@ -25,11 +26,12 @@ use super::{
     inputs::Inputs,
     payload,
     silence::Silence,
+    succession::Successions,
     timer::Timers,
 };
 use crate::{
     clock::{NodeClock, timestamp},
-    connection::{Mail, Mailbox},
+    connection::{Incoming, Mail, Mailbox},
     integration_testing::Script,
 };
 
@@ -41,6 +43,7 @@ pub struct EventScheduler {
     inputs: Inputs,
     timers: Timers,
     silence: Silence,
+    successions: Successions,
     mail: Arc<Mailbox>,
     script: Option<Script>,
     clock: Arc<NodeClock>,
@@ -76,6 +79,7 @@ impl EventScheduler {
     pub(crate) fn connected(
         config: &NodeRunConfig,
         consumer: Consumer,
+        incoming: Incoming,
         mail: Arc<Mailbox>,
         clock: Arc<NodeClock>,
     ) -> Self {
@@ -91,6 +95,7 @@ impl EventScheduler {
             inputs: Inputs::new(&config.inputs, &config.node_id, config.exit_when_nodes_finish),
             timers,
             silence: Silence::new(&config.inputs),
+            successions: Successions::new(incoming),
             mail,
             script: None,
             clock,
@@ -107,6 +112,7 @@ impl EventScheduler {
             inputs: Inputs::default(),
             timers: Timers::default(),
             silence: Silence::default(),
+            successions: Successions::default(),
             mail: Arc::new(Mailbox::new(None, None)),
             script: Some(script),
             clock,
@@ -186,6 +192,9 @@ impl EventScheduler {
             && let Some(id) = self.silent_input()
         {
             return Some(Next::Event(Event::InputClosed { id }));
+        }
+        if !self.successions.is_empty() && self.move_on() {
+            return None;
         }
         match self.consumer.poll() {
             Polled::Message { input, message } => {
@@ -271,6 +280,20 @@ impl EventScheduler {
         }
     }
 
+    /// Goes on with the edges of a node that was started again, if everything from its old process was taken.
+    #[cold]
+    fn move_on(&mut self) -> bool {
+        let (consumer, inputs) = (&self.consumer, &mut self.inputs);
+        let is_drained = |node: &NodeId| consumer.is_drained(|input| inputs.is_from(input, node));
+        let Some(next) = self.successions.take(is_drained) else { return false };
+        let reopened: Vec<_> = next.edges.iter().filter_map(|edge| inputs.reopen(edge.input() as usize)).collect();
+        self.consumer.replace(next.edges);
+        self.mail.say(&FromNode::Followed { node: next.node.clone() });
+        self.pending.push_back(Event::NodeRestarted { id: next.node });
+        self.pending.extend(reopened.into_iter().map(|id| Event::InputRecovered { id }));
+        true
+    }
+
     #[cold]
     fn break_off(&mut self, input: usize) {
         if let Some(input) = self.inputs.get(input) {
@@ -302,6 +325,9 @@ impl EventScheduler {
                     self.leave(Course::Orphaned);
                     None
                 }
+                Mail::Edge(grant, fds) => self.successions.granted(&grant, fds).err().map(|error| {
+                    Event::Error(format!("node `{}` runs again, but cannot be heard: {error}", grant.peer))
+                }),
                 Mail::Packet(packet) => self.event_of(packet),
             };
             self.pending.extend(event);
@@ -315,7 +341,10 @@ impl EventScheduler {
                 Some(Event::Stop(StopCause::Manual))
             }
             ToNode::NodeFailed { node, error } => self.inputs.node_failed(node, error),
-            ToNode::NodeRestarted { node } => Some(Event::NodeRestarted { id: node }),
+            ToNode::NodeRestarted { node } => {
+                self.successions.restarted(node);
+                None
+            }
             ToNode::ParamUpdate { key, value } => Some(Event::ParamUpdate { key, value }),
             ToNode::ParamDeleted { key } => Some(Event::ParamDeleted { key }),
             ToNode::Reload { operator } => Some(Event::Reload { operator_id: operator.map(Into::into) }),

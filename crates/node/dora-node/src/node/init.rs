@@ -99,7 +99,7 @@ impl DoraNode {
         let mail = connection.mailbox().clone();
         let pulse = Pulse::new(config.health_checked.then(|| wired.waiter.pulse()));
         let keeper = config.keeper_ends_outputs.then(|| connection.clone());
-        let scheduler = EventScheduler::connected(&config, wired.consumer, mail, clock.clone());
+        let scheduler = EventScheduler::connected(&config, wired.consumer, wired.incoming, mail, clock.clone());
         let events = EventStream::new(scheduler, wired.waiter, recorder, pulse.clone(), Some(connection.clone()));
         let node = DoraNode {
             id: config.node_id.clone(),

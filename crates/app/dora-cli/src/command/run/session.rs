@@ -8,6 +8,7 @@ use std::{
 
 use dora_daemon::{Event, Execution, NodeOutcome, Outcome, Prepared, become_subreaper};
 use dora_descriptor::model::LogLevel;
+use dora_message::{id::NodeId, supervision::ExitStatus};
 
 use super::{RunCommand, explain, failures, interrupts::Interrupts, summary};
 use crate::{error::CommandError, log::Printer};
@@ -90,6 +91,11 @@ impl Session {
                     printer.node_lines(&node, stream, time_ns, &lines);
                 }),
                 Event::Exited(node) => self.exited(&node),
+                Event::Restarting { node, status, restart, delay } => {
+                    if self.verbose || is_told(restart) {
+                        self.printer.own(LogLevel::Warn, restart_words(&node, &status, restart, delay));
+                    }
+                }
                 Event::Warning(message) => self.printer.own(LogLevel::Warn, message),
                 Event::AllReady => self.detail("all nodes are ready, messages flow".to_owned()),
                 Event::Spawned { node, pid } => self.detail(format!("node `{node}` is process {pid}")),
@@ -152,5 +158,29 @@ impl Session {
         if self.interrupts.count() >= Interrupts::KILL {
             self.due = Some(Due::KillKeeper(Instant::now() + KILL_TIME));
         }
+    }
+}
+
+/// Of a node that is started again and again the first restarts are told, and then each whose number is a power of two.
+fn is_told(restart: u32) -> bool {
+    restart <= 4 || restart.is_power_of_two()
+}
+
+fn restart_words(node: &NodeId, status: &ExitStatus, restart: u32, delay: Duration) -> String {
+    let when = if delay.is_zero() { "now".to_owned() } else { format!("in {delay:?}") };
+    let more = if restart > 4 { ", the next ones are told when their number has doubled" } else { "" };
+    format!("node `{node}` {status}; it is started again {when} (restart {restart}{more})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_loop_is_readable() {
+        let told: Vec<u32> = (1..=100).filter(|restart| is_told(*restart)).collect();
+        assert_eq!(told, [1, 2, 3, 4, 8, 16, 32, 64]);
+        let words = restart_words(&"a".into(), &ExitStatus::Code { code: 3 }, 2, Duration::from_millis(250));
+        assert_eq!(words, "node `a` exited with code 3; it is started again in 250ms (restart 2)");
     }
 }

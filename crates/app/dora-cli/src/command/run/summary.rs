@@ -76,7 +76,7 @@ fn say(level: LogLevel, line: &str) {
 /// What an edge did not deliver, if anything.
 fn losses(edge: &EdgeOutcome, plan: &EdgePlan) -> Option<String> {
     let counters = &edge.counters;
-    if counters.dropped == 0 && counters.undelivered == 0 {
+    if counters.dropped == 0 && counters.undelivered == 0 && counters.lost_in_crash == 0 {
         return None;
     }
     let mut parts = Vec::new();
@@ -85,6 +85,9 @@ fn losses(edge: &EdgeOutcome, plan: &EdgePlan) -> Option<String> {
     }
     if counters.undelivered > 0 {
         parts.push(format!("{} still queued when `{}` ended", counters.undelivered, edge.to));
+    }
+    if counters.lost_in_crash > 0 {
+        parts.push(format!("{} lost when `{}` crashed", counters.lost_in_crash, edge.to));
     }
     Some(format!("{}: of {} messages {}", words(edge), counters.sent, parts.join(", ")))
 }
@@ -107,6 +110,7 @@ fn figures(edge: &EdgeOutcome, plan: &EdgePlan) -> Value {
         "received": counters.received,
         "dropped": counters.dropped,
         "undelivered": counters.undelivered,
+        "lost_in_crash": counters.lost_in_crash,
         "bytes": counters.bytes,
         "latency_p50_ns": percentile(&counters.latency, 0.5),
         "latency_p99_ns": percentile(&counters.latency, 0.99),
@@ -122,6 +126,7 @@ fn edge_table(outcome: &Outcome, prepared: &Prepared) -> Vec<String> {
         ("received", Align::Right),
         ("dropped", Align::Right),
         ("undelivered", Align::Right),
+        ("lost", Align::Right),
         ("bytes", Align::Right),
         ("p50", Align::Right),
         ("p99", Align::Right),
@@ -137,6 +142,7 @@ fn edge_table(outcome: &Outcome, prepared: &Prepared) -> Vec<String> {
             counters.received.to_string(),
             counters.dropped.to_string(),
             counters.undelivered.to_string(),
+            counters.lost_in_crash.to_string(),
             show_size(counters.bytes),
             latency(0.5),
             latency(0.99),
@@ -155,8 +161,8 @@ mod tests {
 
     use super::*;
 
-    fn edge(dropped: u64, undelivered: u64) -> Option<String> {
-        let counters = EdgeCounters { sent: 500, dropped, undelivered, ..EdgeCounters::default() };
+    fn edge(dropped: u64, undelivered: u64, lost_in_crash: u64) -> Option<String> {
+        let counters = EdgeCounters { sent: 500, dropped, undelivered, lost_in_crash, ..EdgeCounters::default() };
         let edge = EdgeOutcome { from: "a".into(), output: "x".into(), to: "b".into(), input: "y".into(), counters };
         let policy = QueuePolicy::DropOldest;
         let plan =
@@ -166,9 +172,10 @@ mod tests {
 
     #[test]
     fn every_loss_has_a_number() {
-        assert_eq!(edge(0, 0), None);
+        assert_eq!(edge(0, 0, 0), None);
+        assert_eq!(edge(0, 0, 2).as_deref(), Some("a/x -> b/y: of 500 messages 2 lost when `b` crashed"));
         assert_eq!(
-            edge(3, 1).as_deref(),
+            edge(3, 1, 0).as_deref(),
             Some("a/x -> b/y: of 500 messages 3 dropped (drop_oldest, queue 10), 1 still queued when `b` ended")
         );
     }

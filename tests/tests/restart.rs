@@ -1,0 +1,238 @@
+//! Nodes that crash and are started again: nobody loses anything without a number, and nobody waits in vain.
+
+use dora_tests::{Finished, Running, Workbench, await_gone, marked_processes, rounds};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The figures of an edge in the table of `dora run -v`: sent, received, dropped, undelivered, lost.
+fn figures(run: &Finished, edge: &str) -> [u64; 5] {
+    let line = run.stderr.lines().find(|line| line.starts_with(edge) && !line.contains(": of "));
+    let line = line.unwrap_or_else(|| panic!("no figures of {edge} in {}", run.stderr));
+    let words: Vec<u64> = line.split_whitespace().skip(5).take(5).map(|word| word.parse().expect(line)).collect();
+    words.try_into().expect(line)
+}
+
+/// Every message that was sent is accounted for.
+#[track_caller]
+fn balanced(run: &Finished, edge: &str) -> [u64; 5] {
+    let all @ [sent, received, dropped, undelivered, lost] = figures(run, edge);
+    assert_eq!(sent, received + dropped + undelivered + lost, "{edge}: {all:?}");
+    all
+}
+
+fn find(bench: &Workbench, ending: &str) -> Option<Pid> {
+    let processes = marked_processes(bench.mark());
+    let found = processes.iter().find(|(_, line)| line.trim_end().ends_with(ending));
+    found.and_then(|(pid, _)| Pid::from_raw(*pid))
+}
+
+fn lines_of<'a>(text: &'a str, node: &str) -> Vec<&'a str> {
+    let start = format!("{node}: ");
+    text.lines().filter_map(|line| Some(line.split_once(start.as_str())?.1)).collect()
+}
+
+#[test]
+fn a_source_without_inputs_is_started_again_and_heard_in_order() {
+    let bench = Workbench::new();
+    bench.dataflow(
+        "a.yml",
+        "\
+nodes:
+  - id: source
+    path: '{node}'
+    args: crashing-source 3 2
+    outputs: [data]
+    restart_policy: on-failure
+  - id: tell
+    path: '{node}'
+    args: tell
+    inputs: { in: source/data }
+",
+    );
+    let run = bench.dora(["run", "-v", "a.yml"]).finish().expect_code(0);
+    let expected = "telling|in = 0|in = 1|in = 2|restarted: source|in = 1000|in = 1001|in = 1002|restarted: source|\
+                    in = 2000|in = 2001|in = 2002|closed: in|stopped: AllInputsClosed";
+    assert_eq!(lines_of(&run.stdout, "tell").join("|"), expected, "{}", run.stdout);
+    assert!(run.stderr.contains("was killed by SIGABRT; it is started again now (restart 1)"), "{}", run.stderr);
+    assert_eq!(balanced(&run, "source/data"), [9, 9, 0, 0, 0]);
+}
+
+#[test]
+fn the_last_failure_is_told_and_ends_the_inputs() {
+    let bench = Workbench::new();
+    bench.dataflow(
+        "a.yml",
+        "\
+nodes:
+  - id: source
+    path: '{node}'
+    args: crashing-source 1 1000
+    outputs: [data]
+    restart_policy: always
+    max_restarts: 2
+    restart_delay: 0.01
+  - id: tell
+    path: '{node}'
+    args: tell
+    inputs: { in: source/data }
+",
+    );
+    let run = bench.dora(["run", "a.yml"]).finish().expect_code(1);
+    let expected = "telling|in = 0|restarted: source|in = 1000|restarted: source|in = 2000|failed: source|closed: in|\
+                    stopped: AllInputsClosed";
+    assert_eq!(lines_of(&run.stdout, "tell").join("|"), expected);
+    for text in ["again in 10ms (restart 1)", "again in 20ms (restart 2)", "max restarts (2) exceeded, giving up"] {
+        assert!(run.stderr.contains(text), "no {text} in {}", run.stderr);
+    }
+    assert!(run.stderr.contains("1 of 2 nodes did not end well"), "{}", run.stderr);
+}
+
+#[test]
+fn a_crashing_consumer_loses_what_it_had_in_its_hands_and_nothing_else() {
+    let bench = Workbench::new();
+    bench.dataflow(
+        "a.yml",
+        "\
+nodes:
+  - id: source
+    path: '{node}'
+    args: numbered 100
+    outputs: [data]
+  - id: sink
+    path: '{node}'
+    args: crashing-sink 7 5
+    inputs: { in: { source: source/data, queue_size: 3, queue_policy: backpressure } }
+    restart_policy: on-failure
+    restart_delay: 0.05
+    max_restart_delay: 0.05
+",
+    );
+    let run = bench.dora(["run", "-v", "a.yml"]).finish().expect_code(0);
+    let taken: Vec<u64> = run.stdout.lines().filter_map(|line| line.split_once("took ")?.1.parse().ok()).collect();
+    assert_eq!(taken, (0..100).collect::<Vec<_>>(), "each message reached one process, in order");
+    assert!(run.stdout.contains("took 65 in restart 5"), "{}", run.stdout);
+    assert_eq!(balanced(&run, "source/data"), [100, 95, 0, 0, 5]);
+}
+
+#[test]
+fn a_crashing_consumer_of_a_finished_producer_gets_the_rest_of_its_queue() {
+    let bench = Workbench::new();
+    bench.dataflow(
+        "a.yml",
+        "\
+nodes:
+  - id: source
+    path: '{node}'
+    args: numbered 10
+    outputs: [data]
+  - id: sink
+    path: '{node}'
+    args: crashing-sink 4 2
+    inputs: { in: { source: source/data, queue_size: 20 } }
+    restart_policy: on-failure
+    restart_delay: 0.2
+",
+    );
+    let run = bench.dora(["run", "-v", "a.yml"]).finish().expect_code(0);
+    assert!(run.stdout.contains("took 2 in restart 2"), "{}", run.stdout);
+    assert_eq!(balanced(&run, "source/data"), [10, 8, 0, 0, 2]);
+}
+
+#[test]
+fn a_node_in_the_middle_is_killed_again_and_again() {
+    let bench = Workbench::new();
+    bench.dataflow(
+        "a.yml",
+        "\
+nodes:
+  - id: flood
+    path: '{node}'
+    args: flood 100000
+    outputs: [data]
+  - id: relay
+    path: '{node}'
+    args: relay
+    inputs: { in: { source: flood/data, queue_size: 4, queue_policy: backpressure } }
+    outputs: [data]
+    restart_policy: on-failure
+  - id: sink
+    path: '{node}'
+    args: sink
+    inputs:
+      lossless: { source: relay/data, queue_size: 3, queue_policy: backpressure }
+      lossy: { source: relay/data, queue_size: 2 }
+",
+    );
+    let run = bench.dora(["run", "-v", "a.yml"]);
+    let kills = rounds(9, 100);
+    for kill in 1..=kills {
+        run.await_text(&format!("relaying in restart {}\n", kill - 1));
+        let relay = find(&bench, "relay").expect("a relay");
+        if kill % 3 == 0 {
+            // Its neighbours may wait for it meanwhile.
+            let _ = kill_process(relay, Signal::STOP);
+        }
+        let _ = kill_process(relay, Signal::KILL);
+    }
+    run.await_text(&format!("relaying in restart {kills}\n"));
+    run.await_count("restarted: relay", kills);
+    run.signal(Signal::INT);
+    let run = run.finish().expect_code(0);
+    for edge in ["flood/data -> relay/in", "relay/data -> sink/lossless", "relay/data -> sink/lossy"] {
+        balanced(&run, edge);
+    }
+    assert!(!run.stderr.contains("torn"), "{}", run.stderr);
+    await_gone(bench.mark(), dora_tests::PATIENCE);
+}
+
+#[test]
+fn a_stop_ends_the_wait_for_a_restart() {
+    let bench = Workbench::new();
+    bench.script("bad.sh", "exit 3");
+    bench.write("a.yml", "nodes:\n  - { id: bad, path: bad.sh, restart_policy: always, restart_delay: 100000 }\n");
+    let run = bench.dora(["run", "a.yml"]);
+    run.await_text("it is started again in 100000s");
+    run.signal(Signal::INT);
+    run.finish().expect_code(0);
+}
+
+#[test]
+fn the_start_waits_for_a_node_that_fails_at_first() {
+    let bench = Workbench::new();
+    bench.dataflow(
+        "a.yml",
+        "\
+nodes:
+  - { id: late, path: '{node}', args: fail-first, outputs: [data], restart_policy: on-failure, restart_delay: 0.1 }
+  - { id: tell, path: '{node}', args: tell, inputs: { in: late/data } }
+",
+    );
+    let run = bench.dora(["run", "a.yml"]).finish().expect_code(0);
+    assert!(run.stdout.contains("here in restart 1"), "{}", run.stdout);
+    assert_eq!(lines_of(&run.stdout, "tell").join("|"), "telling|closed: in|stopped: AllInputsClosed");
+}
+
+#[test]
+fn many_nodes_that_crash_in_a_loop_cost_little_and_disturb_nobody() {
+    const NODES: usize = 20;
+    let bench = Workbench::new();
+    // Until messages flow its ends are fine, so the others start without it.
+    bench.script("bad.sh", "test ! -e started");
+    let mut text = "\
+nodes:
+  - { id: ticker, path: '{node}', args: ticker 50, inputs: { tick: dora/timer/millis/20 }, outputs: [data] }
+  - { id: sink, path: '{node}', args: sink, inputs: { in: { source: ticker/data, queue_policy: backpressure } } }
+"
+    .to_owned();
+    for number in 0..NODES {
+        text += &format!("  - {{ id: bad{number}, path: bad.sh, restart_policy: always }}\n");
+    }
+    bench.dataflow("a.yml", &text);
+    let run: Running = bench.dora(["run", "a.yml"]);
+    run.await_text("tick 1\n");
+    bench.write("started", "");
+    run.await_text("sink: received 50 from 0 to 49, in order: true");
+    run.signal(Signal::INT);
+    let run = run.finish().expect_code(0);
+    let told = run.stderr.lines().filter(|line| line.contains("exited with code 1; it is started again")).count();
+    assert!((1..=20 * NODES).contains(&told), "{told} lines");
+}
