@@ -160,7 +160,7 @@ impl Keeper {
             keeps_edges: false,
             exit_when_nodes_finish: spec.exit_when_nodes_finish,
             write_events_to: spec.write_events_to.clone(),
-            health_checked: false,
+            health_checked: true,
             keeper_ends_outputs: false,
             descriptor: serde_json::json!({ "nodes": [{ "id": spec.id }] }),
         }
@@ -283,6 +283,11 @@ impl Keeper {
         const HEAD_AT: u64 = 128;
         let ring = File::from(self.edges[edge].brokered.ring().unwrap().try_clone_to_owned().unwrap());
         ring.write_all_at(&1000u64.to_ne_bytes(), HEAD_AT).unwrap();
+    }
+
+    /// Whether a thread of the node is in a call of the API, as the keeper sees it.
+    pub fn is_in_call(&self, node: &str) -> bool {
+        self.channels[self.number(node)].sign().inside
     }
 
     pub fn counters(&self, edge: usize) -> Counters {
