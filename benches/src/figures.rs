@@ -208,6 +208,15 @@ impl Figures {
             ("set up an edge, channel alone", "edge_setup_ring", "<= 0.1 ms", Unit::Micros, 100.0),
             ("descriptors per edge in a node", "edge_descriptors", "0", Unit::Count, 0.0),
             ("blocked sender released after kill -9", "release_after_kill", "<= 5 ms", Unit::Micros, 5e3),
+            (
+                "crash to the first message of the restarted node",
+                "restart_to_first_message",
+                "<= 30 ms",
+                Unit::Micros,
+                30e3,
+            ),
+            ("Ctrl-C to exit", "sigint_to_exit", "<= 50 ms", Unit::Micros, 50e3),
+            ("Ctrl-C to exit, 51 nodes", "sigint_to_exit_51_nodes", "<= 200 ms", Unit::Micros, 200e3),
             ("wake-ups of an idle node", "idle_node_switches", "0", Unit::Count, 0.0),
             ("wake-ups of an idle keeper", "idle_keeper_switches", "0", Unit::Count, 0.0),
         ] {

@@ -16,6 +16,7 @@ pub enum Queue {
 pub struct Node {
     id: String,
     env: Map<String, Value>,
+    rules: Map<String, Value>,
     inputs: Map<String, Value>,
     outputs: Vec<Value>,
 }
@@ -24,12 +25,18 @@ impl Node {
     /// A node with a role of `bench-node`.
     pub fn new(id: impl Into<String>, role: &str) -> Self {
         let env = Map::from_iter([("BENCH_ROLE".to_string(), json!(role))]);
-        Self { id: id.into(), env, inputs: Map::new(), outputs: Vec::new() }
+        Self { id: id.into(), env, rules: Map::new(), inputs: Map::new(), outputs: Vec::new() }
     }
 
     /// Adds an environment variable.
     pub fn env(mut self, key: &str, value: impl ToString) -> Self {
         self.env.insert(key.into(), json!(value.to_string()));
+        self
+    }
+
+    /// Sets a key of the node, such as `restart_policy`.
+    pub fn rule(mut self, key: &str, value: &str) -> Self {
+        self.rules.insert(key.into(), json!(value));
         self
     }
 
@@ -53,6 +60,9 @@ impl Node {
     fn write(self, program: &Path, csv: &Path, peer: &str) -> Value {
         let node = self.env("BENCH_CSV", csv.display()).env("BENCH_PEER", peer);
         let mut value = json!({"id": node.id, "path": program, "env": node.env});
+        for (key, rule) in node.rules {
+            value[key] = rule;
+        }
         if !node.inputs.is_empty() {
             value["inputs"] = Value::Object(node.inputs);
         }

@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, System, end};
 use crate::flow::{Node, Queue};
-use bench_common::{Outcome, median, sleep_ms};
+use bench_common::{Outcome, median, now_ns, sleep_ms};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -117,6 +117,64 @@ pub fn release(bench: &Bench) -> Outcome<()> {
         row(bench, system, "release_after_kill", micros);
     }
     bench.peer("iceoryx2", "release")
+}
+
+/// A node that dies is started again: from its death to the first message of the next attempt.
+pub fn restart(bench: &Bench) -> Outcome<()> {
+    for system in &bench.systems {
+        let mut micros = Vec::new();
+        for _ in 0..repeats(bench) {
+            let file = bench.scratch("stamps")?;
+            let stamped = |node: Node| node.env("BENCH_STAMPS", file.display());
+            let mortal = stamped(Node::new("src", "mortal").output("out").rule("restart_policy", "on-failure"));
+            // Peers restart only what has an input.
+            let mortal = mortal.input("tick", "dora/timer/millis/500", Queue::Default);
+            let watcher = stamped(Node::new("sink", "watcher").input("in", "src/out", Queue::Default));
+            bench.start(system, "restart_to_first_message", vec![mortal, watcher])?.child.wait()?;
+            let stamps = read_stamps(&file)?;
+            micros.push((only(&stamps, "revived")? as f64 - only(&stamps, "killed")? as f64) / 1e3);
+        }
+        row(bench, system, "restart_to_first_message", micros);
+    }
+    Ok(())
+}
+
+/// From SIGINT to the exit of `dora run`, with nodes that end when they are asked to.
+pub fn stop(bench: &Bench) -> Outcome<()> {
+    for (metric, sinks) in [("sigint_to_exit", 1), ("sigint_to_exit_51_nodes", 50)] {
+        for system in &bench.systems {
+            let mut micros = Vec::new();
+            for _ in 0..repeats(bench) {
+                micros.push(stop_one(bench, system, metric, sinks)?);
+            }
+            row(bench, system, metric, micros);
+        }
+    }
+    Ok(())
+}
+
+fn stop_one(bench: &Bench, system: &System, name: &str, sinks: usize) -> Outcome<f64> {
+    let file = bench.scratch("stamps")?;
+    let source = Node::new("src", "ticker").input("tick", "dora/timer/millis/20", Queue::Default).output("out");
+    let mut nodes = vec![source.env("BENCH_TICKS", u32::MAX)];
+    nodes.extend((0..sinks).map(|i| {
+        let sink = Node::new(format!("sink{i}"), "stamp").env("BENCH_STAMPS", file.display());
+        sink.input("in", "src/out", Queue::Default)
+    }));
+    let mut run = bench.start(system, name, nodes)?.child;
+    let deadline = now_ns() + 60_000_000_000;
+    while read_stamps(&file)?.get("first").map_or(0, Vec::len) < sinks {
+        if now_ns() > deadline {
+            end(run)?;
+            return Err(format!("{name}: the nodes do not start").into());
+        }
+        sleep_ms(20);
+    }
+    let pid = rustix::process::Pid::from_child(&run);
+    let asked = now_ns();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT)?;
+    run.wait()?;
+    Ok((now_ns() - asked) as f64 / 1e3)
 }
 
 /// Memory and wake-ups of every process of a dataflow in which nothing happens.

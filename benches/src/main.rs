@@ -72,6 +72,8 @@ fn measure(bench: &Bench, group: &str) -> Outcome<()> {
         "startup" => life::startup(bench),
         "edges" => life::edges(bench),
         "release" => life::release(bench),
+        "restart" => life::restart(bench),
+        "stop" => life::stop(bench),
         "idle" => life::idle(bench),
         "logs" => logs::lines(bench),
         _ => Err("no such group".into()),

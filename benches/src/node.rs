@@ -11,6 +11,8 @@
 //! | `stamp` | `in`, - | writes the time of its start, set-up and first message, and its open descriptors |
 //! | `blocked` | -, `out` | sends until a call took over 200 ms, then writes the time that this call returned |
 //! | `stuck` | `in`, - | receives nothing; kills itself with SIGKILL after a second |
+//! | `mortal` | any, `out` | sends a message, then kills itself; the next attempt only sends |
+//! | `watcher` | `in`, - | writes the time of the second message, and ends |
 //! | `idle` | any | waits for the end |
 //! | `printer` | - | prints `BENCH_COUNT` lines of `BENCH_SIZE` bytes, `BENCH_LINES_PER_MS` at a time (0: all at once), and a rate row |
 //!
@@ -38,6 +40,8 @@ pub fn run() -> Outcome<()> {
         Some("stamp") => stamp_first(events, started, ready),
         Some("blocked") => send_until_released(node),
         Some("stuck") => die(),
+        Some("mortal") => send_and_die(node),
+        Some("watcher") => watch(events),
         Some("idle") => idle(events),
         Some("printer") => print_lines(),
         role => Err(format!("BENCH_ROLE: unknown role {role:?}").into()),
@@ -242,6 +246,19 @@ fn print_lines() -> Outcome<()> {
         }
     }
     Csv::new("dora").rate(&text("BENCH_METRIC").unwrap_or_default(), size, count, now_ns() - started);
+    Ok(())
+}
+
+fn send_and_die(mut node: DoraNode) -> Outcome<()> {
+    let died_before = std::fs::read_to_string(text("BENCH_STAMPS").unwrap_or_default())?.contains("killed");
+    node.send_output(output(), MetadataParameters::default(), now_ns())?;
+    if died_before { Ok(()) } else { die() }
+}
+
+fn watch(mut events: EventStream) -> Outcome<()> {
+    if next_input(&mut events) && next_input(&mut events) {
+        record("BENCH_STAMPS", &format!("revived,{}\n", now_ns()))?;
+    }
     Ok(())
 }
 

@@ -9,7 +9,7 @@ Measures dora, the floor of the machine and other systems in one run, and prints
 
 Usage: dora-bench [options]
 
-  --only GROUPS      Some groups: oneway,async,pingpong,copy,throughput,fanout,chain,startup,edges,release,idle,
+  --only GROUPS      Some groups: oneway,async,pingpong,copy,throughput,fanout,chain,startup,edges,release,restart,stop,idle,
                      logs
   --peer PEERS       What to compare with: floor,iceoryx2,dora-rs (default: floor,iceoryx2)
   --rounds N         How often everything is measured (default 3; the table shows the median of the rounds)
@@ -29,7 +29,7 @@ Examples:
 ";
 
 /// All groups of measurements, in the order in which they run.
-pub const GROUPS: [&str; 12] = [
+pub const GROUPS: [&str; 14] = [
     "oneway",
     "async",
     "pingpong",
@@ -40,6 +40,8 @@ pub const GROUPS: [&str; 12] = [
     "startup",
     "edges",
     "release",
+    "restart",
+    "stop",
     "idle",
     "logs",
 ];
