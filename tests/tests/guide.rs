@@ -135,6 +135,11 @@ fn stopping_and_results() {
     read("stop.md");
 }
 
+#[test]
+fn restarts() {
+    read("restarts.md");
+}
+
 /// Each section is a mistake of its own, made in a fresh project whose nodes are built.
 #[test]
 fn troubleshooting() {
