@@ -27,7 +27,8 @@ pub fn lines(bench: &Bench) -> Outcome<()> {
 
 fn printer(metric: &str, count: usize, per_ms: usize) -> Node {
     let node = Node::new("printer", "printer").env("BENCH_METRIC", metric).env("BENCH_SIZE", LINE);
-    node.env("BENCH_COUNT", count).env("BENCH_LINES_PER_MS", per_ms)
+    // Rotated, so that a benchmark does not fill the disk.
+    node.env("BENCH_COUNT", count).env("BENCH_LINES_PER_MS", per_ms).rule("max_log_size", "20MB")
 }
 
 /// A sender and a receiver of small messages.
