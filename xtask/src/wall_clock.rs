@@ -13,7 +13,7 @@ const READS: [&str; 5] = [
 ];
 
 /// Where, and what for.
-const HOMES: [&str; 5] = [
+const HOMES: [&str; 4] = [
     // The function itself.
     "crates/dataplane/dora-channel/src/os/linux/clock.rs",
     // Once per run: what all processes add to the monotonic clock to tell the time.
@@ -22,7 +22,6 @@ const HOMES: [&str; 5] = [
     "crates/node/dora-node/src/clock.rs",
     // The time before a line.
     "crates/app/dora-cli/src/log/",
-    "crates/control/dora-keeper/src/log/file/",
 ];
 
 /// Crates and folders whose programs nobody relies on.

@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::{DateTime, Utc};
 use dora_message::{id::NodeId, log::LogRecord};
 
 mod gap;
@@ -70,7 +71,7 @@ impl LogFile {
     }
 
     /// Adds a line to those that [`LogFile::flush`] writes.
-    pub(super) fn push(&mut self, node: &NodeId, record: &LogRecord<'_>) {
+    pub(super) fn push(&mut self, node: &NodeId, now: DateTime<Utc>, record: &LogRecord<'_>) {
         let start = self.batch.len();
         if serde_json::to_writer(&mut self.batch, record).is_err() {
             // Our own types always have a JSON form.
@@ -79,7 +80,7 @@ impl LogFile {
         self.batch.push(b'\n');
         if self.would_exceed(start) {
             let line = self.batch.split_off(start);
-            self.write_batch(node);
+            self.write_batch(node, now);
             self.rotate();
             self.batch = line;
         }
@@ -94,9 +95,9 @@ impl LogFile {
     }
 
     /// Writes what was pushed. Tells when that begins to fail, and when it works again.
-    pub(super) fn flush(&mut self, node: &NodeId) -> Option<Notice> {
+    pub(super) fn flush(&mut self, node: &NodeId, now: DateTime<Utc>) -> Option<Notice> {
         let missing = self.failure.as_ref().map(|failure| failure.lost);
-        self.write_batch(node);
+        self.write_batch(node, now);
         match (&mut self.failure, missing) {
             (None, Some(lost)) => Some(Notice::Mended { path: self.path.clone(), lost }),
             (Some(failure), _) if !failure.told => {
@@ -107,12 +108,12 @@ impl LogFile {
         }
     }
 
-    fn write_batch(&mut self, node: &NodeId) {
+    fn write_batch(&mut self, node: &NodeId, now: DateTime<Utc>) {
         if self.batch.is_empty() {
             return;
         }
         let waits = self.failure.as_ref().is_some_and(|failure| Instant::now() < failure.retry_at);
-        let outcome = if waits { None } else { Some(self.try_write(node)) };
+        let outcome = if waits { None } else { Some(self.try_write(node, now)) };
         let missed = match &outcome {
             Some((written, _)) => lines(&self.batch[*written..]),
             None => lines(&self.batch),
@@ -128,13 +129,13 @@ impl LogFile {
     }
 
     /// Writes the batch, after a line about those that are missing: how much of it is in the file now, in whole lines.
-    fn try_write(&mut self, node: &NodeId) -> (usize, io::Result<()>) {
+    fn try_write(&mut self, node: &NodeId, now: DateTime<Utc>) -> (usize, io::Result<()>) {
         let open = match self.open.take().map_or_else(|| Open::at(&self.path), Ok) {
             Ok(open) => self.open.insert(open),
             Err(error) => return (0, Err(error)),
         };
         if let Some(failure) = self.failure.as_mut().filter(|failure| failure.lost > 0) {
-            let (written, result) = open.append(&gap::line(node, failure.lost, &failure.reason));
+            let (written, result) = open.append(&gap::line(node, now, failure.lost, &failure.reason));
             if written == 0 {
                 return (0, result);
             }

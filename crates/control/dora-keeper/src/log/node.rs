@@ -90,7 +90,7 @@ impl NodeLog {
             self.pending_bytes += packet.len();
             self.pending.push_back(packet);
         }
-        self.file.as_mut().and_then(|file| file.flush(&self.id))
+        self.file.as_mut().and_then(|file| file.flush(&self.id, now.time()))
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -138,7 +138,8 @@ impl Sinks<'_> {
             outputs.send_entry(self.now, self.id, &entry);
         }
         if let Some(file) = &mut self.file {
-            file.push(self.id, &LogRecord::new(self.id, self.now.stream, self.now.time(), &entry));
+            let time = self.now.time();
+            file.push(self.id, time, &LogRecord::new(self.id, self.now.stream, time, &entry));
         }
     }
 }

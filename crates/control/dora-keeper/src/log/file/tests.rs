@@ -1,6 +1,5 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use chrono::Utc;
 use dora_message::{log::LogEntry, supervision::OutputStream};
 use serde_json::Value;
 
@@ -23,11 +22,12 @@ impl Bench {
     }
     fn push(&self, file: &mut LogFile, text: &str) {
         let entry = LogEntry::parse(text);
-        file.push(&self.node, &LogRecord::new(&self.node, OutputStream::Stdout, Utc::now(), &entry));
+        let now = DateTime::UNIX_EPOCH;
+        file.push(&self.node, now, &LogRecord::new(&self.node, OutputStream::Stdout, now, &entry));
     }
     fn write(&self, file: &mut LogFile, text: &str) -> Option<Notice> {
         self.push(file, text);
-        file.flush(&self.node)
+        file.flush(&self.node, DateTime::UNIX_EPOCH)
     }
     fn read(&self, name: &str) -> Vec<String> {
         let text = fs::read_to_string(self.path(name)).unwrap();
@@ -43,7 +43,7 @@ fn lines_are_appended_to_what_is_there() {
     let mut file = bench.file(None, 5);
     bench.push(&mut file, "two");
     bench.push(&mut file, "three");
-    assert_eq!(file.flush(&bench.node), None);
+    assert_eq!(file.flush(&bench.node, DateTime::UNIX_EPOCH), None);
     assert_eq!(bench.read("log_a.jsonl"), ["one", "two", "three"]);
     assert_eq!(fs::read_to_string(bench.directory.path().join("out/.gitignore")).unwrap(), "*\n");
 }
@@ -53,7 +53,7 @@ fn the_newest_files_are_kept() {
     let bench = Bench::new();
     let mut file = bench.file(Some(200), 2);
     (1..=9).for_each(|n| bench.push(&mut file, &format!("line {n}")));
-    file.flush(&bench.node);
+    file.flush(&bench.node, DateTime::UNIX_EPOCH);
     assert_eq!(bench.read("log_a.jsonl"), ["line 9"]);
     assert_eq!(bench.read("log_a.1.jsonl"), ["line 7", "line 8"]);
     assert_eq!(bench.read("log_a.2.jsonl"), ["line 5", "line 6"]);
