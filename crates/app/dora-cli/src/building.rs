@@ -19,7 +19,7 @@ pub(crate) fn run(
         .map_err(|error| CommandError::failed(format!("cannot adopt what build lines leave behind: {error}")))?;
     let control = build.control();
     // The first ends all there is; those of the dataflow that runs afterwards mean nothing here.
-    signals::on_interrupt(u32::MAX, move |_| control.cancel())
+    let _listener = signals::on_interrupt(u32::MAX, move |_| control.cancel())
         .map_err(|error| CommandError::failed(format!("cannot listen for Ctrl-C: {error}")))?;
     for warning in build.warnings() {
         tell(LogLevel::Warn, warning.clone());

@@ -18,6 +18,7 @@ const EXIT_INTERRUPTED: i32 = 130;
 
 /// A thread that waits for signals, until this is dropped.
 #[derive(Debug)]
+#[must_use = "signals are heard only as long as it lives"]
 pub(crate) struct Listener {
     handle: Handle,
     thread: Option<JoinHandle<()>>,

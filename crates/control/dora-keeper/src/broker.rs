@@ -25,12 +25,14 @@ use rustix::process::{Resource, getrlimit};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WiringError {
     /// The system or dora-channel refused.
+    #[error(transparent)]
+    Broker(BrokerError),
+    /// There are too few descriptors.
     #[error(
-        "{source}. {nodes} nodes with {edges} edges need about {descriptors} descriptors, a process may have {allowed}. If that is \
-         the reason: `ulimit -Hn` shows the limit, `nofile` in /etc/security/limits.conf or `LimitNOFILE=` of a systemd unit \
-         raises it"
+        "{source}. {nodes} nodes with {edges} edges need about {descriptors} descriptors, a process may have {allowed}: \
+         `ulimit -Hn` shows the limit, `nofile` in /etc/security/limits.conf or `LimitNOFILE=` of a systemd unit raises it"
     )]
-    Broker { source: BrokerError, nodes: usize, edges: usize, descriptors: usize, allowed: u64 },
+    Descriptors { source: BrokerError, nodes: usize, edges: usize, descriptors: usize, allowed: u64 },
     /// More edges than a producer has bits for.
     #[error("node `{node}` has more than {MAX_EDGES} outgoing edges")]
     TooManyEdges { node: NodeId },
@@ -92,6 +94,19 @@ pub(crate) struct Wiring {
     told: HashSet<(usize, usize)>,
 }
 
+fn refused(source: BrokerError, plan: &LaunchPlan) -> WiringError {
+    if !source.is_for_want_of_descriptors() {
+        return WiringError::Broker(source);
+    }
+    WiringError::Descriptors {
+        source,
+        nodes: plan.nodes.len(),
+        edges: plan.edges.len(),
+        descriptors: descriptors(plan),
+        allowed: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
+    }
+}
+
 /// How many descriptors the keeper holds while the nodes start.
 fn descriptors(plan: &LaunchPlan) -> usize {
     8 * plan.nodes.len() + plan.edges.len() + 16
@@ -99,13 +114,7 @@ fn descriptors(plan: &LaunchPlan) -> usize {
 
 impl Wiring {
     pub(crate) fn create(plan: &LaunchPlan) -> Result<Self, WiringError> {
-        let broker = |source| WiringError::Broker {
-            source,
-            nodes: plan.nodes.len(),
-            edges: plan.edges.len(),
-            descriptors: descriptors(plan),
-            allowed: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
-        };
+        let broker = |source| refused(source, plan);
         let keeper = plan.nodes.len();
         let feeds = plan.edges.iter().any(|edge| sender(edge, keeper) == keeper);
         let members = keeper + usize::from(feeds);

@@ -51,6 +51,15 @@ pub enum BrokerError {
     },
 }
 
+impl BrokerError {
+    /// Whether the process, or the machine, may have no further descriptor.
+    pub fn is_for_want_of_descriptors(&self) -> bool {
+        use rustix::io::Errno;
+        let BrokerError::System { source, .. } = self else { return false };
+        [Errno::MFILE, Errno::NFILE].iter().any(|errno| source.raw_os_error() == Some(errno.raw_os_error()))
+    }
+}
+
 fn creating<T>(what: &'static str, result: io::Result<T>) -> Result<T, BrokerError> {
     result.map_err(|source| BrokerError::System { what, source })
 }
