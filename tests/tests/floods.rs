@@ -110,7 +110,7 @@ fn limit_files(bench: &Workbench, bytes: Option<u64>) {
     // The keeper's guard is called as the keeper is; it writes no files.
     let keepers = marked_processes(bench.mark()).into_iter().filter(|(_, line)| line.trim_end().ends_with(" keeper"));
     for (pid, _) in keepers {
-        prlimit(Pid::from_raw(pid), Resource::Fsize, limit.clone()).expect("a process of ours");
+        prlimit(Pid::from_raw(pid), Resource::Fsize, limit).expect("a process of ours");
     }
 }
 
