@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use std::{
+    collections::VecDeque,
     os::fd::{AsFd, OwnedFd},
     path::Path,
     process::Child,
@@ -96,6 +97,8 @@ pub struct Run {
     pub socket: OwnedFd,
     pub seen: Vec<FromKeeper>,
     pub report: Option<FinalReport>,
+    /// Lines in which nobody has looked for a number: one packet may bring several.
+    unread: VecDeque<String>,
 }
 
 impl Run {
@@ -110,7 +113,7 @@ impl Run {
     /// A keeper that was not told anything yet.
     pub fn idle() -> Self {
         let (keeper, socket) = dora_keeper::start::start(Path::new(HELPER)).unwrap();
-        Run { keeper, socket, seen: Vec::new(), report: None }
+        Run { keeper, socket, seen: Vec::new(), report: None, unread: VecDeque::new() }
     }
     pub fn tell(&self, packet: &ToKeeper) {
         packet::send(self.socket.as_fd(), &serde_json::to_vec(packet).unwrap(), &[], Blocking::Yes).unwrap();
@@ -141,6 +144,7 @@ impl Run {
             let memory = fds.into_iter().next().unwrap();
             self.report = Some(serde_json::from_slice(&read_memfd(memory, *report_len, 1 << 20).unwrap()).unwrap());
         }
+        self.unread.extend(lines(&packet).iter().cloned());
         self.seen.push(packet.clone());
         Some(packet)
     }
@@ -166,9 +170,16 @@ impl Run {
     pub fn until_line(&mut self, expected: &str) {
         self.until_seen(|packet| lines(packet).iter().any(|line| line == expected));
     }
-    /// The number that a node prints after a word.
+    /// The next number that a node prints after a word.
     pub fn until_number(&mut self, word: &str) -> u32 {
-        self.until(|packet| lines(packet).iter().find_map(|line| line.strip_prefix(word)?.trim().parse().ok()))
+        loop {
+            while let Some(line) = self.unread.pop_front() {
+                if let Some(number) = line.strip_prefix(word).and_then(|number| number.trim().parse().ok()) {
+                    return number;
+                }
+            }
+            assert!(self.next().is_some(), "the keeper is gone; seen: {:#?}", self.seen);
+        }
     }
     pub fn until_all_ready(&mut self) {
         self.until_seen(|packet| *packet == FromKeeper::AllReady);
