@@ -97,8 +97,8 @@ impl Restarts {
 
 /// The rule's delay before a restart, `earlier` ones having been counted.
 fn asked_delay(rule: &RestartRule, earlier: u32) -> Duration {
-    let doubled = 2_u32.checked_pow(earlier).and_then(|factor| rule.delay.unwrap_or_default().checked_mul(factor));
-    doubled.unwrap_or(Duration::MAX).min(rule.max_delay.unwrap_or(Duration::MAX))
+    let doubled = rule.delay.unwrap_or_default().saturating_mul(2_u32.saturating_pow(earlier));
+    doubled.min(rule.max_delay.unwrap_or(Duration::MAX))
 }
 
 fn loop_delay(earlier: u32) -> Duration {
@@ -177,6 +177,14 @@ mod tests {
         assert!(life.ends_after(SECOND, &FAILED).is_some() && life.ends_after(SECOND, &FINE).is_some());
         assert_eq!(life.restarts.ended(life.now, &FAILED), Verdict::Exceeded { max_restarts: 2 });
         assert_eq!(life.restarts.count(), 2);
+    }
+
+    #[test]
+    fn a_delay_that_nobody_asked_for_stays_none_however_often_it_doubles() {
+        let mut life = Life::new(rule(RestartAfter::Failure));
+        for _ in 0..100 {
+            assert_eq!(life.ends_after(60 * SECOND, &FAILED), Some(Duration::ZERO));
+        }
     }
 
     #[test]
