@@ -164,7 +164,7 @@ mod tests {
     fn what_is_shown_must_be_there_in_order() {
         let missing = |shown: &[&str]| {
             let shown: Vec<Output> = shown.iter().map(|line| Output::Line((*line).to_owned())).collect();
-            find_missing(&shown, ["01:02:03 a\nin /tmp/x/b\n", "of 7 things\nlast"], Path::new("/tmp/x"))
+            find_missing(&shown, ["01:02:03 a\nin /bench/b\n", "of 7 things\nlast"], Path::new("/bench"))
                 .map(str::to_owned)
         };
         assert_eq!(missing(&["23:59:59 a", "in /home/me/b", "of ... things", "last"]), None);

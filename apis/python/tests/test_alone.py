@@ -9,7 +9,9 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import dora
 import numpy as np
@@ -93,8 +95,63 @@ class Mocked(unittest.TestCase):
         node.log_warn("careful")
         self.assertEqual(node.logs[0]["level"], "warn")
         self.assertTrue(node.is_restart() and node.restart_count() == 1)
-        self.assertRaises(NotImplementedError, node.send_output_raw, "a", 1)
-        self.assertRaises(NotImplementedError, node.merge_external_events, [])
+
+    def test_memory_is_written_and_kept(self) -> None:
+        node = MockNode([])
+        with node.send_output_raw("a", 3, {"way": "with"}) as buffer:
+            view = np.asarray(buffer)
+            view[:] = 7
+            del view
+        self.assertEqual((node.outputs["a"][0].to_pylist(), node.metadata["a"]), ([7, 7, 7], [{"way": "with"}]))
+        sample = node.send_output_raw("b", 2)
+        open_view = sample.as_memoryview()
+        open_view[:] = b"ok"
+        self.assertRaisesRegex(RuntimeError, "view", sample.send)
+        open_view.release()
+        sample.send()
+        self.assertEqual(node.outputs["b"][0].to_pylist(), list(b"ok"))
+        for again in (sample.send, sample.as_buffer, sample.as_memoryview):
+            self.assertRaisesRegex(RuntimeError, "already", again)
+        with self.assertRaises(KeyError), node.send_output_raw("c", 1):
+            raise KeyError("discarded")
+        self.assertNotIn("c", node.outputs)
+
+    def test_other_sources_take_turns_and_end_before_the_stop(self) -> None:
+        def failing() -> Iterator[int]:
+            yield 1
+            raise ValueError("no more")
+
+        node = MockNode([("a", [1]), ("a", [2])])
+        node.merge_external_events([10, 20, 30, 40])
+        kinds = [event.get("value") if event["kind"] == "external" else event["type"] for event in node]
+        self.assertEqual(kinds, [10, "INPUT", 20, "INPUT", 30, 40, "STOP"])
+        self.assertRaises(TypeError, node.merge_external_events, 3)
+        node = MockNode([])
+        node.merge_external_events(failing())
+        one, error, stop = node
+        self.assertEqual((one["value"], str(error["value"]), stop["type"]), (1, "no more", "STOP"))
+
+    def test_asynchronous_sources(self) -> None:
+        async def numbers() -> AsyncIterator[int]:
+            for number in range(3):
+                await asyncio.sleep(0)
+                yield number
+
+        async def received() -> list[Any]:
+            node = MockNode([])
+            node.merge_external_events(numbers())
+            return [event.get("value") async for event in node]
+
+        async def blocking() -> None:
+            node = MockNode([])
+            node.merge_external_events(numbers())
+            self.assertRaisesRegex(RuntimeError, "recv_async", node.next)
+
+        self.assertEqual(asyncio.run(received()), [0, 1, 2, None])
+        asyncio.run(blocking())
+        node = MockNode([])
+        node.merge_external_events(numbers())
+        self.assertEqual([event.get("value") for event in node], [0, 1, 2, None])
 
     def test_wrong_data_are_refused_as_in_a_dataflow(self) -> None:
         self.assertRaises(TypeError, MockNode([]).send_output, "a", None)

@@ -315,12 +315,13 @@ class Asyncio(Dataflow):
 class Ending(Dataflow):
     def test_a_thread_in_a_wait_does_not_disturb_the_end_of_the_interpreter(self) -> None:
         leaving = """
-            import threading, time
+            import queue, threading
             from dora import Node
-            node = Node()
-            threading.Thread(target=lambda: [None for event in node], daemon=True).start()
-            threading.Thread(target=node.merge_external_events, args=(iter(lambda: time.sleep(0.01), 1),)).start()
-            time.sleep(0.1)
+            node, source, received = Node(), queue.Queue(), threading.Event()
+            node.merge_external_events(iter(source.get, None))
+            threading.Thread(target=lambda: [received.set() for event in node], daemon=True).start()
+            source.put("the thread that has received this waits for the next event, another one for the queue")
+            received.wait()
             print("leaving")
         """
         for _ in range(3):

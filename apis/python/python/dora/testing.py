@@ -21,6 +21,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from dora._mock import MockSample, MockSources
 from dora.arrays import prepare
 from dora.events import INPUT_CLOSED
 
@@ -59,6 +60,8 @@ class MockNode:
         self._events = deque(_event(entry, metadata) for entry in inputs)
         if not any(event.get("type") == "STOP" for event in self._events):
             self._events.append({"kind": "dora", "type": "STOP", "id": "ALL_INPUTS_CLOSED"})
+        self._sources = MockSources()
+        self._had_turn = False
         self._descriptor = dict(dataflow_descriptor or {"nodes": []})
         self._dataflow_id = dataflow_id or str(uuid.uuid4())
         self._config = dict(node_config or {"inputs": {}, "outputs": []})
@@ -72,9 +75,8 @@ class MockNode:
 
     def next(self, timeout: float | None = None) -> dict[str, Any] | None:
         """The next event, at once; None when all were given."""
-        if timeout is not None and not timeout >= 0:
-            raise ValueError(f"timeout is {timeout}: give seconds from 0 on, or None to wait endlessly")
-        return self._events.popleft() if self._events else None
+        _check(timeout)
+        return (self._sources.take_now() if self._is_turn_of_sources() else None) or self._prepared()
 
     def __iter__(self) -> MockNode:
         return self
@@ -86,14 +88,15 @@ class MockNode:
         return event
 
     async def recv_async(self, timeout: float | None = None) -> dict[str, Any] | None:
-        """The next event, at once; None when all were given."""
-        return self.next(timeout)
+        """The next event; None when all were given. Waits only for the items of other sources."""
+        _check(timeout)
+        return (await self._sources.take() if self._is_turn_of_sources() else None) or self._prepared()
 
     def __aiter__(self) -> MockNode:
         return self
 
     async def __anext__(self) -> dict[str, Any]:
-        event = self.next()
+        event = await self.recv_async()
         if event is None:
             raise StopAsyncIteration
         return event
@@ -109,7 +112,7 @@ class MockNode:
         """
         if not self._events:
             raise RuntimeError("Could not drain events. Channel is closed")
-        return [self._events.popleft() for _ in range(len(self._events))]
+        return list(self)
 
     def is_empty(self) -> bool:
         """Whether all events were given."""
@@ -121,9 +124,9 @@ class MockNode:
         self.outputs.setdefault(output_id, []).append(array)
         self.metadata.setdefault(output_id, []).append(_sent(metadata, described))
 
-    def send_output_raw(self, output_id: str, data_length: int, metadata: dict[str, Any] | None = None) -> Any:
-        """Not available in a test: there is no shared memory to write to."""
-        raise NotImplementedError("MockNode has no shared memory: test send_output_raw in a dataflow")
+    def send_output_raw(self, output_id: str, data_length: int, metadata: dict[str, Any] | None = None) -> MockSample:
+        """Memory to write. What is sent of it is kept in `outputs`, as an array of UInt8."""
+        return MockSample(data_length, lambda sent: self.send_output(output_id, sent, metadata))
 
     def send_service_request(self, output_id: str, data: Any, metadata: dict[str, Any] | None = None) -> str:
         """Keep the request in `service_requests`; the next of the `service_responses` for it becomes the next event."""
@@ -142,8 +145,20 @@ class MockNode:
         self.service_responses_sent.append({"output_id": output_id, "data": data, "metadata": metadata})
 
     def merge_external_events(self, subscription: Any) -> None:
-        """Not available in a test: give the events to the constructor, as `{"kind": "external", "value": item}`."""
-        raise NotImplementedError("MockNode merges no other sources: give it their items as events of kind external")
+        """Give the items of a source, which must end, as events of kind `external`: in turn with the prepared events, and
+        all of them before the last STOP.
+
+        Raises TypeError if it is nothing to iterate over.
+        """
+        self._sources.add(subscription)
+
+    def _is_turn_of_sources(self) -> bool:
+        self._had_turn = not self._had_turn
+        only_stop_is_left = len(self._events) == 1 and self._events[0].get("type") == "STOP"
+        return only_stop_is_left or (self._had_turn and bool(self._events))
+
+    def _prepared(self) -> dict[str, Any] | None:
+        return self._events.popleft() if self._events else None
 
     def log(
         self, level: str, message: str, target: str | None = None, fields: dict[str, str] | None = None
@@ -194,6 +209,11 @@ class MockNode:
     def timestamp(self) -> datetime:
         """The time now, as an aware datetime in UTC."""
         return _now()
+
+
+def _check(timeout: float | None) -> None:
+    if timeout is not None and not timeout >= 0:
+        raise ValueError(f"timeout is {timeout}: give seconds from 0 on, or None to wait endlessly")
 
 
 def _now() -> datetime:
