@@ -1,10 +1,12 @@
-//! The nodes of a dataflow together: start, start barrier, stop, end.
+//! The nodes of a dataflow together: started, listened to, looked after.
 //!
-//! The three places where one node's fate becomes another's are here: the barrier ([`Dataflow::check_barrier`]), its
-//! failure ([`Dataflow::fail_barrier`]) and a death ([`Dataflow::process_ended`]); `restarts` is the life after death. It
-//! must not know of descriptors.
+//! The places where one node's fate becomes another's are below: `barrier` is the common start, `ends` the end of one
+//! node, `restarts` the life after it, `stopping` the end of all. It must not know of descriptors.
 
+mod barrier;
+mod ends;
 mod restarts;
+mod stopping;
 
 use std::{
     rc::Rc,
@@ -13,8 +15,8 @@ use std::{
 
 use dora_channel::os::clock::monotonic_ns;
 use dora_message::{
-    keeper::{FromNode, ToNode},
-    supervision::{ExitCause, ExitStatus, FinalReport, FromKeeper, LaunchPlan, Limit, OutputStream},
+    keeper::FromNode,
+    supervision::{ExitCause, FinalReport, FromKeeper, LaunchPlan, Limit, OutputStream},
 };
 use rustix::process::Pid;
 
@@ -33,22 +35,10 @@ use crate::{
     supervisor::SupervisorLink,
     watchdog::Sign,
 };
+use barrier::Barrier;
 
-/// Time that nodes have to end by themselves after the start barrier has failed.
-const BARRIER_GRACE: Duration = Duration::from_secs(2);
 /// Time that a process may go on after it has dropped its node, before its consumers read the end of its outputs.
 const LINGER: Duration = Duration::from_millis(500);
-
-/// The start barrier.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Barrier {
-    /// Some node is not ready.
-    Waiting,
-    /// All nodes were ready; messages flow.
-    Passed,
-    /// It never will be passed; the reason is for nodes that connect from now on.
-    Failed(String),
-}
 
 /// A dataflow that was launched.
 pub(crate) struct Dataflow {
@@ -190,82 +180,6 @@ impl Dataflow {
             FromNode::Failed { reason } => conversation.gave_up(reason),
         }
     }
-
-    /// Lets all nodes start if no one is waited for any more: every node is ready or has ended.
-    fn check_barrier(&mut self, link: &mut SupervisorLink) {
-        let waited_for = |node: &Node| match &node.life {
-            Life::Running(_) => node.conversation.stage() != Stage::Ready,
-            Life::Ended(status, _, Some(_)) | Life::Waiting(status, _) => !status.is_success(),
-            Life::Ended(..) | Life::Over => false,
-        };
-        if self.barrier != Barrier::Waiting || self.nodes.iter().any(waited_for) {
-            return;
-        }
-        self.barrier = Barrier::Passed;
-        let now = Instant::now();
-        for (number, node) in self.nodes.iter_mut().enumerate().filter(|(_, node)| node.pid().is_some()) {
-            self.wiring.started(number);
-            node.conversation.start();
-            node.watchdog.started(now);
-        }
-        link.send(&FromKeeper::AllReady);
-    }
-
-    /// The dataflow does not start: all nodes are told why and have some time to end.
-    fn fail_barrier(&mut self, reason: String, link: &mut SupervisorLink) {
-        self.refuse_all(&reason);
-        self.barrier = Barrier::Failed(reason);
-        self.hurry(Ladder::begin(Instant::now(), BARRIER_GRACE));
-        self.cancel_restarts(ExitCause::Cascading, link);
-    }
-
-    fn refuse_all(&mut self, reason: &str) {
-        let connected = |node: &&mut Node| matches!(node.conversation.stage(), Stage::Wiring | Stage::Ready);
-        for node in self.nodes.iter_mut().filter(connected) {
-            node.conversation.refuse(reason);
-        }
-    }
-
-    fn hurry(&mut self, ladder: Ladder) {
-        // From now on the ladder decides.
-        self.nodes.iter_mut().for_each(|node| node.watchdog.off());
-        match &mut self.ladder {
-            Some(running) => running.hurry(ladder),
-            none => *none = Some(ladder),
-        }
-    }
-
-    /// Asks all nodes to stop. Programs that never connected cannot be asked: they get SIGTERM.
-    pub(crate) fn stop(&mut self, ladder: Ladder, link: &mut SupervisorLink) {
-        self.hurry(ladder);
-        if std::mem::replace(&mut self.stopping, true) {
-            return;
-        }
-        if self.barrier == Barrier::Waiting {
-            let reason = "the dataflow was stopped before it started".to_owned();
-            self.refuse_all(&reason);
-            self.barrier = Barrier::Failed(reason);
-        }
-        for (number, node) in self.nodes.iter_mut().enumerate() {
-            if node.conversation.stage() == Stage::Silent {
-                node.terminate();
-            } else if node.conversation.mail(&ToNode::Stop) {
-                self.wiring.wake(number);
-            }
-        }
-        self.cancel_restarts(ExitCause::Stopped, link);
-    }
-
-    /// SIGKILL to all nodes, at once.
-    pub(crate) fn kill(&mut self, link: &mut SupervisorLink) {
-        self.stopping = true;
-        for node in &mut self.nodes {
-            node.watchdog.off();
-            node.kill(Signalled::KilledByOrder);
-        }
-        self.cancel_restarts(ExitCause::Stopped, link);
-    }
-
     /// Does what is due at this time.
     pub(crate) fn tick(&mut self, now: Instant, link: &mut SupervisorLink) {
         while let Some(step) = self.ladder.as_mut().and_then(|ladder| ladder.due(now)) {
@@ -302,121 +216,6 @@ impl Dataflow {
             false => node.watchdog.continued(),
         }
     }
-
-    /// A child of the keeper has ended: one of the nodes, or what a node had left behind.
-    pub(crate) fn process_ended(&mut self, pid: Pid, status: ExitStatus, link: &mut SupervisorLink) {
-        let Some(number) = self.nodes.iter().position(|node| node.pid() == Some(pid)) else { return };
-        // What it said last may still lie in its socket.
-        self.port_ready(number, Port::Socket, link);
-        self.ended(number, status, link);
-    }
-
-    /// The process of a node is gone, or could not be started again.
-    fn ended(&mut self, number: usize, status: ExitStatus, link: &mut SupervisorLink) {
-        let cause = self.cause(&self.nodes[number], &status);
-        let restart = self.restart_of(number, &status, cause, link);
-        let node = &mut self.nodes[number];
-        node.life = Life::Ended(status.clone(), cause, restart);
-        // What it began ends with it: only the next process may end its outputs.
-        node.outputs_end = None;
-        node.watchdog.off();
-        node.drain(number, &mut self.logs);
-        node.conversation.close();
-        if restart.is_some() {
-            self.wiring.paused(number, !status.is_success());
-        } else {
-            self.ended_for_good(number, &status, cause, link);
-        }
-        self.report_end(number, link);
-        self.check_barrier(link);
-        self.watch_stragglers();
-    }
-
-    fn ended_for_good(&mut self, number: usize, status: &ExitStatus, cause: ExitCause, link: &mut SupervisorLink) {
-        let plan = &self.plan.nodes[number];
-        match &self.barrier {
-            Barrier::Waiting if status.is_success() => link.send(&FromKeeper::Warning {
-                message: format!("node `{}` exited before it connected; the others start without it", plan.id),
-            }),
-            Barrier::Waiting => self.fail_barrier(self.blame(number, status), link),
-            Barrier::Passed if cause.is_failure(status) => self.tell_consumers(number, status),
-            _ => {}
-        }
-        self.wiring.gone(number);
-        self.logs.close(number);
-    }
-
-    /// Gives those that should have ended by now their last respite.
-    fn watch_stragglers(&mut self) {
-        if self.barrier != Barrier::Passed || self.stopping {
-            return;
-        }
-        let now = Instant::now();
-        for straggler in self.feeds.stragglers(|node| self.nodes[node].goes_on()) {
-            self.nodes[straggler].watchdog.inputs_ended(now);
-        }
-    }
-
-    /// Reports the end of a node that has ended, once its lines were told.
-    fn report_end(&mut self, number: usize, link: &mut SupervisorLink) {
-        if matches!(self.nodes[number].life, Life::Ended(..)) && self.logs.is_told(number) {
-            self.nodes[number].report(&self.plan.nodes[number], link);
-        }
-    }
-
-    fn cause(&self, node: &Node, status: &ExitStatus) -> ExitCause {
-        let by_term = matches!(
-            status,
-            ExitStatus::Signal { signal: libc::SIGTERM | libc::SIGINT } | ExitStatus::Code { code: 143 | 130 }
-        );
-        let by_kill = *status == ExitStatus::Signal { signal: libc::SIGKILL };
-        let by_us = match node.signalled {
-            Signalled::No => false,
-            Signalled::Terminated => by_term,
-            Signalled::KilledByLadder | Signalled::KilledByOrder => by_kill || by_term,
-        };
-        match node.overdue {
-            Some(overdue) if by_kill || overdue.limit == Limit::Finish => return ExitCause::Overdue(overdue),
-            _ => {}
-        }
-        let refused = node.conversation.stage() == Stage::Refused && node.conversation.fault().is_none();
-        match self.stopping {
-            true if by_kill && node.signalled == Signalled::KilledByLadder => ExitCause::GraceExceeded,
-            true if by_us || refused || status.is_success() => ExitCause::Stopped,
-            false if by_us || refused => ExitCause::Cascading,
-            _ => ExitCause::Own,
-        }
-    }
-
-    /// Why the barrier failed, for the other nodes.
-    fn blame(&self, number: usize, status: &ExitStatus) -> String {
-        let (id, node) = (&self.plan.nodes[number].id, &self.nodes[number]);
-        if let Some(overdue) = node.overdue {
-            return format!("node `{id}` {overdue}");
-        }
-        if let Some(fault) = node.conversation.fault() {
-            return format!("node `{id}` could not connect: {fault}");
-        }
-        let when = match node.conversation.stage() {
-            Stage::Silent => "before it connected",
-            _ => "before all nodes were ready",
-        };
-        format!("node `{id}` {status} {when}{}", last_words(node))
-    }
-
-    /// The node has failed: its consumers read that before they read the end of its messages.
-    fn tell_consumers(&mut self, number: usize, status: &ExitStatus) {
-        let node = &self.nodes[number];
-        let how = node.overdue.map_or_else(|| status.to_string(), |overdue| overdue.to_string());
-        let error = format!("{how}{}", last_words(node));
-        let failed = ToNode::NodeFailed { node: self.plan.nodes[number].id.clone(), error };
-        for consumer in self.wiring.consumers(number) {
-            if self.nodes[consumer].conversation.mail(&failed) {
-                self.wiring.wake(consumer);
-            }
-        }
-    }
-
     /// Tells what nodes have printed, as far as the supervisor keeps up. A node that is ahead of it has to wait.
     pub(crate) fn tell_output(&mut self, link: &mut SupervisorLink) {
         self.logs.tell(link);
@@ -439,8 +238,4 @@ fn sign(wiring: &Wiring, number: usize, now: Instant) -> Sign {
         true => Sign::InCall,
         false => Sign::Outside((sign.left_ns > 0).then(ago).flatten()),
     }
-}
-
-fn last_words(node: &Node) -> String {
-    node.last_words().map(|line| format!(": {line}")).unwrap_or_default()
 }

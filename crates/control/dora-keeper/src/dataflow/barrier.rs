@@ -1,0 +1,78 @@
+//! The start barrier: messages flow when every node is ready, or not at all.
+
+use std::time::{Duration, Instant};
+
+use dora_message::supervision::{ExitCause, ExitStatus, FromKeeper};
+
+use super::{Dataflow, ends::last_words};
+use crate::{
+    conversation::Stage,
+    node::{Life, Node},
+    stop::Ladder,
+    supervisor::SupervisorLink,
+};
+
+/// Time that nodes have to end by themselves after the start barrier has failed.
+const BARRIER_GRACE: Duration = Duration::from_secs(2);
+/// The start barrier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Barrier {
+    /// Some node is not ready.
+    Waiting,
+    /// All nodes were ready; messages flow.
+    Passed,
+    /// It never will be passed; the reason is for nodes that connect from now on.
+    Failed(String),
+}
+
+impl Dataflow {
+    /// Lets all nodes start if no one is waited for any more: every node is ready or has ended.
+    pub(super) fn check_barrier(&mut self, link: &mut SupervisorLink) {
+        let waited_for = |node: &Node| match &node.life {
+            Life::Running(_) => node.conversation.stage() != Stage::Ready,
+            Life::Ended(status, _, Some(_)) | Life::Waiting(status, _) => !status.is_success(),
+            Life::Ended(..) | Life::Over => false,
+        };
+        if self.barrier != Barrier::Waiting || self.nodes.iter().any(waited_for) {
+            return;
+        }
+        self.barrier = Barrier::Passed;
+        let now = Instant::now();
+        for (number, node) in self.nodes.iter_mut().enumerate().filter(|(_, node)| node.pid().is_some()) {
+            self.wiring.started(number);
+            node.conversation.start();
+            node.watchdog.started(now);
+        }
+        link.send(&FromKeeper::AllReady);
+    }
+
+    /// The dataflow does not start: all nodes are told why and have some time to end.
+    pub(super) fn fail_barrier(&mut self, reason: String, link: &mut SupervisorLink) {
+        self.refuse_all(&reason);
+        self.barrier = Barrier::Failed(reason);
+        self.hurry(Ladder::begin(Instant::now(), BARRIER_GRACE));
+        self.cancel_restarts(ExitCause::Cascading, link);
+    }
+
+    pub(super) fn refuse_all(&mut self, reason: &str) {
+        let connected = |node: &&mut Node| matches!(node.conversation.stage(), Stage::Wiring | Stage::Ready);
+        for node in self.nodes.iter_mut().filter(connected) {
+            node.conversation.refuse(reason);
+        }
+    }
+    /// Why the barrier failed, for the other nodes.
+    pub(super) fn blame(&self, number: usize, status: &ExitStatus) -> String {
+        let (id, node) = (&self.plan.nodes[number].id, &self.nodes[number]);
+        if let Some(overdue) = node.overdue {
+            return format!("node `{id}` {overdue}");
+        }
+        if let Some(fault) = node.conversation.fault() {
+            return format!("node `{id}` could not connect: {fault}");
+        }
+        let when = match node.conversation.stage() {
+            Stage::Silent => "before it connected",
+            _ => "before all nodes were ready",
+        };
+        format!("node `{id}` {status} {when}{}", last_words(node))
+    }
+}

@@ -1,0 +1,47 @@
+//! The end of all nodes, because the supervisor wants it.
+
+use dora_message::{keeper::ToNode, supervision::ExitCause};
+
+use super::{Barrier, Dataflow};
+use crate::{conversation::Stage, node::Signalled, stop::Ladder, supervisor::SupervisorLink};
+
+impl Dataflow {
+    /// Asks all nodes to stop. Programs that never connected cannot be asked: they get SIGTERM.
+    pub(crate) fn stop(&mut self, ladder: Ladder, link: &mut SupervisorLink) {
+        self.hurry(ladder);
+        if std::mem::replace(&mut self.stopping, true) {
+            return;
+        }
+        if self.barrier == Barrier::Waiting {
+            let reason = "the dataflow was stopped before it started".to_owned();
+            self.refuse_all(&reason);
+            self.barrier = Barrier::Failed(reason);
+        }
+        for (number, node) in self.nodes.iter_mut().enumerate() {
+            if node.conversation.stage() == Stage::Silent {
+                node.terminate();
+            } else if node.conversation.mail(&ToNode::Stop) {
+                self.wiring.wake(number);
+            }
+        }
+        self.cancel_restarts(ExitCause::Stopped, link);
+    }
+
+    /// SIGKILL to all nodes, at once.
+    pub(crate) fn kill(&mut self, link: &mut SupervisorLink) {
+        self.stopping = true;
+        for node in &mut self.nodes {
+            node.watchdog.off();
+            node.kill(Signalled::KilledByOrder);
+        }
+        self.cancel_restarts(ExitCause::Stopped, link);
+    }
+    pub(super) fn hurry(&mut self, ladder: Ladder) {
+        // From now on the ladder decides.
+        self.nodes.iter_mut().for_each(|node| node.watchdog.off());
+        match &mut self.ladder {
+            Some(running) => running.hurry(ladder),
+            none => *none = Some(ladder),
+        }
+    }
+}
