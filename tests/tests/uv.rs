@@ -14,11 +14,15 @@ venv)
     chmod +x "$directory/bin/python" ;;
 pip)
     echo "uv $* into $VIRTUAL_ENV"
+    sed s/^/override:\ / "${UV_OVERRIDE#file://}"
     printf '#!/bin/sh\necho "tool $* with $VIRTUAL_ENV"\n' > "$VIRTUAL_ENV/bin/tool"
     chmod +x "$VIRTUAL_ENV/bin/tool" ;;
 run) echo "uv $*" ;;
 esac
 "#;
+
+/// What stands for the wheel of our module.
+const WHEEL: &str = "dora_rs-1.2.0-cp311-abi3-linux_x86_64.whl";
 
 const DATAFLOW: &str = "\
 nodes:
@@ -31,6 +35,7 @@ nodes:
 fn with_uv(bench: &Workbench, arguments: &[&str]) -> Command {
     let mut command = bench.command(arguments);
     command.env("PATH", format!("{}:/usr/bin:/bin", bench.path().join("bin").display()));
+    command.env("DORA_PYTHON_WHEEL", bench.path().join(WHEEL));
     command
 }
 
@@ -41,12 +46,17 @@ fn each_node_that_is_built_has_an_environment() {
     bench.script("bin/uv", UV);
     bench.write("node.py", "");
     bench.write("a.yml", DATAFLOW);
+    let wheel = bench.write(WHEEL, "").display().to_string();
     let at = |node: &str| bench.path().join(".dora/python-envs").join(node).display().to_string();
     let build = Running::start(with_uv(&bench, &["build", "--uv", "a.yml"])).finish().expect_code(0);
     for expected in [
-        format!("[1/2] uv venv --allow-existing {}", at("installed")),
+        format!("[1/3] uv venv --allow-existing {}", at("installed")),
         format!("uv pip install tool into {}", at("installed")),
         format!("uv pip install numpy into {}", at("script")),
+        // Whatever asks for the module gets ours, and where nothing does it is there too.
+        format!("script | override: dora-rs @ file://{wheel}"),
+        format!("installed: [3/3] uv pip install {wheel}"),
+        format!("script: [3/3] uv pip install {wheel}"),
     ] {
         assert!(build.stderr.contains(&expected), "no {expected} in {}", build.stderr);
     }
@@ -56,8 +66,8 @@ fn each_node_that_is_built_has_an_environment() {
     for expected in [
         format!("installed: tool --fast with {}\n", at("installed")),
         format!("script: python -u {script} one\n"),
-        format!("project: uv run python -u {script} two\n"),
-        "command: uv run other-tool three\n".to_owned(),
+        format!("project: uv run --with {wheel} python -u {script} two\n"),
+        format!("command: uv run --with {wheel} other-tool three\n"),
     ] {
         assert!(run.stdout.contains(&expected), "no {expected} in {}", run.stdout);
     }
@@ -73,4 +83,20 @@ fn without_uv_one_is_told_what_to_do() {
     command.env("PATH", bench.path().join("bin"));
     let run = Running::start(command).finish().expect_code(1);
     assert!(run.stderr.contains("a.yml:3:") && run.stderr.contains("no program `uv`"), "{}", run.stderr);
+}
+
+#[test]
+fn without_our_module_one_is_told_what_to_do() {
+    let bench = Workbench::new();
+    std::fs::create_dir(bench.path().join("bin")).expect("our own directory");
+    bench.script("bin/uv", UV);
+    bench.write("node.py", "");
+    bench.write("a.yml", DATAFLOW);
+    for command in ["build", "run"] {
+        let run = Running::start(with_uv(&bench, &[command, "--uv", "a.yml"])).finish().expect_code(1);
+        for expected in ["a.yml:2:", "a.yml:3:", WHEEL, "`cargo xtask wheel`", "DORA_PYTHON_WHEEL"] {
+            assert!(run.stderr.contains(expected), "no {expected} in {}", run.stderr);
+        }
+    }
+    assert!(!bench.path().join(".dora").exists(), "nothing is made before");
 }

@@ -14,7 +14,9 @@ mod shell;
 mod test;
 mod tidy;
 mod translation;
+mod uv;
 mod wall_clock;
+mod wheel;
 mod workspace;
 
 use std::process::ExitCode;
@@ -37,7 +39,7 @@ enum Command {
     Test(test::Arguments),
     /// Build the benchmarks for release and run them; every further argument goes to their driver.
     Bench(bench::Arguments),
-    /// Build the wheel of the Python module, and tell its size.
+    /// Build the wheel of the Python module and that of the `dora` command, and tell their sizes.
     Wheel,
     /// Check which crate depends on which, against the rules of ARCHITECTURE.md.
     CheckDeps,
@@ -50,7 +52,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
-        Command::Wheel => python::run(),
+        Command::Wheel => wheel::run(),
         Command::CheckDeps => check_deps::run().map_err(report::Trouble::from),
         Command::Tidy => tidy::run().map_err(report::Trouble::from),
     };

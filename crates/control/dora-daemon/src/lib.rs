@@ -30,6 +30,7 @@ mod keeper;
 mod lines;
 mod outcome;
 mod prepare;
+mod python;
 
 pub use adoption::become_subreaper;
 pub use build::{
@@ -39,3 +40,4 @@ pub use execution::{Event, Execution};
 pub use keeper::{Control, Keeper, KeeperError, Received};
 pub use outcome::{EdgeOutcome, NodeOutcome, NodeResult, Outcome, Trouble};
 pub use prepare::{Mistake, PrepareError, PrepareOptions, Prepared, Problem, default_memory_budget, prepare};
+pub use python::{Imported, Interpreter, PythonModule, Stranger, imported, interpreter};

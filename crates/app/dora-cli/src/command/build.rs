@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use dora_daemon::{Build, BuildOptions};
 use dora_descriptor::{Capabilities, Options, model::LogLevel};
 
-use crate::{building, error, error::CommandError, load};
+use crate::{building, error, error::CommandError, load, python_module};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     /// Build on this machine, wherever `deploy` says that nodes run.
     #[arg(long)]
     local: bool,
-    /// Install Python packages with uv, for each node into an environment of its own.
+    /// Install Python packages with uv, for each node into an environment of its own, which gets our module `dora`.
     #[arg(long)]
     uv: bool,
     /// Types that do not fit are mistakes, not warnings.
@@ -46,8 +46,12 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     // What can be built although `dora run` does not serve it is built.
     load::refuse(path, &loaded, &Capabilities { remote_deploy: arguments.local, ..Capabilities::ALL })?;
     // Survives an update of the program while it builds.
-    let options =
-        BuildOptions { parallel: arguments.parallel, uv: arguments.uv, ..BuildOptions::new("/proc/self/exe".into()) };
+    let options = BuildOptions {
+        parallel: arguments.parallel,
+        uv: arguments.uv,
+        python_module: python_module::find(),
+        ..BuildOptions::new("/proc/self/exe".into())
+    };
     let base = load::directory(path);
     let build =
         Build::plan(&loaded.dataflow, path, base, options).map_err(|error| building::mistakes(&loaded, &error))?;

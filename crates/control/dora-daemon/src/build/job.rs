@@ -18,7 +18,7 @@ use super::{
     plan::Claim,
     problem::FailedLine,
 };
-use crate::prepare::search;
+use crate::prepare::{search, uv::Override};
 
 /// Where the source of a node is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,13 @@ pub(super) struct Line {
     pub(super) words: Vec<String>,
 }
 
+impl Line {
+    /// A line of our own.
+    pub(super) fn of(words: Vec<String>) -> Self {
+        Line { text: words.join(" "), words }
+    }
+}
+
 /// What there is to do for a node.
 #[derive(Debug)]
 pub(super) struct Job {
@@ -52,6 +59,8 @@ pub(super) struct Job {
     pub(super) dir: PathBuf,
     pub(super) lines: Vec<Line>,
     pub(super) env: Vec<(String, String)>,
+    /// What its lines are to take for our module.
+    pub(super) module: Option<Override>,
     /// What nobody else may use meanwhile.
     pub(super) claims: BTreeSet<Claim>,
 }
@@ -104,6 +113,9 @@ pub(super) struct Tools<'a> {
 impl Tools<'_> {
     /// Runs the build lines one after the other.
     fn lines(&self, dir: &Path) -> Result<(), BuildProblem> {
+        if let Some(module) = &self.job.module {
+            module.write().map_err(|error| BuildProblem::file("write beside", &self.job.dir.join(".dora"), error))?;
+        }
         let count = self.job.lines.len();
         for (line, number) in self.job.lines.iter().zip(1..) {
             (self.say)(Progress::Line { number, count, text: line.text.clone() });

@@ -47,7 +47,7 @@ use dora_message::{id::NodeId, supervision::OutputStream};
 pub use crew::BuildControl;
 pub use problem::{BuildError, BuildProblem, FailedLine};
 
-use crate::prepare::PrepareError;
+use crate::{prepare::PrepareError, python::PythonModule};
 use crew::{Crew, Message};
 use job::{Fetched, Job};
 use output::OutDir;
@@ -66,6 +66,8 @@ pub struct BuildOptions {
     pub parallel: bool,
     /// Python packages are installed by `uv`, for each node into an environment of its own.
     pub uv: bool,
+    /// What these environments get as module `dora`.
+    pub python_module: PythonModule,
     /// How long a server may be silent before a download is given up.
     pub patience: Duration,
 }
@@ -79,6 +81,7 @@ impl BuildOptions {
             refresh: Refresh::All,
             parallel: false,
             uv: false,
+            python_module: PythonModule::default(),
             patience: Duration::from_secs(30),
         }
     }

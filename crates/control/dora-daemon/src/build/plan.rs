@@ -16,7 +16,11 @@ use super::{
     BuildOptions,
     job::{Job, Line, Source},
 };
-use crate::prepare::{Environment, Mistakes, PrepareError, PrepareOptions, Problem, uv, working_dir};
+use crate::prepare::{
+    Environment, Mistakes, PrepareError, PrepareOptions, Problem,
+    uv::{self, Override},
+    working_dir,
+};
 
 /// Something that two builds must not change at the same time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,15 +60,21 @@ pub(super) fn plan(dataflow: &Dataflow, base: &Path, options: &BuildOptions) -> 
         if lines.is_empty() && source == Source::Here {
             continue;
         }
+        let mut module = None;
         if let Some(python) = options.uv.then(|| uv::environment(node, &dir)).flatten() {
+            module = module_of(node, &lines, &python, options, &mut mistakes);
             lines = through_uv(lines, &python);
+            lines.extend(module.iter().map(|module| Line::of(module.install())));
         }
         if !dir.is_dir() {
             mistakes.add::<()>(node, Problem::WorkingDir { dir: dir.clone() });
         }
         let claims = claims(&source, &dir, &lines, options.parallel);
-        let env = environment.for_node(node, &dir).of(node, &mut warnings);
-        jobs.push(Job { node: node.id.clone(), source, dir, lines, env, claims });
+        let mut env = environment.for_node(node, &dir).of(node, &mut warnings);
+        if let Some(module) = &module {
+            module.announce(&mut env);
+        }
+        jobs.push(Job { node: node.id.clone(), source, dir, lines, env, module, claims });
     }
     mistakes.into_result()?;
     Ok(Plan { jobs, warnings })
@@ -102,12 +112,29 @@ fn lines(node: &Node, texts: &[&str], mistakes: &mut Mistakes) -> Vec<Line> {
 
 /// The lines as `uv` runs them, after the one that makes the environment.
 fn through_uv(lines: Vec<Line>, python: &Path) -> Vec<Line> {
-    let first = uv::make(python).map(|words| Line { text: words.join(" "), words });
+    let first = uv::make(python).map(Line::of);
     let others = lines.into_iter().map(|line| match uv::line(line.words.clone()) {
         words if words == line.words => line,
-        words => Line { text: words.join(" "), words },
+        words => Line::of(words),
     });
     first.into_iter().chain(others).collect()
+}
+
+/// What the environment of a node is to take for our module, if it is one in Python.
+fn module_of(
+    node: &Node,
+    lines: &[Line],
+    python: &Path,
+    options: &BuildOptions,
+    mistakes: &mut Mistakes,
+) -> Option<Override> {
+    if !uv::is_python(node, lines.iter().map(|line| &line.words[..])) {
+        return None;
+    }
+    match options.python_module.wheel() {
+        Ok(wheel) => Some(Override::new(python, wheel)),
+        Err(looked) => mistakes.add(node, Problem::no_python_module(looked)),
+    }
 }
 
 fn claims(source: &Source, dir: &Path, lines: &[Line], parallel: bool) -> BTreeSet<Claim> {

@@ -11,6 +11,7 @@ use std::{
 use dora_descriptor::Node;
 
 use super::{PrepareOptions, uv};
+use crate::python::PythonModule;
 
 /// Variables that a dataflow file must not set: they would change what code the node runs, or are between us and it.
 const FORBIDDEN: &[&str] = &["LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"];
@@ -52,7 +53,8 @@ pub(crate) struct Environment<'a> {
     inherited: BTreeMap<&'a str, Cow<'a, str>>,
     path: Option<Cow<'a, OsStr>>,
     shell_allowed: bool,
-    uv: bool,
+    /// Set if Python nodes are run by `uv run`, which gives them this module.
+    uv_run: Option<&'a PythonModule>,
     overriding: Vec<(&'a str, &'a str)>,
 }
 
@@ -78,16 +80,17 @@ impl<'a> Environment<'a> {
             .iter()
             .find(|(name, _)| name == "PATH")
             .map(|(_, value)| Cow::Borrowed(value.as_os_str()));
-        Environment { inherited, path, shell_allowed: options.allow_shell, uv: options.uv, overriding }
+        let uv_run = options.uv.then_some(&options.python_module);
+        Environment { inherited, path, shell_allowed: options.allow_shell, uv_run, overriding }
     }
 
     /// The same with the Python environment of a node activated, if it has one; `dir` is where everything of it starts.
     pub(crate) fn for_node(&self, node: &Node, dir: &Path) -> Self {
-        let Some(python) = self.uv.then(|| uv::environment(node, dir)).flatten() else { return self.clone() };
+        let Some(python) = self.uv_run.and_then(|_| uv::environment(node, dir)) else { return self.clone() };
         let first = python.join("bin");
         let rest = self.path.iter().flat_map(|path| split_paths(path));
         let mut activated = self.clone();
-        activated.uv = false;
+        activated.uv_run = None;
         // A directory with a colon in its name cannot be searched, so there is nothing to activate then.
         if let Ok(path) = join_paths(std::iter::once(first).chain(rest)) {
             activated.inherited.insert("PATH", Cow::Owned(path.to_string_lossy().into_owned()));
@@ -97,9 +100,9 @@ impl<'a> Environment<'a> {
         activated
     }
 
-    /// Whether Python nodes are run by `uv run`.
-    pub(super) fn uv_run(&self) -> bool {
-        self.uv
+    /// Set if Python nodes are run by `uv run`: the module that they get.
+    pub(super) fn uv_run(&self) -> Option<&'a PythonModule> {
+        self.uv_run
     }
 
     /// A variable of the one who starts the dataflow.

@@ -84,6 +84,15 @@ pub enum Problem {
     /// Python is wanted through `uv`, and there is none.
     #[error("there is no program `uv` on the PATH; install it, or leave `--uv` out")]
     NoUv,
+    /// An environment that `uv` makes needs our module, and nobody knows where that is.
+    #[error(
+        "`--uv` gives it the module `dora` that speaks to this version, and there is no wheel of it (looked {looked}); \
+         `cargo xtask wheel` in a clone of dora makes it, DORA_PYTHON_WHEEL names one that lies elsewhere"
+    )]
+    NoPythonModule {
+        /// Where it was looked for.
+        looked: String,
+    },
     /// A path that is no text cannot be an argument.
     #[error("`{}` is not UTF-8; rename it", path.display())]
     NotText {
@@ -122,6 +131,11 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// Nobody knows where the module is, which was looked for there.
+    pub(crate) fn no_python_module(looked: &str) -> Self {
+        Problem::NoPythonModule { looked: looked.to_owned() }
+    }
+
     /// The key of the node that it is about.
     pub fn key(&self) -> &'static str {
         match self {

@@ -37,7 +37,7 @@ use limits::Defaults;
 pub(crate) use mistake::Mistakes;
 use program::CommandLine;
 
-use crate::build::Sources;
+use crate::{build::Sources, python::PythonModule};
 
 /// What the caller decides. The default is what `dora run FILE` does.
 #[derive(Debug, Clone)]
@@ -58,6 +58,8 @@ pub struct PrepareOptions {
     pub allow_shell: bool,
     /// Python nodes are run through `uv`.
     pub uv: bool,
+    /// What they get as module `dora`, where `uv` makes an environment for them.
+    pub python_module: PythonModule,
     /// What [`Build::run`](crate::Build::run) has brought.
     pub sources: Sources,
 }
@@ -73,6 +75,7 @@ impl Default for PrepareOptions {
             write_events_to: None,
             allow_shell: false,
             uv: false,
+            python_module: PythonModule::default(),
             sources: Sources::default(),
         }
     }

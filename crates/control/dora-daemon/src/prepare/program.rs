@@ -9,6 +9,7 @@ use std::{
 use dora_descriptor::model::{PathKind, Standard};
 
 use super::{Problem, environment::Environment, python, search};
+use crate::python::PythonModule;
 
 /// A program with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,27 +47,39 @@ pub(super) fn command_line(
         }),
     };
     let (program, args) = (program?, args?);
-    let (runner, words): (_, &[&str]) = match kind {
-        PathKind::Python if environment.uv_run() => (uv(environment), &["run", "python", "-u"]),
-        PathKind::Program if environment.uv_run() => (uv(environment), &["run"]),
-        PathKind::Python => (python::interpreter(environment.search_path()).ok_or(Problem::NoPython), &["-u"]),
+    let runner = match (kind, environment.uv_run()) {
+        (PathKind::Python, Some(module)) => uv_run(module, &["python", "-u"], environment),
+        (PathKind::Program, Some(module)) => uv_run(module, &[], environment),
+        (PathKind::Python, None) => python(environment),
         _ => return Some(CommandLine { program, args }),
     };
-    let file = program.into_os_string().into_string().map_err(|path| Problem::NotText { path: path.into() });
-    match (runner, file) {
-        (Ok(program), Ok(file)) => {
-            let words = words.iter().map(|word| (*word).to_owned());
-            Some(CommandLine { program, args: words.chain([file]).chain(args).collect() })
-        }
-        (Err(problem), _) | (_, Err(problem)) => {
-            mistake(problem);
-            None
-        }
+    let command = runner.and_then(|runner| runner.runs(&program, args));
+    command.map_err(mistake).ok()
+}
+
+impl CommandLine {
+    /// Has a file with its own arguments run by this program with these arguments.
+    fn runs(self, file: &Path, args: Vec<String>) -> Result<Self, Problem> {
+        let file = text(file)?;
+        Ok(CommandLine { program: self.program, args: self.args.into_iter().chain([file]).chain(args).collect() })
     }
 }
 
-fn uv(environment: &Environment<'_>) -> Result<PathBuf, Problem> {
-    search::find("uv", environment.search_path()).ok_or(Problem::NoUv)
+fn python(environment: &Environment<'_>) -> Result<CommandLine, Problem> {
+    let program = python::interpreter(environment.search_path()).ok_or(Problem::NoPython)?;
+    Ok(CommandLine { program, args: vec!["-u".to_owned()] })
+}
+
+/// What runs a program in the environment of its project, with our module before all others.
+fn uv_run(module: &PythonModule, words: &[&str], environment: &Environment<'_>) -> Result<CommandLine, Problem> {
+    let program = search::find("uv", environment.search_path()).ok_or(Problem::NoUv)?;
+    let wheel = text(module.wheel().map_err(Problem::no_python_module)?)?;
+    let words = words.iter().map(|word| (*word).to_owned());
+    Ok(CommandLine { program, args: ["run".to_owned(), "--with".to_owned(), wheel].into_iter().chain(words).collect() })
+}
+
+fn text(path: &Path) -> Result<String, Problem> {
+    path.to_str().map(str::to_owned).ok_or_else(|| Problem::NotText { path: path.to_owned() })
 }
 
 fn shell(environment: &Environment<'_>) -> Result<PathBuf, Problem> {
@@ -96,7 +109,7 @@ fn file(path: &str, kind: PathKind, working_dir: &Path, environment: &Environmen
     }
     let found = search::find(&relative, environment.search_path());
     // It may be in the environment that `uv run` activates.
-    let left_to_uv = environment.uv_run().then_some(relative);
+    let left_to_uv = environment.uv_run().map(|_| relative);
     found.or(left_to_uv).ok_or_else(|| missing_command(&expanded, Some(working_dir), environment))
 }
 

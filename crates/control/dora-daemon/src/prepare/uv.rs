@@ -1,8 +1,17 @@
 //! Python through `uv`: a node with a `build:` has an environment of its own, every other one is run by `uv run`.
+//!
+//! What `uv` would take for the module `dora` from the public index cannot speak to us, so it is overridden.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs, io,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
 
-use dora_descriptor::Node;
+use dora_descriptor::{Node, model::PathKind};
+
+/// The variable that names lists of overrides.
+const VARIABLE: &str = "UV_OVERRIDE";
 
 /// The Python environment of a node that installs into one, below the directory that everything of the node starts from.
 pub(crate) fn environment(node: &Node, dir: &Path) -> Option<PathBuf> {
@@ -12,10 +21,12 @@ pub(crate) fn environment(node: &Node, dir: &Path) -> Option<PathBuf> {
 
 /// The words of a build line: what `pip` would do, `uv pip` does.
 pub(crate) fn line(words: Vec<String>) -> Vec<String> {
-    match words.first().map(String::as_str) {
-        Some("pip" | "pip3") => ["uv", "pip"].map(str::to_owned).into_iter().chain(words.into_iter().skip(1)).collect(),
-        _ => words,
-    }
+    let taken_over = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["pip" | "pip3", ..] => 1,
+        ["python" | "python3", "-m", "pip", ..] => 3,
+        _ => return words,
+    };
+    ["uv", "pip"].map(str::to_owned).into_iter().chain(words.into_iter().skip(taken_over)).collect()
 }
 
 /// The words of the line that makes an environment; none if it is there.
@@ -28,6 +39,55 @@ pub(crate) fn make(environment: &Path) -> Option<Vec<String>> {
     Some(words.into_iter().chain([environment.to_string_lossy().into_owned()]).collect())
 }
 
+/// Whether a node with these build lines is one in Python.
+pub(crate) fn is_python<'a>(node: &Node, mut lines: impl Iterator<Item = &'a [String]>) -> bool {
+    let is_file = node.standard().is_some_and(|standard| standard.path_kind() == PathKind::Python);
+    is_file || lines.any(|words| line(words.to_vec()).first().is_some_and(|word| word == "uv"))
+}
+
+/// What `uv` takes for the distribution `dora-rs`, whoever asks for it: a file of its own for each environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Override {
+    file: PathBuf,
+    wheel: PathBuf,
+}
+
+impl Override {
+    pub(crate) fn new(environment: &Path, wheel: &Path) -> Self {
+        let mut file = environment.as_os_str().to_owned();
+        file.push(".overrides.txt");
+        Override { file: file.into(), wheel: wheel.to_owned() }
+    }
+
+    /// Tells `uv` of it by a variable, besides what it is told of already.
+    pub(crate) fn announce(&self, env: &mut Vec<(String, String)>) {
+        // It is split at blanks.
+        let ours = url(&self.file);
+        match env.iter_mut().find(|(name, _)| name == VARIABLE) {
+            Some((_, files)) => *files = format!("{files} {ours}"),
+            None => env.push((VARIABLE.to_owned(), ours)),
+        }
+    }
+
+    /// The words of the line that installs it also where nothing asks for it. Nothing happens where it is there already.
+    pub(crate) fn install(&self) -> Vec<String> {
+        let words = ["uv", "pip", "install"].map(str::to_owned);
+        words.into_iter().chain([self.wheel.to_string_lossy().into_owned()]).collect()
+    }
+
+    pub(crate) fn write(&self) -> io::Result<()> {
+        self.file.parent().map_or(Ok(()), fs::create_dir_all)?;
+        fs::write(&self.file, format!("dora-rs @ {}\n", url(&self.wheel)))
+    }
+}
+
+/// The URL of a file; in a list of requirements a blank would end it.
+fn url(file: &Path) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+    let encoded = |byte: &u8| if plain(*byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") };
+    format!("file://{}", file.as_os_str().as_bytes().iter().map(encoded).collect::<String>())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,6 +97,22 @@ mod tests {
         let words = |text: &str| line(text.split(' ').map(str::to_owned).collect()).join(" ");
         assert_eq!(words("pip install a"), "uv pip install a");
         assert_eq!(words("pip3 install pip"), "uv pip install pip");
+        assert_eq!(words("python3 -m pip install a"), "uv pip install a");
+        assert_eq!(words("python3 -m build"), "python3 -m build");
         assert_eq!(words("cargo build"), "cargo build");
+    }
+
+    #[test]
+    fn the_module_is_overridden_wherever_it_lies() {
+        let dir = tempfile::tempdir().unwrap();
+        let module = Override::new(&dir.path().join("all envs/a.b"), Path::new("/a b/dora_rs-1.2.0-cp311.whl"));
+        module.write().unwrap();
+        assert_eq!(module.file, dir.path().join("all envs/a.b.overrides.txt"));
+        let mut env = vec![("UV_OVERRIDE".to_owned(), "mine.txt".to_owned())];
+        module.announce(&mut env);
+        assert!(env[0].1.starts_with("mine.txt file:///") && env[0].1.ends_with("/all%20envs/a.b.overrides.txt"));
+        let text = fs::read_to_string(&module.file).unwrap();
+        assert_eq!(text, "dora-rs @ file:///a%20b/dora_rs-1.2.0-cp311.whl\n");
+        assert_eq!(module.install().last().unwrap(), "/a b/dora_rs-1.2.0-cp311.whl");
     }
 }

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use dora_daemon::PythonModule;
+
 use super::finding::Finding;
-use crate::command::new::api::Api;
+use crate::{command::new::api::Api, python_module};
 
 pub(super) fn probe() -> Vec<Finding> {
     let own = std::env::current_exe().unwrap_or_default();
@@ -13,6 +15,7 @@ pub(super) fn probe() -> Vec<Finding> {
         Finding::ok("version", format!("dora {}", env!("CARGO_PKG_VERSION"))),
         program(&own, found),
         api(Api::of_this_build()),
+        module(&python_module::find()),
     ]
 }
 
@@ -46,6 +49,18 @@ fn api(api: Option<Api>) -> Finding {
     }
 }
 
+fn module(module: &PythonModule) -> Finding {
+    const WHAT: &str = "module for Python";
+    match module.wheel() {
+        Ok(wheel) => Finding::ok(WHAT, wheel.display().to_string()),
+        Err(looked) => Finding::warning(
+            WHAT,
+            format!("there is no wheel of it (looked {looked})"),
+            "`--uv` needs it: `cargo xtask wheel` in a clone of dora makes it",
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{super::finding::Status, *};
@@ -59,5 +74,7 @@ mod tests {
         assert_eq!(program(&own, Some(own.clone())).status, Status::Ok);
         assert_eq!(program(&own, Some(other)).status, Status::Warning);
         assert_eq!((program(&own, None).status, api(None).status), (Status::Warning, Status::Warning));
+        assert_eq!(module(&PythonModule::Wheel(own)).status, Status::Ok);
+        assert_eq!(module(&PythonModule::default()).status, Status::Warning);
     }
 }

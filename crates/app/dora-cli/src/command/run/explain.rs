@@ -1,6 +1,8 @@
 //! What `dora run -v` tells before it starts anything.
 
-use dora_daemon::Prepared;
+use std::iter;
+
+use dora_daemon::{Interpreter, Prepared, interpreter};
 use dora_message::supervision::{LaunchPlan, NodePlan};
 
 use crate::{
@@ -18,7 +20,7 @@ pub(super) fn lines(prepared: &Prepared) -> Vec<String> {
         plan.edges.len(),
         show_size(plan.memory_budget)
     )];
-    lines.extend(plan.nodes.iter().map(node_line));
+    lines.extend(plan.nodes.iter().flat_map(|node| iter::once(node_line(node)).chain(python_line(node))));
     lines.extend((0..plan.edges.len()).map(|index| edge_line(plan, index)));
     lines
 }
@@ -26,6 +28,15 @@ pub(super) fn lines(prepared: &Prepared) -> Vec<String> {
 fn node_line(node: &NodePlan) -> String {
     let arguments: String = node.args.iter().map(|argument| format!(" {argument:?}")).collect();
     format!("node `{}` runs {}{arguments} in {}", node.id, node.program.display(), node.working_dir.display())
+}
+
+/// Which Python runs a node, and why.
+fn python_line(node: &NodePlan) -> Option<String> {
+    if node.program.ends_with("uv") {
+        return Some(format!("node `{}` is given its Python by uv, as the project wants it", node.id));
+    }
+    let Interpreter { program, reason, .. } = interpreter(node)?;
+    Some(format!("node `{}` is run by {}: {reason}", node.id, program.display()))
 }
 
 fn edge_line(plan: &LaunchPlan, index: usize) -> String {

@@ -1,11 +1,12 @@
 //! `dora run`: a dataflow on this machine, without a service.
 //!
-//! Here is what one can ask for; `session` runs it, `interrupts` stops it, `explain` tells what will happen, `summary` what has happened.
+//! Here is what one can ask for; `session` runs it, `interrupts` stops it, `explain` tells what will happen, `summary` what has happened, `strangers` which module nodes imported instead of ours.
 
 mod explain;
 mod failures;
 mod interrupts;
 mod session;
+mod strangers;
 mod summary;
 
 use std::{
@@ -23,7 +24,7 @@ use crate::{
     error::CommandError,
     load,
     log::{self, Filter, Format},
-    units, unserved,
+    python_module, units, unserved,
 };
 
 const EXAMPLES: &str = "\
@@ -74,7 +75,7 @@ pub struct RunCommand {
     /// Let nodes be command lines for a shell (`path: shell`); DORA_ALLOW_SHELL_NODES=true does the same.
     #[arg(long)]
     pub allow_shell_nodes: bool,
-    /// Run Python through uv: nodes with `build:` in environments of their own, all others by `uv run`.
+    /// Run Python through uv: nodes with `build:` in environments of their own, all others by `uv run`; with our module `dora`.
     #[arg(long)]
     pub uv: bool,
     /// Turn `debug.enable_debug_inspection` of the dataflow on.
@@ -169,7 +170,12 @@ impl RunCommand {
         printer: &mut log::Printer,
     ) -> Result<(Sources, Vec<String>), CommandError> {
         let keeper = session::keeper_program(self)?;
-        let options = BuildOptions { refresh: Refresh::Missing, uv: self.uv, ..BuildOptions::new(keeper) };
+        let options = BuildOptions {
+            refresh: Refresh::Missing,
+            uv: self.uv,
+            python_module: python_module::find(),
+            ..BuildOptions::new(keeper)
+        };
         let build = Build::plan(&loaded.dataflow, path, self.base(path), options)
             .map_err(|error| building::mistakes(loaded, &error))?;
         if build.is_empty() {
@@ -188,6 +194,7 @@ impl RunCommand {
             allow_shell: self.allow_shell_nodes
                 || std::env::var("DORA_ALLOW_SHELL_NODES").is_ok_and(|word| word == "true"),
             uv: self.uv,
+            python_module: python_module::find(),
             ..options
         };
         prepare(&loaded.dataflow, self.base(path), &options).map_err(|error| building::mistakes(loaded, &error))

@@ -7,7 +7,7 @@ use dora_descriptor::model::LogLevel;
 use dora_message::supervision::EdgePlan;
 use serde_json::{Value, json};
 
-use super::failures;
+use super::{failures, strangers};
 use crate::{
     error,
     histogram::percentile,
@@ -55,11 +55,20 @@ pub(super) fn tell(printer: &mut Printer, prepared: &Prepared, outcome: &Outcome
     }
     let (failed, all) = (failures.len(), outcome.nodes.len());
     tell(LogLevel::Error, format!("Dataflow failed: {failed} of {all} nodes did not end well"));
-    if !for_programs {
-        return failures::lines(&failures).iter().for_each(|line| say(LogLevel::Error, line));
+    if for_programs {
+        for node in &failures {
+            printer.own_with(LogLevel::Error, failures::headline(node), json!({ "last_stderr": node.last_stderr }));
+        }
+    } else {
+        failures::lines(&failures).iter().for_each(|line| say(LogLevel::Error, line));
     }
-    for node in failures {
-        printer.own_with(LogLevel::Error, failures::headline(node), json!({ "last_stderr": node.last_stderr }));
+    for (error, hint) in strangers::found(&failures, &prepared.plan) {
+        if for_programs {
+            printer.own(LogLevel::Error, format!("{error}; {hint}"));
+        } else {
+            say(LogLevel::Error, &error);
+            error::tell_hint(&hint);
+        }
     }
 }
 
