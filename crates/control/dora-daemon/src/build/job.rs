@@ -18,7 +18,7 @@ use super::{
     plan::Claim,
     problem::FailedLine,
 };
-use crate::prepare::{search, uv::Override};
+use crate::prepare::{search, uv::Module};
 
 /// Where the source of a node is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub(super) struct Job {
     pub(super) lines: Vec<Line>,
     pub(super) env: Vec<(String, String)>,
     /// What its lines are to take for our module.
-    pub(super) module: Option<Override>,
+    pub(super) module: Option<Module>,
     /// What nobody else may use meanwhile.
     pub(super) claims: BTreeSet<Claim>,
 }

@@ -17,8 +17,8 @@ use super::{
     job::{Job, Line, Source},
 };
 use crate::prepare::{
-    Environment, Mistakes, PrepareError, PrepareOptions, Problem,
-    uv::{self, Override},
+    Environment, Mistakes, PrepareError, PrepareOptions, Problem, search,
+    uv::{self, Module},
     working_dir,
 };
 
@@ -62,9 +62,11 @@ pub(super) fn plan(dataflow: &Dataflow, base: &Path, options: &BuildOptions) -> 
         }
         let mut module = None;
         if let Some(python) = options.uv.then(|| uv::environment(node, &dir)).flatten() {
+            if search::find("uv", environment.search_path()).is_none() {
+                mistakes.add::<()>(node, Problem::NoUv);
+            }
             module = module_of(node, &lines, &python, options, &mut mistakes);
-            lines = through_uv(lines, &python);
-            lines.extend(module.iter().map(|module| Line::of(module.install())));
+            lines = through_uv(lines, &python, module.as_ref());
         }
         if !dir.is_dir() {
             mistakes.add::<()>(node, Problem::WorkingDir { dir: dir.clone() });
@@ -110,14 +112,14 @@ fn lines(node: &Node, texts: &[&str], mistakes: &mut Mistakes) -> Vec<Line> {
     texts.filter_map(split).filter(|line| !line.words.is_empty()).collect()
 }
 
-/// The lines as `uv` runs them, after the one that makes the environment.
-fn through_uv(lines: Vec<Line>, python: &Path) -> Vec<Line> {
-    let first = uv::make(python).map(Line::of);
+/// The lines as `uv` runs them, after those that make the environment.
+fn through_uv(lines: Vec<Line>, python: &Path, module: Option<&Module>) -> Vec<Line> {
+    let first = [uv::make(python), module.map(Module::install)].into_iter().flatten().map(Line::of);
     let others = lines.into_iter().map(|line| match uv::line(line.words.clone()) {
         words if words == line.words => line,
         words => Line::of(words),
     });
-    first.into_iter().chain(others).collect()
+    first.chain(others).collect()
 }
 
 /// What the environment of a node is to take for our module, if it is one in Python.
@@ -127,12 +129,12 @@ fn module_of(
     python: &Path,
     options: &BuildOptions,
     mistakes: &mut Mistakes,
-) -> Option<Override> {
+) -> Option<Module> {
     if !uv::is_python(node, lines.iter().map(|line| &line.words[..])) {
         return None;
     }
     match options.python_module.wheel() {
-        Ok(wheel) => Some(Override::new(python, wheel)),
+        Ok(wheel) => Some(Module::new(python, wheel)),
         Err(looked) => mistakes.add(node, Problem::no_python_module(looked)),
     }
 }

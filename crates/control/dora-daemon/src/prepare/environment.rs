@@ -111,7 +111,7 @@ impl<'a> Environment<'a> {
     }
 
     /// Where programs without a directory are looked for.
-    pub(super) fn search_path(&self) -> Option<&OsStr> {
+    pub(crate) fn search_path(&self) -> Option<&OsStr> {
         self.path.as_deref()
     }
 

@@ -10,6 +10,10 @@ use std::{
 
 use dora_descriptor::{Node, model::PathKind};
 
+/// What an environment begins with. Later versions import only beside numpy 2 and do not say so, and many packages want an
+/// older numpy: installed first, this one stays unless a package asks for another.
+const ANY_NUMPY: &str = "pyarrow<26";
+
 /// The variable that names lists of overrides.
 const VARIABLE: &str = "UV_OVERRIDE";
 
@@ -45,24 +49,29 @@ pub(crate) fn is_python<'a>(node: &Node, mut lines: impl Iterator<Item = &'a [St
     is_file || lines.any(|words| line(words.to_vec()).first().is_some_and(|word| word == "uv"))
 }
 
-/// What `uv` takes for the distribution `dora-rs`, whoever asks for it: a file of its own for each environment.
+/// What an environment has as module `dora`: our wheel, whoever asks for the distribution `dora-rs`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Override {
-    file: PathBuf,
+pub(crate) struct Module {
+    environment: PathBuf,
     wheel: PathBuf,
 }
 
-impl Override {
+impl Module {
     pub(crate) fn new(environment: &Path, wheel: &Path) -> Self {
-        let mut file = environment.as_os_str().to_owned();
+        Module { environment: environment.to_owned(), wheel: wheel.to_owned() }
+    }
+
+    /// The list of overrides, beside the environment.
+    fn file(&self) -> PathBuf {
+        let mut file = self.environment.as_os_str().to_owned();
         file.push(".overrides.txt");
-        Override { file: file.into(), wheel: wheel.to_owned() }
+        file.into()
     }
 
     /// Tells `uv` of it by a variable, besides what it is told of already.
     pub(crate) fn announce(&self, env: &mut Vec<(String, String)>) {
         // It is split at blanks.
-        let ours = url(&self.file);
+        let ours = url(&self.file());
         match env.iter_mut().find(|(name, _)| name == VARIABLE) {
             Some((_, files)) => *files = format!("{files} {ours}"),
             None => env.push((VARIABLE.to_owned(), ours)),
@@ -72,12 +81,19 @@ impl Override {
     /// The words of the line that installs it also where nothing asks for it. Nothing happens where it is there already.
     pub(crate) fn install(&self) -> Vec<String> {
         let words = ["uv", "pip", "install"].map(str::to_owned);
-        words.into_iter().chain([self.wheel.to_string_lossy().into_owned()]).collect()
+        let first = (!self.has_arrow()).then(|| ANY_NUMPY.to_owned());
+        words.into_iter().chain([self.wheel.to_string_lossy().into_owned()]).chain(first).collect()
+    }
+
+    fn has_arrow(&self) -> bool {
+        let versions = fs::read_dir(self.environment.join("lib")).into_iter().flatten().flatten();
+        versions.map(|version| version.path().join("site-packages/pyarrow")).any(|package| package.is_dir())
     }
 
     pub(crate) fn write(&self) -> io::Result<()> {
-        self.file.parent().map_or(Ok(()), fs::create_dir_all)?;
-        fs::write(&self.file, format!("dora-rs @ {}\n", url(&self.wheel)))
+        let file = self.file();
+        file.parent().map_or(Ok(()), fs::create_dir_all)?;
+        fs::write(&file, format!("dora-rs @ {}\n", url(&self.wheel)))
     }
 }
 
@@ -105,14 +121,16 @@ mod tests {
     #[test]
     fn the_module_is_overridden_wherever_it_lies() {
         let dir = tempfile::tempdir().unwrap();
-        let module = Override::new(&dir.path().join("all envs/a.b"), Path::new("/a b/dora_rs-1.2.0-cp311.whl"));
+        let module = Module::new(&dir.path().join("all envs/a.b"), Path::new("/a b/dora_rs-1.2.0-cp311.whl"));
         module.write().unwrap();
-        assert_eq!(module.file, dir.path().join("all envs/a.b.overrides.txt"));
+        assert_eq!(module.file(), dir.path().join("all envs/a.b.overrides.txt"));
         let mut env = vec![("UV_OVERRIDE".to_owned(), "mine.txt".to_owned())];
         module.announce(&mut env);
         assert!(env[0].1.starts_with("mine.txt file:///") && env[0].1.ends_with("/all%20envs/a.b.overrides.txt"));
-        let text = fs::read_to_string(&module.file).unwrap();
+        let text = fs::read_to_string(module.file()).unwrap();
         assert_eq!(text, "dora-rs @ file:///a%20b/dora_rs-1.2.0-cp311.whl\n");
-        assert_eq!(module.install().last().unwrap(), "/a b/dora_rs-1.2.0-cp311.whl");
+        assert_eq!(module.install()[3..], ["/a b/dora_rs-1.2.0-cp311.whl", "pyarrow<26"]);
+        fs::create_dir_all(module.environment.join("lib/python3.13/site-packages/pyarrow")).unwrap();
+        assert_eq!(module.install()[3..], ["/a b/dora_rs-1.2.0-cp311.whl"]);
     }
 }
