@@ -95,20 +95,20 @@ impl Bench {
         if !self.options.peers.iter().any(|asked| asked == peer) {
             return Ok(());
         }
-        self.announce(&format!("{peer} {arguments}"));
+        eprintln!("{peer} {arguments}");
         let mut command = Command::new(peer_program(&self.options, peer));
         self.run(command.args(arguments.split_whitespace()), peer)
     }
 
     /// Runs `ring-bench`, which measures the channel below the node API.
     pub fn ring(&self, arguments: &str) -> Outcome<()> {
-        self.announce(&format!("ring-bench {arguments}"));
+        eprintln!("ring-bench {arguments}");
         self.run(Command::new(beside_us("ring-bench")?).args(arguments.split_whitespace()), "ring")
     }
 
     /// Runs a dataflow to its end. An error if a node failed, or if none wrote a row.
     pub fn dataflow(&self, system: &System, name: &str, nodes: Vec<Node>) -> Outcome<()> {
-        self.announce(&format!("{} {name}", system.label));
+        eprintln!("{} {name}", system.label);
         let rows = fs::metadata(&self.csv)?.len();
         self.run(&mut self.dora_run(system, name, nodes)?, name)?;
         if fs::metadata(&self.csv)?.len() == rows { Err(format!("{name}: no node wrote a row").into()) } else { Ok(()) }
@@ -116,7 +116,7 @@ impl Bench {
 
     /// Starts a dataflow and leaves it running.
     pub fn start(&self, system: &System, name: &str, nodes: Vec<Node>) -> Outcome<Running> {
-        self.announce(&format!("{} {name}", system.label));
+        eprintln!("{} {name}", system.label);
         let mut command = self.dora_run(system, name, nodes)?;
         let command = self.to_log(&mut command, name)?;
         let started_ns = now_ns();
@@ -131,9 +131,22 @@ impl Bench {
         Ok(command)
     }
 
-    fn announce(&self, what: &str) {
-        let is_quiet = self.options.quiet_s == 0 || wait_until_quiet(self.options.quiet_s);
-        eprintln!("{what}{}", if is_quiet { "" } else { "   (the machine is not quiet)" });
+    /// Measures each system.
+    pub fn each(&self, measure: impl FnMut(&System) -> Outcome<()>) -> Outcome<()> {
+        self.systems.iter().try_for_each(measure)
+    }
+
+    /// Waits until the machine is quiet, for as long as was asked for.
+    pub fn await_quiet(&self) {
+        if self.options.quiet_s > 0 && !wait_until_quiet(self.options.quiet_s) {
+            eprintln!("   the machine is not quiet");
+        }
+    }
+
+    /// Measures the systems in turn, many times and briefly: a ratio within a turn does not depend on the minute.
+    pub fn in_turn(&self, mut turn: impl FnMut() -> Outcome<()>) -> Outcome<()> {
+        self.await_quiet();
+        (0..if self.options.quick { 4 } else { 10 }).try_for_each(|_| turn())
     }
 
     fn to_log<'a>(&self, command: &'a mut Command, name: &str) -> Outcome<&'a mut Command> {

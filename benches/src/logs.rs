@@ -11,18 +11,19 @@ const FLOOD_PER_MS: usize = 50;
 
 /// As many lines as possible; then messages without a flood, and beside one.
 pub fn lines(bench: &Bench) -> Outcome<()> {
-    let plan = Plan::oneway(8, bench.options.quick);
+    let plan = Plan::oneway();
     let count = if bench.options.quick { 100_000 } else { 1_000_000 };
     // As long as the messages take, and a little longer.
     let flood = FLOOD_PER_MS * (plan.total() * GAP_MS as usize + 500);
-    for system in &bench.systems {
-        bench.dataflow(system, "log_lines", vec![printer("tput_log_lines", count, 0)])?;
-        bench.dataflow(system, "log_without_flood", pair("oneway_5ms_without_flood", plan))?;
-        let mut beside = pair("oneway_5ms_beside_flood", plan);
-        beside.push(printer("tput_log_lines_beside_messages", flood, FLOOD_PER_MS));
-        bench.dataflow(system, "log_beside_flood", beside)?;
-    }
-    Ok(())
+    bench.in_turn(|| {
+        bench.each(|system| {
+            bench.dataflow(system, "log_lines", vec![printer("tput_log_lines", count, 0)])?;
+            bench.dataflow(system, "log_without_flood", pair("oneway_5ms_without_flood", plan))?;
+            let mut beside = pair("oneway_5ms_beside_flood", plan);
+            beside.push(printer("tput_log_lines_beside_messages", flood, FLOOD_PER_MS));
+            bench.dataflow(system, "log_beside_flood", beside)
+        })
+    })
 }
 
 fn printer(metric: &str, count: usize, per_ms: usize) -> Node {

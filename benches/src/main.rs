@@ -1,7 +1,8 @@
 //! `dora-bench`: measures everything that docs/performance.md states, in one run, and prints its table.
 //!
-//! The systems take turns: at each payload size the floor of the machine, dora and its peers follow one another, so that
-//! a noisy minute hits them alike. What is measured runs in processes of its own: `bench-node`, `ring-bench` and the
+//! The systems take turns: for each figure the floor of the machine, dora and its peers follow one another, several times
+//! and briefly, so that a noisy minute hits them alike. What is held against a floor or a peer is held against its value of
+//! the same turn. What is measured runs in processes of its own: `bench-node`, `ring-bench` and the
 //! programs of benches/peers. This program starts them, waits, and reads the rows that they wrote.
 
 mod bench;
@@ -44,6 +45,7 @@ fn run() -> Outcome<bool> {
     for round in 1..=bench.options.rounds {
         for group in GROUPS.iter().filter(|group| bench.options.groups.iter().any(|wanted| wanted == *group)) {
             eprintln!("-- {group}, round {round} of {}", bench.options.rounds);
+            bench.await_quiet();
             if let Err(error) = measure(&bench, group) {
                 eprintln!("   {group}: {error}");
                 failed.push(format!("{group}, round {round}: {error}"));

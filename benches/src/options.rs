@@ -13,8 +13,8 @@ Usage: dora-bench [options]
                      logs
   --peer PEERS       What to compare with: floor,iceoryx2,dora-rs (default: floor,iceoryx2)
   --rounds N         How often everything is measured (default 3; the table shows the median of the rounds)
-  --quick            A quarter of the messages, one round
-  --quiet SECONDS    Wait at most so long for a quiet machine before each measurement (default 40; 0: do not wait)
+  --quick            Fewer turns and messages, one round
+  --quiet SECONDS    Wait at most so long for a quiet machine before each figure (default 40; 0: do not wait)
   --out DIR          Where raw.csv and table.md go (default benches/results/DATE)
   --table FILE       Measure nothing: print the table of this raw.csv
   --dora PATH        The dora to measure (default: beside this program)

@@ -72,10 +72,9 @@ pub fn answer(args: &Args) -> Outcome<()> {
 }
 
 fn plan(args: &Args) -> Plan {
-    let quick = args.text("quick").is_some();
     match args.text("of").unwrap_or(args.word()) {
-        "oneway" => Plan::oneway(8, quick),
-        _ => Plan::round_trips(quick),
+        "oneway" => Plan::oneway(),
+        _ => Plan::round_trips(),
     }
 }
 

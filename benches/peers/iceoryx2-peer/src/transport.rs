@@ -20,8 +20,8 @@ impl Run {
         let kind = args.text("of").unwrap_or(args.word()).to_string();
         let (size, quick) = (args.get("size", 8)?, args.text("quick").is_some());
         let plan = match kind.as_str() {
-            "oneway" => Plan::oneway(size, quick),
-            "pingpong" => Plan::round_trips(quick),
+            "oneway" => Plan::oneway(),
+            "pingpong" => Plan::round_trips(),
             _ => Plan::back_to_back(size, args.get("messages", 2_000_000)?, quick),
         };
         Ok(Self {
