@@ -8,9 +8,12 @@
 mod bench;
 mod figures;
 mod flow;
+mod goals;
 mod life;
 mod logs;
 mod options;
+mod place;
+mod table;
 mod transport;
 
 use bench::Bench;
@@ -37,7 +40,7 @@ fn run() -> Outcome<bool> {
         return Ok(true);
     };
     if let Some(file) = &options.table {
-        print!("{}", Figures::read(file)?.table());
+        print!("{}", goals::table(&Figures::read(file)?));
         return Ok(true);
     }
     let bench = Bench::new(options)?;
@@ -52,7 +55,7 @@ fn run() -> Outcome<bool> {
             }
         }
     }
-    let mut table = format!("{}\n\n{}", machine(), Figures::read(bench.csv())?.table());
+    let mut table = format!("{}\n\n{}", machine(), goals::table(&Figures::read(bench.csv())?));
     for failure in &failed {
         table += &format!("\nNot measured: {failure}\n");
     }

@@ -2,6 +2,7 @@
 
 use crate::bench::{Bench, System};
 use crate::flow::{Node, Queue};
+use crate::place::Place;
 use bench_common::{GAP_MS, Outcome, Plan, SIZES, percentile};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -50,66 +51,72 @@ impl Stream {
     }
 
     fn run(&self, bench: &Bench, system: &System) -> Outcome<()> {
-        let name = format!("{}_{}", self.metric, self.size);
-        bench.dataflow(system, &name, vec![self.sender(), self.receiver("sink", "src/out")])
+        bench.dataflow(system, &format!("{}_{}", self.metric, self.size), self.pair())
+    }
+
+    fn run_at(mut self, place: Place, bench: &Bench, system: &System) -> Outcome<()> {
+        self.metric = place.metric(&self.metric);
+        bench.dataflow(system, &format!("{}_{}", self.metric, self.size), place.put(self.pair()))
+    }
+
+    fn pair(&self) -> Vec<Node> {
+        vec![self.sender(), self.receiver("sink", "src/out")]
     }
 }
 
-/// Written in place, all sizes; everybody in turn at each size.
+/// What a wake-up costs there, without any library.
+fn wake(bench: &Bench, place: Place) -> Outcome<()> {
+    bench.peer("floor", &format!("oneway --metric {}{}", place.metric("oneway_5ms"), place.option()))
+}
+
+/// Written in place, all sizes.
 pub fn one_way(bench: &Bench) -> Outcome<()> {
-    SIZES.into_iter().try_for_each(|size| {
-        bench.in_turn(|| {
-            bench.peer("floor", "oneway --metric oneway_5ms")?;
-            bench.peer("iceoryx2", &format!("oneway --size {size} --metric oneway_5ms_inplace"))?;
-            bench.each(|system| Stream::one_way("oneway_5ms_inplace", size, "inplace").run(bench, system))
-        })
-    })
+    let metric = "oneway_5ms_inplace";
+    let turn = |size, place: Place| {
+        wake(bench, place)?;
+        let peer = format!("oneway --size {size} --metric {}{}", place.metric(metric), place.option());
+        bench.peer("iceoryx2", &peer)?;
+        bench.each(|system| Stream::one_way(metric, size, "inplace").run_at(place, bench, system))
+    };
+    SIZES.into_iter().try_for_each(|size| bench.in_turn(|| Place::all().try_for_each(|place| turn(size, place))))
 }
 
 /// What async receive and chains are compared with.
-fn one_hop(bench: &Bench, system: &System) -> Outcome<()> {
-    bench.peer("floor", "oneway --metric oneway_5ms")?;
-    Stream::one_way("oneway_5ms_hop", 8, "value").run(bench, system)
+fn one_hop(bench: &Bench, system: &System, place: Place) -> Outcome<()> {
+    Stream::one_way("oneway_5ms_hop", 8, "value").run_at(place, bench, system)
 }
 
 /// Async receive, inside of tokio and outside.
 pub fn asynchronous(bench: &Bench) -> Outcome<()> {
-    bench.in_turn(|| {
-        bench.each(|system| {
-            one_hop(bench, system)?;
-            ["tokio", "futures"].into_iter().try_for_each(|receive| {
-                let stream = Stream::one_way(&format!("oneway_5ms_async_{receive}"), 8, "value");
-                Stream { receive, ..stream }.run(bench, system)
-            })
+    let turn = |system: &System, place| {
+        wake(bench, place)?;
+        one_hop(bench, system, place)?;
+        ["tokio", "futures"].into_iter().try_for_each(|receive| {
+            let stream = Stream::one_way(&format!("oneway_5ms_async_{receive}"), 8, "value");
+            Stream { receive, ..stream }.run_at(place, bench, system)
         })
-    })
+    };
+    bench.in_turn(|| bench.each(|system| Place::all().try_for_each(|place| turn(system, place))))
 }
 
-/// Half round trips: both sides on one CPU, on two, and where the scheduler puts them.
+/// Half round trips.
 pub fn ping_pong(bench: &Bench) -> Outcome<()> {
-    let two = std::thread::available_parallelism()?.get() > 1;
-    let places = [("one_cpu", Some((0, 0))), ("two_cpus", Some((0, 1)).filter(|_| two)), ("free", None)];
-    places.into_iter().filter(|(place, _)| two || *place != "two_cpus").try_for_each(|(place, pin)| {
-        let metric = format!("pingpong_half_{place}");
-        let pinned = pin.map_or(String::new(), |(a, b)| format!("--pin {a},{b}"));
-        bench.in_turn(|| {
-            bench.peer("floor", &format!("pingpong --metric {metric} {pinned}"))?;
-            bench.peer("iceoryx2", &format!("pingpong --metric {metric} {pinned}"))?;
-            bench.each(|system| bench.dataflow(system, &metric, players(&metric, pin)))
-        })
-    })
+    let turn = |place: Place| {
+        let metric = place.metric("pingpong_half");
+        let peer = format!("pingpong --metric {metric}{}", place.option());
+        bench.peer("floor", &peer)?;
+        bench.peer("iceoryx2", &peer)?;
+        bench.each(|system| bench.dataflow(system, &metric, place.put(players(&metric))))
+    };
+    bench.in_turn(|| Place::all().try_for_each(turn))
 }
 
 /// Two nodes that send each other every message back.
-fn players(metric: &str, pin: Option<(usize, usize)>) -> Vec<Node> {
+fn players(metric: &str) -> Vec<Node> {
     let plan = Plan::round_trips();
     let ping = Node::new("ping", "ping").input("in", "pong/out", Queue::Default).output("out");
     let ping = ping.env("BENCH_METRIC", metric).env("BENCH_WARM", plan.warm).env("BENCH_COUNT", plan.count);
-    let pong = Node::new("pong", "pong").input("in", "ping/out", Queue::Default).output("out");
-    match pin {
-        Some((a, b)) => vec![ping.env("BENCH_CPU", a), pong.env("BENCH_CPU", b)],
-        None => vec![ping, pong],
-    }
+    vec![ping, Node::new("pong", "pong").input("in", "ping/out", Queue::Default).output("out")]
 }
 
 /// 4 MiB copied in: after a gap, and back to back.
@@ -117,7 +124,7 @@ pub fn copied(bench: &Bench) -> Outcome<()> {
     let size = 4 << 20;
     let plan = Plan::back_to_back(size, 2000, bench.options.quick);
     bench.in_turn(|| {
-        bench.peer("floor", "oneway --metric oneway_5ms")?;
+        bench.peer("floor", "oneway --metric oneway_5ms_free")?;
         bench.peer("floor", &format!("memcpy --size {size}"))?;
         bench.peer("iceoryx2", &format!("oneway --copy --size {size} --metric oneway_5ms_copy"))?;
         bench.peer("iceoryx2", &format!("throughput --copy --size {size} --messages 2000 --metric tput_copy"))?;
@@ -185,18 +192,17 @@ fn last_receivers(raw: &[PathBuf]) -> Outcome<Vec<f64>> {
 
 /// A source, three relays and a sink.
 pub fn chain(bench: &Bench) -> Outcome<()> {
-    bench.in_turn(|| {
-        bench.each(|system| {
-            one_hop(bench, system)?;
-            let stream = Stream::one_way("oneway_5ms_chain5", 8, "value");
-            let mut nodes = vec![stream.sender()];
-            let mut source = "src/out".to_string();
-            for i in 1..=3 {
-                nodes.push(Node::new(format!("relay{i}"), "relay").input("in", &source, Queue::Default).output("out"));
-                source = format!("relay{i}/out");
-            }
-            nodes.push(stream.receiver("sink", &source));
-            bench.dataflow(system, "chain5", nodes)
-        })
-    })
+    let turn = |system: &System, place: Place| {
+        one_hop(bench, system, place)?;
+        let stream = Stream::one_way(&place.metric("oneway_5ms_chain5"), 8, "value");
+        let mut nodes = vec![stream.sender()];
+        let mut source = "src/out".to_string();
+        for i in 1..=3 {
+            nodes.push(Node::new(format!("relay{i}"), "relay").input("in", &source, Queue::Default).output("out"));
+            source = format!("relay{i}/out");
+        }
+        nodes.push(stream.receiver("sink", &source));
+        bench.dataflow(system, &stream.metric, place.put(nodes))
+    };
+    bench.in_turn(|| bench.each(|system| Place::all().try_for_each(|place| turn(system, place))))
 }

@@ -1,7 +1,7 @@
 //! Whether to look a little longer before sleeping: a sender for room, a receiver for a message.
 //!
 //! Spinning pays when the other side runs on another CPU and is about to act (0.5 to 5 million small messages per second
-//! over a short queue); on one CPU it steals the other side's time. So: never with one CPU, at most 5 us, and only while
+//! over a short queue); on one CPU it steals the other side's time. So: never with one CPU, for at most 40 us, and only while
 //! recent spins have paid. A stream of messages that are further apart than that soon is not spun for at all.
 
 use crate::os::clock::monotonic_ns;
