@@ -118,6 +118,26 @@ fn what_a_node_leaves_behind_ends_with_the_dataflow() {
     await_gone(bench.mark(), GONE_WITHIN);
 }
 
+#[test]
+fn what_a_wrapper_has_started_ends_with_it_even_if_it_is_stopped() {
+    let bench = Workbench::new();
+    let wrapper =
+        "(setsid sh -c 'kill -STOP $$; sleep 1000' &); sh -c 'touch up; echo up; kill -STOP $$; sleep 1000'; echo down";
+    let until_up = "until [ -e up ]; do sleep 0.02; done";
+    bench.write("a.yml", format!("nodes:\n  - id: wrapper\n    path: shell\n    args: \"{wrapper}\"\n"));
+    bench.write("b.yml", format!("nodes:\n  - id: wrapper\n    path: shell\n    args: \"({wrapper}) & {until_up}\"\n"));
+    // Stopped by Ctrl-C, and ended by itself.
+    let run = bench.dora(["run", "a.yml", "--allow-shell-nodes"]);
+    run.await_text("wrapper: up");
+    run.signal(Signal::INT);
+    run.finish().expect_code(0);
+    await_gone(bench.mark(), GONE_WITHIN);
+    std::fs::remove_file(bench.path().join("up")).expect("our own file");
+    let run = bench.dora(["run", "b.yml", "--allow-shell-nodes"]).finish().expect_code(0);
+    assert!(run.stderr.contains(" had left behind "), "{}", run.stderr);
+    await_gone(bench.mark(), GONE_WITHIN);
+}
+
 /// `dora run` of a source and so many sinks, with this many descriptors allowed.
 fn with_descriptors(allowed: u32, sinks: usize) -> dora_tests::Finished {
     let bench = Workbench::new();

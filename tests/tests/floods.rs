@@ -103,6 +103,36 @@ fn a_directory_that_cannot_be_written_costs_only_the_files() {
     assert!(run.stderr.contains("200 lines are missing in the log files: 100 of `a`, 100 of `b`"), "{}", run.stderr);
 }
 
+/// Puts a pipe that nobody reads in the place of the node's log file: a disk that takes nothing.
+const STALLING: &str = r#"
+run=$(echo "$DORA_NODE_CONFIG" | sed 's/.*"dataflow_id":"\([^"]*\)".*/\1/')
+mkdir -p "out/$run" && mkfifo "out/$run/log_talk.jsonl" || exit 9
+trap 'exit 0' TERM
+seq 20000
+echo all said
+while :; do echo more; sleep 0.1; done"#;
+
+#[test]
+fn a_disk_that_stalls_delays_neither_a_restart_nor_the_stop() {
+    let bench = Workbench::new();
+    bench.script("talk.sh", STALLING);
+    bench.script("crash.sh", "echo up; until [ -e go ]; do sleep 0.02; done; rm go; exit 3");
+    let text =
+        "nodes:\n  - { id: talk, path: talk.sh }\n  - { id: crash, path: crash.sh, restart_policy: on-failure }\n";
+    bench.write("a.yml", text);
+    let run = bench.dora(["run", "a.yml"]);
+    run.await_text("cannot be written: a write has taken longer than 1 s");
+    run.await_text("talk: all said\n");
+    bench.write("go", "");
+    run.await_text("node `crash` exited with code 3; it is started again now (restart 1)");
+    run.await_count("crash: up\n", 2);
+    run.signal(Signal::INT);
+    let run = run.finish().expect_code(0);
+    assert_eq!(run.stderr.matches("cannot be written").count(), 1, "{}", run.stderr);
+    assert!(run.stderr.contains("lines are missing in the log files: "), "{}", run.stderr);
+    await_gone(bench.mark(), Duration::from_secs(2));
+}
+
 /// The most bytes that files of the keeper may have: what a full disk looks like, without the rights to make one.
 fn limit_files(bench: &Workbench, bytes: Option<u64>) {
     let maximum = getrlimit(Resource::Fsize).maximum;

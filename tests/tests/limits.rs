@@ -79,6 +79,30 @@ nodes:
 }
 
 #[test]
+fn a_node_that_hangs_is_started_again() {
+    let (bench, run) = run("\
+nodes:
+  - id: busy
+    path: '{node}'
+    args: busy
+    health_check_timeout: 0.3
+    restart_policy: on-failure
+    max_restarts: 1
+    inputs: { tick: dora/timer/secs/1000 }
+    outputs: [data]
+  - { id: tell, path: '{node}', args: tell, inputs: { in: busy/data } }
+");
+    let run = run.finish().expect_code(1);
+    for text in ["it is started again now (restart 1)", "max restarts (1) exceeded", "no sign of life for 300ms"] {
+        assert!(run.stderr.contains(text), "no {text} in {}", run.stderr);
+    }
+    assert_eq!(run.stdout.matches("busy: first: true").count(), 2, "{}", run.stdout);
+    let order = ["restarted: busy", "failed: busy", "closed: in"].map(|text| run.stdout.find(text));
+    assert!(order[0].is_some() && order.is_sorted(), "{}", run.stdout);
+    await_gone(bench.mark(), Duration::from_secs(2));
+}
+
+#[test]
 fn a_stopped_node_is_not_healthy() {
     let (bench, run) = run("\
 nodes:

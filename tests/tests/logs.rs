@@ -69,6 +69,16 @@ nodes:
 }
 
 #[test]
+fn a_node_that_is_started_again_goes_on_in_its_file() {
+    let bench = Workbench::new();
+    bench.script("talk.sh", "if [ -e was-here ]; then echo better; else touch was-here; echo worse; exit 3; fi");
+    bench.write("a.yml", "nodes:\n  - { id: talk, path: talk.sh, restart_policy: on-failure }\n");
+    bench.dora(["run", "a.yml"]).finish().expect_code(0);
+    assert_eq!(messages(&bench, "log_talk.jsonl"), ["worse", "better"]);
+    assert_eq!(fs::read_dir(log_directory(&bench)).expect("a directory").count(), 1);
+}
+
+#[test]
 fn the_api_logs_with_levels_and_fields() {
     let bench = Workbench::new();
     bench.dataflow("a.yml", "nodes:\n  - { id: camera, path: '{node}', args: log }\n");

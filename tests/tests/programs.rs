@@ -194,6 +194,29 @@ fn a_program_may_run_dataflows_itself() {
 }
 
 #[test]
+fn a_panic_is_told_although_its_backtrace_is_long() {
+    let bench = Workbench::new();
+    let frames = "for n in $(seq 40); do echo \"  $n: robot::open\" >&2; done";
+    let panic =
+        "echo \"thread 'main' (7) panicked at src/main.rs:3:9:\" >&2; echo no camera >&2; echo stack backtrace: >&2";
+    bench.script("bad.sh", &format!("{panic}; {frames}; exit 101"));
+    bench.dataflow(
+        "a.yml",
+        "\
+nodes:
+  - { id: bad, path: bad.sh }
+  - { id: other, path: '{node}', args: sink, inputs: { tick: dora/timer/secs/1000 } }
+",
+    );
+    let run = bench.dora(["run", "a.yml", "--log-filter", "bad=error"]).finish().expect_code(1);
+    let expected =
+        "thread 'main' (7) panicked at src/main.rs:3:9:\nno camera\n... [21 lines left out]\n  21: robot::open\n";
+    assert!(run.stderr.contains(expected), "{}", run.stderr);
+    let reason = "exited with code 101 before it connected: thread 'main' (7) panicked at src/main.rs:3:9: no camera";
+    assert!(run.stderr.contains(reason), "{}", run.stderr);
+}
+
+#[test]
 fn the_summary_is_for_programs_too() {
     let bench = Workbench::new();
     bench.script("bad.sh", "echo last words >&2; exit 3");

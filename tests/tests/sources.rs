@@ -135,6 +135,32 @@ fn a_revision_that_is_not_there_is_told_with_the_nearest() {
 }
 
 #[test]
+fn submodules_come_with_their_repository() {
+    let bench = Workbench::new();
+    let upstream = Repository::new(&bench);
+    upstream.commit("first");
+    // The repository itself as a part of another one.
+    let whole = Workbench::new();
+    let robot = Repository::new(&whole);
+    robot.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &upstream.url(), "arm"]);
+    robot.git(&["commit", "--quiet", "--message", "with an arm"]);
+    let text =
+        format!("nodes:\n  - {{ id: a, path: arm/node.sh, git: '{}', build: cp arm/node.sh built }}\n", robot.url());
+    bench.write("a.yml", text);
+    // Submodules on the same machine are for those who allow them.
+    let refused = build(&bench).expect_code(1);
+    assert!(refused.stderr.contains("could not be given its submodules"), "{}", refused.stderr);
+    let mut command = bench.command(["run", "a.yml"]);
+    command.envs([
+        ("GIT_CONFIG_COUNT", "1"),
+        ("GIT_CONFIG_KEY_0", "protocol.file.allow"),
+        ("GIT_CONFIG_VALUE_0", "always"),
+    ]);
+    let run = Running::start(command).finish().expect_code(0);
+    assert!(run.stdout.contains("a: first in"), "{}", run.stdout);
+}
+
+#[test]
 fn half_a_clone_is_never_used() {
     let bench = Workbench::new();
     let upstream = Repository::new(&bench);

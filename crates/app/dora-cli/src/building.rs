@@ -4,23 +4,27 @@ use dora_daemon::{Build, BuildError, BuildEvent, PrepareError, Progress, Sources
 use dora_descriptor::{Loaded, Part, model::LogLevel};
 use dora_message::id::NodeId;
 
-use crate::{error::CommandError, signals};
+use crate::{error::CommandError, signals::Interrupts};
 
 /// Mistakes with programs that are told one by one: when many nodes share a program, the first few tell it all.
 const MOST_MISTAKES: usize = 12;
+
+/// From now on Ctrl-C is heard, and does not end the process by itself.
+pub(crate) fn listen() -> Result<Interrupts, CommandError> {
+    Interrupts::listen().map_err(|error| CommandError::failed(format!("cannot listen for Ctrl-C: {error}")))
+}
 
 /// Builds; gives each line for the user to `tell`. Ctrl-C ends the build and all that it has started.
 pub(crate) fn run(
     build: Build,
     loaded: &Loaded,
+    interrupts: &Interrupts,
     tell: &mut dyn FnMut(LogLevel, String),
 ) -> Result<Sources, CommandError> {
     become_subreaper()
         .map_err(|error| CommandError::failed(format!("cannot adopt what build lines leave behind: {error}")))?;
     let control = build.control();
-    // The first ends all there is; those of the dataflow that runs afterwards mean nothing here.
-    let _listener = signals::on_interrupt(u32::MAX, move |_| control.cancel())
-        .map_err(|error| CommandError::failed(format!("cannot listen for Ctrl-C: {error}")))?;
+    interrupts.tell(move |_| control.cancel());
     for warning in build.warnings() {
         tell(LogLevel::Warn, warning.clone());
     }

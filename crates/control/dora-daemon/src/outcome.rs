@@ -59,7 +59,8 @@ pub struct NodeOutcome {
     pub result: NodeResult,
     /// It never connected: a program that does not use the API, or that ended too early.
     pub never_connected: bool,
-    /// Last lines of its standard error, at most 20.
+    /// Last lines of its standard error, at most 20; before them the message of a panic that came earlier, and a line that
+    /// says how many were left out.
     pub last_stderr: Vec<String>,
 }
 

@@ -26,7 +26,7 @@ use crate::{
     conversation::{Greeting, Stage},
     log::Logs,
     node::{Life, Node, Signalled},
-    poller::{Poller, Port},
+    poller::{Poller, Port, Token},
     restart::Restarts,
     spawn::Inheritance,
     stdio::Amount,
@@ -84,6 +84,9 @@ impl Dataflow {
         // After the processes were started: they load their code meanwhile.
         let wiring = Wiring::create(&plan).map_err(|error| error.to_string())?;
         let logs = Logs::new(&plan, &wiring)?;
+        if let Some(fd) = logs.writer_fd() {
+            poller.add(fd, Token::LogWriter).map_err(|error| format!("the log files cannot be watched: {error}"))?;
+        }
         let now = Instant::now();
         let mut dataflow = Dataflow {
             feeds: Feeds::new(&plan),
@@ -115,9 +118,9 @@ impl Dataflow {
         }
     }
 
-    /// All nodes have ended and the supervisor was told.
-    pub(crate) fn is_over(&self) -> bool {
-        self.nodes.iter().all(|node| node.life == Life::Over)
+    /// All nodes have ended, the supervisor was told, and the log files are complete.
+    pub(crate) fn is_over(&mut self, now: Instant) -> bool {
+        self.nodes.iter().all(|node| node.life == Life::Over) && self.logs.are_finished(now)
     }
 
     /// What is known at the end.
@@ -128,7 +131,8 @@ impl Dataflow {
     /// When [`Dataflow::tick`] has something to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let ladder = self.ladder.as_ref().and_then(Ladder::deadline);
-        self.nodes.iter().filter_map(Node::deadline).chain(ladder).chain(self.next_restart()).min()
+        let nodes = self.nodes.iter().filter_map(Node::deadline);
+        nodes.chain(ladder).chain(self.next_restart()).chain(self.logs.deadline()).min()
     }
 
     /// Something can be read from a node's descriptor, or written to it.
@@ -216,6 +220,20 @@ impl Dataflow {
             false => node.watchdog.continued(),
         }
     }
+    /// The thread that writes the log files has something to say, or is done.
+    pub(crate) fn log_writer_ready(&mut self) {
+        if !self.logs.writer_spoke()
+            && let Some(fd) = self.logs.writer_fd()
+        {
+            self.poller.remove(fd);
+        }
+    }
+
+    /// Waits until what was printed is in the log files, this long at most.
+    pub(crate) fn settle_logs(&mut self, within: Duration) {
+        self.logs.settle(within);
+    }
+
     /// Tells what nodes have printed, as far as the supervisor keeps up. A node that is ahead of it has to wait.
     pub(crate) fn tell_output(&mut self, link: &mut SupervisorLink) {
         self.logs.tell(link);

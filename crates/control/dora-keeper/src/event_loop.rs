@@ -20,6 +20,9 @@ use crate::{
     supervisor::{Order, SupervisorLink},
 };
 
+/// Time for the log files of a dataflow that was abandoned.
+const LAST_LINES: Duration = Duration::from_millis(500);
+
 /// A keeper process.
 pub(crate) struct Keeper {
     poller: Rc<Poller>,
@@ -50,8 +53,11 @@ impl Keeper {
     /// Runs until everything is over. Whatever the reason, nothing that was started is left.
     pub(crate) fn run(mut self) -> io::Result<()> {
         let ended = self.serve();
-        // After an orderly end there is nothing to kill, and this costs one look.
+        // After an orderly end there is nothing to kill or to write, and this costs one look.
         kill_descendants(&[]);
+        if let Some(dataflow) = &mut self.dataflow {
+            dataflow.settle_logs(LAST_LINES);
+        }
         ended
     }
 
@@ -68,7 +74,7 @@ impl Keeper {
             let Some(dataflow) = &mut self.dataflow else { continue };
             dataflow.tick(Instant::now(), &mut self.link);
             dataflow.tell_output(&mut self.link);
-            if dataflow.is_over() {
+            if dataflow.is_over(Instant::now()) {
                 dataflow.tell_losses(&mut self.link);
                 let cleanup = kill_descendants(&[]);
                 self.warn_of_survivors(&cleanup);
@@ -102,6 +108,11 @@ impl Keeper {
                         Some(dataflow) => dataflow.stop(Ladder::begin(Instant::now(), DEFAULT_GRACE), &mut self.link),
                         None => return Next::Abandon,
                     }
+                }
+            }
+            Token::LogWriter => {
+                if let Some(dataflow) = &mut self.dataflow {
+                    dataflow.log_writer_ready();
                 }
             }
             Token::Node(number, port) => {
@@ -183,6 +194,11 @@ impl Keeper {
                     Token::SupervisorProcess => return Ok(()),
                     Token::Signals => {
                         self.signals.take();
+                    }
+                    Token::LogWriter => {
+                        if let Some(dataflow) = &mut self.dataflow {
+                            dataflow.log_writer_ready();
+                        }
                     }
                     Token::Node(..) => {}
                 }

@@ -9,15 +9,15 @@
 //! }
 //! ```
 //!
-//! It has one thread and one loop, and sleeps when nothing happens. It knows mechanisms only: which program runs where,
-//! and what its result means, is decided by the supervisor at the other end of its socket
-//! ([`dora_message::supervision`]). What it says to nodes is [`dora_message::keeper`].
+//! It has one thread with one loop, and a second one that only writes the log files; both sleep when nothing happens. It
+//! knows mechanisms only: which program runs where, and what its result means, is decided by the supervisor at the other
+//! end of its socket ([`dora_message::supervision`]). What it says to nodes is [`dora_message::keeper`].
 //!
 //! In reading order: [`start`](mod@start) how it begins, `guard` who cleans up after it, `event_loop` the loop,
 //! `supervisor` what it is told, `dataflow` the nodes together (`barrier`, `ends`, `restarts`, `stopping`), `node` one of
-//! them, `spawn` and `program` its process, `conversation` what is said to it, `broker` what it is given, `stdio` and
-//! `log` what it prints, `watchdog` and `stragglers` how long it may take, `restart` whether it is started again, `stop`
-//! how it ends, [`cleanup`] what it leaves behind; `outbox`, `poller` and `signals` are tools.
+//! them, `spawn` and `program` its process, `conversation` what is said to it, `broker` what it is given, `stdio`, `log`
+//! and `last_lines` what it prints, `watchdog` and `stragglers` how long it may take, `restart` whether it is started
+//! again, `stop` how it ends, [`cleanup`] what it leaves behind; `outbox`, `poller` and `signals` are tools.
 
 mod broker;
 pub mod cleanup;
@@ -25,6 +25,7 @@ mod conversation;
 mod dataflow;
 mod event_loop;
 mod guard;
+mod last_lines;
 mod log;
 mod node;
 mod outbox;
@@ -45,7 +46,7 @@ use std::process::ExitCode;
 /// Is a keeper until its dataflow is over: the whole of `dora keeper`. Standard input is the socket to the supervisor
 /// that started it with [`start::start`].
 ///
-/// Call it from the main thread of a process that has no other thread: nodes die with the thread that started them.
+/// Call it from the main thread of a process that has no other thread yet: nodes die with the thread that started them.
 pub fn run() -> ExitCode {
     let inheritance = spawn::Inheritance::keep_and_raise_limits();
     let settled = match start::settle() {

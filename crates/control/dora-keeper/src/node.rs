@@ -10,12 +10,13 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::{
     conversation::{Conversation, Stage},
+    last_lines::LastLines,
     log::Logs,
     outbox::Outbox,
     poller::{Poller, Port, Token},
     restart::Restart,
     spawn::{self, Inheritance, Spawned},
-    stdio::{Amount, LastLines, Pipe},
+    stdio::{Amount, Pipe},
     stop::{Ladder, Step},
     supervisor::SupervisorLink,
     watchdog::Watchdog,
@@ -166,9 +167,9 @@ impl Node {
         }
     }
 
-    /// Last line on standard error, if it printed there.
-    pub(crate) fn last_words(&self) -> Option<&str> {
-        self.last_stderr.last()
+    /// What it printed on standard error that says best why it ended, if it printed there.
+    pub(crate) fn last_words(&self) -> Option<String> {
+        self.last_stderr.reason()
     }
 
     /// Stops or continues to read what the node prints.

@@ -19,6 +19,8 @@ pub(crate) enum Token {
     SupervisorProcess,
     /// The signalfd.
     Signals,
+    /// The thread that writes the log files.
+    LogWriter,
     /// One descriptor of a node.
     Node(usize, Port),
 }
@@ -34,13 +36,17 @@ pub(crate) enum Port {
     Stderr,
 }
 
+/// Numbers below are no nodes.
+const FIRST_NODE: u64 = 4;
+
 impl Token {
     fn to_data(self) -> epoll::EventData {
         epoll::EventData::new_u64(match self {
             Token::Supervisor => 0,
             Token::SupervisorProcess => 1,
             Token::Signals => 2,
-            Token::Node(node, port) => 3 + 3 * node as u64 + port as u64,
+            Token::LogWriter => 3,
+            Token::Node(node, port) => FIRST_NODE + 3 * node as u64 + port as u64,
         })
     }
     fn from_data(data: u64) -> Self {
@@ -48,9 +54,11 @@ impl Token {
             0 => Token::Supervisor,
             1 => Token::SupervisorProcess,
             2 => Token::Signals,
+            3 => Token::LogWriter,
             _ => {
-                let port = [Port::Socket, Port::Stdout, Port::Stderr][((data - 3) % 3) as usize];
-                Token::Node(((data - 3) / 3) as usize, port)
+                let number = data - FIRST_NODE;
+                let port = [Port::Socket, Port::Stdout, Port::Stderr][(number % 3) as usize];
+                Token::Node((number / 3) as usize, port)
             }
         }
     }
@@ -102,7 +110,9 @@ mod tests {
     #[test]
     fn tokens_survive_the_kernel() {
         let all = [Port::Socket, Port::Stdout, Port::Stderr].map(|port| Token::Node(1234, port));
-        for token in [Token::Supervisor, Token::SupervisorProcess, Token::Signals].into_iter().chain(all) {
+        for token in
+            [Token::Supervisor, Token::SupervisorProcess, Token::Signals, Token::LogWriter].into_iter().chain(all)
+        {
             assert_eq!(Token::from_data(token.to_data().u64()), token);
         }
     }

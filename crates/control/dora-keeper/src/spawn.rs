@@ -74,8 +74,8 @@ pub(crate) fn spawn(
     let mut command = Command::new(&plan.program);
     command.current_dir(&plan.working_dir).process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // SAFETY: the closure runs in the child between fork and exec of a process with one thread, and makes system calls
-    // only; everything it needs was allocated before.
+    // SAFETY: the closure runs in the child between fork and exec, where another thread may have held any lock: it makes
+    // system calls only; everything it needs was allocated before.
     unsafe { command.pre_exec(move || child_setup.apply().and_then(|()| image.execute())) };
     let child = command.spawn().map_err(|error| program::explain(plan, &error))?;
     let pid = Pid::from_child(&child);

@@ -1,59 +1,17 @@
-//! The pipes of a node: what it prints is read from here, and its last lines are remembered.
+//! The pipes of a node: what it prints is read from here.
 //!
 //! It must not know what lines mean.
 
 use std::{
-    collections::VecDeque,
     io,
     os::fd::{AsFd, OwnedFd},
     rc::Rc,
 };
 
-use crate::{
-    log::{LONGEST_ENCODED, encoded_len},
-    poller::{Poller, Token},
-};
+use crate::poller::{Poller, Token};
 
 /// What is read at once: the pipes of all nodes take turns.
 const READ: usize = 32 * 1024;
-
-/// The last lines of a stream, few and short enough to travel in one packet.
-#[derive(Debug, Default)]
-pub(crate) struct LastLines {
-    lines: VecDeque<String>,
-}
-
-impl LastLines {
-    const COUNT: usize = 20;
-    const LONGEST: usize = 1024;
-
-    pub(crate) fn push(&mut self, text: &str) {
-        let mut line = text[..text.floor_char_boundary(Self::LONGEST)].to_owned();
-        if line.len() < text.len() {
-            line.push_str("... [truncated]");
-        }
-        if self.lines.len() == Self::COUNT {
-            self.lines.pop_front();
-        }
-        self.lines.push_back(line);
-    }
-    pub(crate) fn last(&self) -> Option<&str> {
-        self.lines.back().map(String::as_str)
-    }
-    /// The lines, the oldest left out if they would not fit a packet.
-    pub(crate) fn take(&mut self) -> Vec<String> {
-        let mut room = LONGEST_ENCODED;
-        let fits = |line: &&String| {
-            let len = encoded_len(line);
-            let fits = len <= room;
-            room = room.saturating_sub(len);
-            fits
-        };
-        let count = self.lines.iter().rev().take_while(fits).count();
-        let skipped = self.lines.len() - count;
-        self.lines.drain(..).skip(skipped).collect()
-    }
-}
 
 /// How much of a pipe to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,24 +75,5 @@ impl Pipe {
 impl Drop for Pipe {
     fn drop(&mut self) {
         self.poller.remove(&self.fd);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn last_lines_fit_a_packet() {
-        let mut last = LastLines::default();
-        for i in 0..30 {
-            last.push(&i.to_string());
-        }
-        assert_eq!(last.take(), (10..30).map(|i| i.to_string()).collect::<Vec<_>>());
-        for _ in 0..30 {
-            last.push(&"\u{1}".repeat(5000));
-        }
-        let lines = last.take();
-        assert!(lines.len() >= 5 && serde_json::to_string(&lines).unwrap().len() <= LONGEST_ENCODED + 2);
     }
 }

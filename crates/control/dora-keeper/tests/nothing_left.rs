@@ -73,8 +73,9 @@ fn the_supervisor_is_killed_while_a_copy_of_its_socket_lives() {
 #[test]
 fn the_keeper_is_killed() {
     // Nodes end with it; what they had left behind is for the supervisor to end, which tests of dora-daemon show.
-    let plan =
-        plan().sh("stopped", "echo pid $$; kill -STOP $$").sh("deaf", "trap '' TERM HUP INT; echo pid $$; sleep 1000");
+    let plan = plan()
+        .sh("stopped", "echo pid $$; kill -STOP $$")
+        .sh("deaf", "trap '' TERM HUP INT; echo pid $$; exec sleep 1000");
     let mut run = Run::launch(&plan);
     let witnesses = [Witness::of(run.until_number("pid ")), Witness::of(run.until_number("pid "))];
     run.keeper.kill().unwrap();

@@ -397,7 +397,7 @@ pub enum FromKeeper {
         /// It never said Hello: a program that does not use the API.
         #[serde(default)]
         never_connected: bool,
-        /// Last lines of its standard error.
+        /// Last lines of its standard error, and before them the message of its last panic, if that came earlier.
         last_stderr: Vec<String>,
     },
     /// Something went wrong that is not a node's fault; the run goes on.

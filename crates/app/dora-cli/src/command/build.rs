@@ -59,7 +59,7 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         error::tell_note(&format!("{}: there is nothing to build", path.display()));
         return Ok(ExitCode::SUCCESS);
     }
-    building::run(build, &loaded, &mut |level, line| match level {
+    building::run(build, &loaded, &building::listen()?, &mut |level, line| match level {
         LogLevel::Warn => error::tell_line(&format!("warning: {line}")),
         _ => error::tell_line(&line),
     })?;

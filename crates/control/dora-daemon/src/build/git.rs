@@ -140,6 +140,10 @@ impl<'a> Repository<'a> {
         })?;
         let head = head.unwrap_or(revision);
         self.git("be checked out", ["-C", &at, "checkout", "--quiet", "--detach", &head], &mut |_| {})?;
+        if part.join(".gitmodules").exists() {
+            let update = ["-C", &at, "submodule", "--quiet", "update", "--init", "--recursive"];
+            self.git("be given its submodules", update, &mut |_| {})?;
+        }
         let dir = self.dir.join(&head);
         if dir.is_dir() {
             // An abbreviation of a commit that is there already.

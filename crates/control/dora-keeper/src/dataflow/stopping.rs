@@ -1,5 +1,7 @@
 //! The end of all nodes, because the supervisor wants it.
 
+use std::time::Instant;
+
 use dora_message::{keeper::ToNode, supervision::ExitCause};
 
 use super::{Barrier, Dataflow};
@@ -9,6 +11,7 @@ impl Dataflow {
     /// Asks all nodes to stop. Programs that never connected cannot be asked: they get SIGTERM.
     pub(crate) fn stop(&mut self, ladder: Ladder, link: &mut SupervisorLink) {
         self.hurry(ladder);
+        self.logs.hurry(Instant::now());
         if std::mem::replace(&mut self.stopping, true) {
             return;
         }
@@ -30,6 +33,7 @@ impl Dataflow {
     /// SIGKILL to all nodes, at once.
     pub(crate) fn kill(&mut self, link: &mut SupervisorLink) {
         self.stopping = true;
+        self.logs.hurry(Instant::now());
         for node in &mut self.nodes {
             node.watchdog.off();
             node.kill(Signalled::KilledByOrder);

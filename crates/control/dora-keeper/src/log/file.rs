@@ -12,14 +12,14 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use dora_message::{id::NodeId, log::LogRecord};
+use dora_message::{id::NodeId, supervision::NodePlan};
 
 mod gap;
 
 /// Time between two attempts to write a file that could not be written. Nobody is woken for it: the next line tries.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
-/// Capacity that is kept for the next lines.
-const KEPT: usize = 64 * 1024;
+/// Why lines are missing that nobody has tried to write.
+const TOO_SLOW: &str = "the disk was too slow";
 
 /// What the user should know of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,14 +33,13 @@ pub(super) enum Notice {
 /// A log file, opened when the first line comes.
 #[derive(Debug)]
 pub(super) struct LogFile {
+    node: NodeId,
     path: PathBuf,
     max_size: Option<u64>,
     max_rotated: u32,
     open: Option<Open>,
-    /// Lines that will be written together.
-    batch: Vec<u8>,
     failure: Option<Failure>,
-    /// Lines that were not written, in all.
+    /// Lines that could not be written, in all.
     lost: u64,
 }
 
@@ -50,7 +49,7 @@ struct Open {
     len: u64,
 }
 
-/// The file cannot be written at present.
+/// The file lacks lines.
 #[derive(Debug)]
 struct Failure {
     reason: String,
@@ -61,43 +60,39 @@ struct Failure {
 }
 
 impl LogFile {
-    pub(super) fn new(path: PathBuf, max_size: Option<u64>, max_rotated: u32) -> Self {
-        LogFile { path, max_size, max_rotated, open: None, batch: Vec::new(), failure: None, lost: 0 }
+    /// The file of a node, if it is to have one.
+    pub(super) fn of(plan: &NodePlan) -> Option<Self> {
+        Some(LogFile {
+            node: plan.id.clone(),
+            path: plan.log.file.clone()?,
+            max_size: plan.log.max_size,
+            max_rotated: plan.log.max_rotated_files,
+            open: None,
+            failure: None,
+            lost: 0,
+        })
     }
 
-    /// Lines that were not written, in all.
+    /// Lines that could not be written, in all.
     pub(super) fn lost(&self) -> u64 {
         self.lost
     }
 
-    /// Adds a line to those that [`LogFile::flush`] writes.
-    pub(super) fn push(&mut self, node: &NodeId, now: DateTime<Utc>, record: &LogRecord<'_>) {
-        let start = self.batch.len();
-        if serde_json::to_writer(&mut self.batch, record).is_err() {
-            // Our own types always have a JSON form.
-            return self.batch.truncate(start);
+    /// Writes whole lines; so many were left out before them. Tells when writing begins to fail, and when it works again.
+    pub(super) fn write(&mut self, lines: &[u8], left_out: u64, now: DateTime<Utc>) -> Option<Notice> {
+        if left_out > 0 {
+            self.lack(left_out);
         }
-        self.batch.push(b'\n');
-        if self.would_exceed(start) {
-            let line = self.batch.split_off(start);
-            self.write_batch(node, now);
-            self.rotate();
-            self.batch = line;
-        }
-    }
-
-    /// Whether the last line of the batch, which starts there, would make the file too long. A file has at least one line.
-    fn would_exceed(&self, start: usize) -> bool {
-        let Some(max_size) = self.max_size.filter(|_| self.failure.is_none()) else { return false };
-        // A file of an earlier process of the node may be there.
-        let len = self.open.as_ref().map_or_else(|| fs::metadata(&self.path).map_or(0, |found| found.len()), |o| o.len);
-        len + start as u64 > 0 && len + self.batch.len() as u64 > max_size
-    }
-
-    /// Writes what was pushed. Tells when that begins to fail, and when it works again.
-    pub(super) fn flush(&mut self, node: &NodeId, now: DateTime<Utc>) -> Option<Notice> {
         let missing = self.failure.as_ref().map(|failure| failure.lost);
-        self.write_batch(node, now);
+        let mut rest = lines;
+        while !rest.is_empty() {
+            let (fitting, after) = rest.split_at(self.fitting(rest));
+            match fitting.is_empty() {
+                true => self.rotate(),
+                false => self.write_fitting(fitting, now),
+            }
+            rest = after;
+        }
         match (&mut self.failure, missing) {
             (None, Some(lost)) => Some(Notice::Mended { path: self.path.clone(), lost }),
             (Some(failure), _) if !failure.told => {
@@ -108,40 +103,53 @@ impl LogFile {
         }
     }
 
-    fn write_batch(&mut self, node: &NodeId, now: DateTime<Utc>) {
-        if self.batch.is_empty() {
-            return;
-        }
-        let waits = self.failure.as_ref().is_some_and(|failure| Instant::now() < failure.retry_at);
-        let outcome = if waits { None } else { Some(self.try_write(node, now)) };
-        let missed = match &outcome {
-            Some((written, _)) => lines(&self.batch[*written..]),
-            None => lines(&self.batch),
+    /// Lines that nobody has tried to write are missing here; whoever left them out has told so.
+    fn lack(&mut self, lines: u64) {
+        let now = Instant::now();
+        let late = || Failure { reason: TOO_SLOW.to_owned(), lost: 0, retry_at: now, told: true };
+        self.failure.get_or_insert_with(late).lost += lines;
+    }
+
+    /// Bytes of the whole lines that the file has room for. A file has at least one line.
+    fn fitting(&self, lines: &[u8]) -> usize {
+        let Some(max_size) = self.max_size.filter(|_| self.failure.is_none()) else { return lines.len() };
+        // A file of an earlier process of the node may be there.
+        let len = self.open.as_ref().map_or_else(|| fs::metadata(&self.path).map_or(0, |found| found.len()), |o| o.len);
+        let room = usize::try_from(max_size.saturating_sub(len)).unwrap_or(usize::MAX);
+        let end_of_line = match lines.get(..room) {
+            None => return lines.len(),
+            Some(beginning) => memchr::memrchr(b'\n', beginning),
         };
+        let first_line = || if len == 0 { memchr::memchr(b'\n', lines) } else { None };
+        end_of_line.or_else(first_line).map_or(0, |newline| newline + 1)
+    }
+
+    fn write_fitting(&mut self, lines: &[u8], now: DateTime<Utc>) {
+        let waits = self.failure.as_ref().is_some_and(|failure| Instant::now() < failure.retry_at);
+        let outcome = if waits { None } else { Some(self.try_write(lines, now)) };
+        let missed = line_count(&lines[outcome.as_ref().map_or(0, |(written, _)| *written)..]);
         self.lost += missed;
         match outcome {
             Some((_, Ok(()))) => self.failure = None,
             Some((_, Err(error))) => self.fail(missed, &error),
             None => self.failure.iter_mut().for_each(|failure| failure.lost += missed),
         }
-        self.batch.clear();
-        self.batch.shrink_to(KEPT);
     }
 
-    /// Writes the batch, after a line about those that are missing: how much of it is in the file now, in whole lines.
-    fn try_write(&mut self, node: &NodeId, now: DateTime<Utc>) -> (usize, io::Result<()>) {
+    /// Appends lines, after one about those that are missing: how many bytes are in the file now, in whole lines.
+    fn try_write(&mut self, lines: &[u8], now: DateTime<Utc>) -> (usize, io::Result<()>) {
         let open = match self.open.take().map_or_else(|| Open::at(&self.path), Ok) {
             Ok(open) => self.open.insert(open),
             Err(error) => return (0, Err(error)),
         };
         if let Some(failure) = self.failure.as_mut().filter(|failure| failure.lost > 0) {
-            let (written, result) = open.append(&gap::line(node, now, failure.lost, &failure.reason));
+            let (written, result) = open.append(&gap::line(&self.node, now, failure.lost, &failure.reason));
             if written == 0 {
                 return (0, result);
             }
             failure.lost = 0;
         }
-        open.append(&self.batch)
+        open.append(lines)
     }
 
     fn fail(&mut self, missed: u64, error: &io::Error) {
@@ -233,7 +241,8 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-fn lines(bytes: &[u8]) -> u64 {
+/// How many lines there are.
+pub(super) fn line_count(bytes: &[u8]) -> u64 {
     // JSON holds no newline.
     memchr::memchr_iter(b'\n', bytes).count() as u64
 }

@@ -1,9 +1,9 @@
 //! What becomes of what nodes print: log files, the supervisor, outputs and inputs of the dataflow.
 //!
-//! Lines of a node are cut (`splitter`), written to its file (`file`), sent to whoever subscribes (`outputs`), and kept
+//! Lines of a node are cut (`splitter`), written to its file by a thread (`writer`, `file`), sent to whoever subscribes (`outputs`), and kept
 //! for the supervisor (`packets`) until it reads them. A node whose lines nobody reads waits in its own full pipe
 //! ([`Logs::is_full`]), and no other one does: every queue belongs to one node, and [`Logs::tell`] takes from them in turn.
-//! Nothing here waits, except for the disk. It must not know of processes.
+//! Nothing here waits, not even for the disk. It must not know of processes.
 
 mod file;
 mod node;
@@ -11,6 +11,12 @@ mod outputs;
 mod packets;
 mod splitter;
 mod trouble;
+mod writer;
+
+use std::{
+    os::fd::BorrowedFd,
+    time::{Duration, Instant},
+};
 
 use dora_channel::os::clock::monotonic_ns;
 use dora_message::{
@@ -23,6 +29,7 @@ use crate::{broker::Wiring, supervisor::SupervisorLink};
 use node::NodeLog;
 use outputs::LogOutputs;
 use trouble::Trouble;
+use writer::Writer;
 
 pub(crate) use packets::{LONGEST_ENCODED, encoded_len};
 
@@ -33,6 +40,8 @@ pub(crate) struct Logs {
     nodes: Vec<NodeLog>,
     /// `None`: nobody in the dataflow subscribes to lines.
     outputs: Option<LogOutputs>,
+    /// `None`: no node has a log file.
+    writer: Option<Writer>,
     trouble: Trouble,
     /// The node whose lines are told next.
     turn: usize,
@@ -44,11 +53,14 @@ impl Logs {
         let clock = Anchor::from_ns(plan.clock_anchor_ns);
         let outputs = LogOutputs::create(plan, wiring);
         let outputs = outputs.map_err(|error| format!("the edges of log entries cannot be made: {error}"))?;
+        let writer =
+            Writer::start(plan).map_err(|error| format!("the thread of the log files cannot be started: {error}"))?;
         Ok(Logs {
             dataflow: plan.dataflow_id,
             clock,
             nodes: plan.nodes.iter().map(NodeLog::new).collect(),
             outputs,
+            writer,
             trouble: Trouble::default(),
             turn: 0,
         })
@@ -67,14 +79,18 @@ impl Logs {
     fn process(&mut self, number: usize, stream: OutputStream, bytes: Option<&[u8]>, each: &mut dyn FnMut(&str)) {
         let Some(node) = self.nodes.get_mut(number) else { return };
         let now = node::Moment { dataflow: self.dataflow, number, stream, time_ns: self.clock.unix_ns(monotonic_ns()) };
-        if let Some(notice) = node.process(&now, bytes, self.outputs.as_mut(), each) {
+        node.process(&now, bytes, self.outputs.as_mut(), each);
+        if let (Some(writer), Some(records)) = (&mut self.writer, node.take_records())
+            && let Some(notice) = writer.write(number, records, now.time())
+        {
             self.trouble.note(notice);
         }
     }
 
-    /// Whether a node must wait until some of its lines were told.
+    /// Whether a node must wait until some of its lines were told or written.
     pub(crate) fn is_full(&self, node: usize) -> bool {
-        self.nodes.get(node).is_some_and(NodeLog::is_full)
+        let is_held_up = |writer: &Writer| writer.holds_up(node);
+        self.nodes.get(node).is_some_and(NodeLog::is_full) || self.writer.as_ref().is_some_and(is_held_up)
     }
 
     /// Whether all lines of a node were told.
@@ -84,6 +100,9 @@ impl Logs {
 
     /// Tells the supervisor as much as it takes now, one packet of each node in turn.
     pub(crate) fn tell(&mut self, link: &mut SupervisorLink) {
+        if let Some(writer) = &self.writer {
+            writer.notices().for_each(|notice| self.trouble.note(notice));
+        }
         self.trouble.warnings().for_each(|message| link.warn(message));
         let mut silent = 0;
         while silent < self.nodes.len() && link.has_room() {
@@ -96,6 +115,40 @@ impl Logs {
                 }
                 None => silent += 1,
             }
+        }
+    }
+
+    /// Becomes readable when [`Self::writer_spoke`] has something to do.
+    pub(crate) fn writer_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.writer.as_ref().map(Writer::fd)
+    }
+
+    /// Takes what the thread of the log files has said. False: it is done.
+    pub(crate) fn writer_spoke(&mut self) -> bool {
+        self.writer.as_mut().is_some_and(Writer::woken)
+    }
+
+    /// When to look again at who must wait.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.writer.as_ref().and_then(Writer::deadline)
+    }
+
+    /// No more lines will come. Whether the log files are as complete as they will be.
+    pub(crate) fn are_finished(&mut self, now: Instant) -> bool {
+        self.writer.as_mut().is_none_or(|writer| writer.is_finished(now))
+    }
+
+    /// The end is not to wait for the disk any longer, if it does.
+    pub(crate) fn hurry(&mut self, now: Instant) {
+        if let Some(writer) = &mut self.writer {
+            writer.lose_patience(now);
+        }
+    }
+
+    /// Waits until what was printed is in the log files, this long at most.
+    pub(crate) fn settle(&mut self, within: Duration) {
+        if let Some(writer) = &mut self.writer {
+            writer.settle(within);
         }
     }
 
@@ -112,7 +165,7 @@ impl Logs {
         let unsent = (unsent > 0).then(|| {
             format!("{unsent} log entries were not sent to their subscribers, because shared memory was short")
         });
-        let unwritten = self.nodes.iter().filter_map(NodeLog::unwritten);
+        let unwritten = self.writer.iter().flat_map(Writer::unwritten);
         trouble::total(unwritten).into_iter().chain(unsent)
     }
 }

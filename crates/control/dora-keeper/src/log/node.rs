@@ -11,12 +11,7 @@ use dora_message::{
     supervision::{LogPlan, NodePlan, OutputStream},
 };
 
-use super::{
-    file::{LogFile, Notice},
-    outputs::LogOutputs,
-    packets::Packer,
-    splitter::LineSplitter,
-};
+use super::{outputs::LogOutputs, packets::Packer, splitter::LineSplitter};
 
 /// Bytes that wait for the supervisor before the node has to wait.
 const MOST_PENDING: usize = 128 * 1024;
@@ -27,7 +22,8 @@ pub(super) struct NodeLog {
     plan: LogPlan,
     stdout: LineSplitter,
     stderr: LineSplitter,
-    file: Option<LogFile>,
+    /// Lines for the log file, each with its newline. `None`: it has no file.
+    records: Option<Vec<u8>>,
     /// Packets for the supervisor.
     pending: VecDeque<Vec<u8>>,
     pending_bytes: usize,
@@ -51,13 +47,12 @@ impl Moment {
 
 impl NodeLog {
     pub(super) fn new(plan: &NodePlan) -> Self {
-        let file = plan.log.file.as_ref();
         NodeLog {
             id: plan.id.clone(),
             plan: plan.log.clone(),
             stdout: LineSplitter::default(),
             stderr: LineSplitter::default(),
-            file: file.map(|path| LogFile::new(path.clone(), plan.log.max_size, plan.log.max_rotated_files)),
+            records: plan.log.file.as_ref().map(|_| Vec::new()),
             pending: VecDeque::new(),
             pending_bytes: 0,
         }
@@ -70,10 +65,10 @@ impl NodeLog {
         bytes: Option<&[u8]>,
         outputs: Option<&mut LogOutputs>,
         each: &mut dyn FnMut(&str),
-    ) -> Option<Notice> {
-        let NodeLog { id, plan, file, .. } = self;
-        let mut sinks =
-            Sinks { id, plan, now, file: file.as_mut(), outputs, packer: Packer::new(id, now.stream, now.time_ns) };
+    ) {
+        let NodeLog { id, plan, records, .. } = self;
+        let packer = Packer::new(id, now.stream, now.time_ns);
+        let mut sinks = Sinks { id, plan, now, records: records.as_mut(), outputs, packer };
         let mut emit = |text: &str, ended| {
             each(text);
             sinks.line(text, ended);
@@ -90,7 +85,11 @@ impl NodeLog {
             self.pending_bytes += packet.len();
             self.pending.push_back(packet);
         }
-        self.file.as_mut().and_then(|file| file.flush(&self.id, now.time()))
+    }
+
+    /// Lines for the log file that came since the last call.
+    pub(super) fn take_records(&mut self) -> Option<Vec<u8>> {
+        self.records.as_mut().filter(|records| !records.is_empty()).map(std::mem::take)
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -106,12 +105,6 @@ impl NodeLog {
         self.pending_bytes -= packet.len();
         Some(packet)
     }
-
-    /// Lines that are missing in the log file, if any.
-    pub(super) fn unwritten(&self) -> Option<(&NodeId, u64)> {
-        let lost = self.file.as_ref()?.lost();
-        (lost > 0).then_some((&self.id, lost))
-    }
 }
 
 /// Where a line goes.
@@ -119,7 +112,7 @@ struct Sinks<'a> {
     id: &'a NodeId,
     plan: &'a LogPlan,
     now: &'a Moment,
-    file: Option<&'a mut LogFile>,
+    records: Option<&'a mut Vec<u8>>,
     outputs: Option<&'a mut LogOutputs>,
     packer: Packer<'a>,
 }
@@ -137,9 +130,17 @@ impl Sinks<'_> {
         if let Some(outputs) = &mut self.outputs {
             outputs.send_entry(self.now, self.id, &entry);
         }
-        if let Some(file) = &mut self.file {
-            let time = self.now.time();
-            file.push(self.id, time, &LogRecord::new(self.id, self.now.stream, time, &entry));
+        if let Some(records) = &mut self.records {
+            append(records, &LogRecord::new(self.id, self.now.stream, self.now.time(), &entry));
         }
+    }
+}
+
+fn append(records: &mut Vec<u8>, record: &LogRecord<'_>) {
+    let start = records.len();
+    match serde_json::to_writer(&mut *records, record) {
+        Ok(()) => records.push(b'\n'),
+        // Our own types always have a JSON form.
+        Err(_) => records.truncate(start),
     }
 }

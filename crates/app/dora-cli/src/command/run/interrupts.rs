@@ -1,10 +1,9 @@
-//! What each Ctrl-C does: ask, make haste, kill, leave.
+//! What each Ctrl-C does to a run: ask, make haste, kill, leave.
 //!
 //! The orders go to the keeper from the thread of the signals, so that they work while the main thread waits for a
 //! terminal; the main thread only tells about them.
 
 use std::{
-    io,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering::Relaxed},
@@ -14,35 +13,35 @@ use std::{
 
 use dora_daemon::Control;
 
-use crate::signals::{self, Listener};
+use crate::signals::{self, Interrupts};
 
-/// The interrupts of this run.
+/// The interrupts that were orders.
 #[derive(Debug)]
-pub(super) struct Interrupts {
+pub(super) struct Orders {
     count: Arc<AtomicU32>,
     told: u32,
-    _listener: Listener,
 }
 
-impl Interrupts {
+impl Orders {
     /// The third interrupt kills; whoever still waits leaves with the next.
     pub(super) const KILL: u32 = 3;
 
-    /// Listens from now on.
-    pub(super) fn listen(control: Control, grace: Duration) -> io::Result<Self> {
+    /// From now on an interrupt is an order to the keeper; so is one that came before.
+    pub(super) fn follow(interrupts: &Interrupts, control: Control, grace: Duration) -> Self {
         let count = Arc::new(AtomicU32::new(0));
         let shared = Arc::clone(&count);
-        let listener = signals::on_interrupt(Self::KILL, move |number| {
+        interrupts.tell(move |number| {
             // Before the order: whoever sees its effects must see the reason.
             shared.store(number, Relaxed);
             match number {
                 1 => control.stop(grace),
                 2 => control.hurry(),
-                _ => control.kill(),
+                Self::KILL => control.kill(),
+                _ => signals::leave(),
             }
             control.wake();
-        })?;
-        Ok(Interrupts { count, told: 0, _listener: listener })
+        });
+        Self { count, told: 0 }
     }
 
     /// How many there were.

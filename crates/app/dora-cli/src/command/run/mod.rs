@@ -24,7 +24,9 @@ use crate::{
     error::CommandError,
     load,
     log::{self, Filter, Format},
-    python_module, units, unserved,
+    python_module,
+    signals::Interrupts,
+    units, unserved,
 };
 
 const EXAMPLES: &str = "\
@@ -167,6 +169,7 @@ impl RunCommand {
         &self,
         path: &Path,
         loaded: &Loaded,
+        interrupts: &Interrupts,
         printer: &mut log::Printer,
     ) -> Result<(Sources, Vec<String>), CommandError> {
         let keeper = session::keeper_program(self)?;
@@ -182,7 +185,7 @@ impl RunCommand {
             return Ok((Sources::default(), Vec::new()));
         }
         let told = build.warnings().to_vec();
-        Ok((building::run(build, loaded, &mut |level, line| printer.own(level, line))?, told))
+        Ok((building::run(build, loaded, interrupts, &mut |level, line| printer.own(level, line))?, told))
     }
 
     fn prepare(&self, path: &Path, loaded: &Loaded, options: PrepareOptions) -> Result<Prepared, CommandError> {
@@ -211,12 +214,13 @@ pub(crate) fn execute(command: RunCommand) -> Result<ExitCode, CommandError> {
     let unknown = unknown_nodes(&filter, &loaded);
     let mut printer = log::Printer::new(command.log_format, filter, options.dataflow_id);
     unknown.into_iter().for_each(|line| printer.own(LogLevel::Warn, line));
-    let (sources, told) = command.build(&path, &loaded, &mut printer)?;
+    let interrupts = building::listen()?;
+    let (sources, told) = command.build(&path, &loaded, &interrupts, &mut printer)?;
     options.sources = sources;
     let prepared = command.prepare(&path, &loaded, options)?;
     let news = prepared.warnings.iter().filter(|line| !told.contains(line));
     news.for_each(|line| printer.own(LogLevel::Warn, line.clone()));
-    session::run(&command, &prepared, printer)
+    session::run(&command, &prepared, &interrupts, printer)
 }
 
 /// Sentences about nodes that a log filter names and the dataflow has not. The filter may be meant for several dataflows.

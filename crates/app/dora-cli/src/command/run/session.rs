@@ -10,30 +10,37 @@ use dora_daemon::{Event, Execution, NodeOutcome, Outcome, Prepared, become_subre
 use dora_descriptor::model::LogLevel;
 use dora_message::{id::NodeId, supervision::ExitStatus};
 
-use super::{RunCommand, explain, failures, interrupts::Interrupts, summary};
-use crate::{error::CommandError, log::Printer};
+use super::{RunCommand, explain, failures, interrupts::Orders, summary};
+use crate::{error::CommandError, log::Printer, signals::Interrupts};
 
 /// Time that a keeper has to kill all nodes when it is told to.
 const KILL_TIME: Duration = Duration::from_secs(1);
 
 /// Runs a prepared dataflow to its end.
-pub(super) fn run(command: &RunCommand, prepared: &Prepared, mut printer: Printer) -> Result<ExitCode, CommandError> {
+pub(super) fn run(
+    command: &RunCommand,
+    prepared: &Prepared,
+    interrupts: &Interrupts,
+    mut printer: Printer,
+) -> Result<ExitCode, CommandError> {
     if command.verbose {
         explain::lines(prepared).into_iter().for_each(|line| printer.own(LogLevel::Info, line));
     }
     become_subreaper()
         .map_err(|error| CommandError::failed(format!("cannot adopt what nodes leave behind: {error}")))?;
     let keeper = keeper_program(command)?;
+    if interrupts.count() > 0 {
+        return Err(CommandError::failed("interrupted before the nodes were started"));
+    }
     let execution =
         Execution::start(&keeper, &prepared.plan).map_err(|error| CommandError::failed(error.to_string()))?;
     let grace = command.grace_duration;
-    let interrupts = Interrupts::listen(execution.control(), grace)
-        .map_err(|error| CommandError::failed(format!("cannot listen for Ctrl-C: {error}")))?;
+    let orders = Orders::follow(interrupts, execution.control(), grace);
     let stop_after = command.stop_after.and_then(|time| Instant::now().checked_add(time));
     let due = stop_after.map(Due::Stop);
-    let mut session = Session { execution, printer, interrupts, due, failed: 0, grace, verbose: command.verbose };
+    let mut session = Session { execution, printer, orders, due, failed: 0, grace, verbose: command.verbose };
     let outcome = session.follow();
-    let killed = session.interrupts.count() >= Interrupts::KILL;
+    let killed = session.orders.count() >= Orders::KILL;
     summary::tell(&mut session.printer, prepared, &outcome, command.verbose);
     let success = outcome.is_success() && !killed;
     Ok(if success { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -73,7 +80,7 @@ impl Due {
 struct Session {
     execution: Execution,
     printer: Printer,
-    interrupts: Interrupts,
+    orders: Orders,
     due: Option<Due>,
     /// Nodes that have failed by themselves.
     failed: usize,
@@ -152,10 +159,10 @@ impl Session {
     }
 
     fn tell_interrupts(&mut self) {
-        if let Some(news) = self.interrupts.news() {
+        if let Some(news) = self.orders.news() {
             self.printer.own(LogLevel::Info, news.to_owned());
         }
-        if self.interrupts.count() >= Interrupts::KILL {
+        if self.orders.count() >= Orders::KILL {
             self.due = Some(Due::KillKeeper(Instant::now() + KILL_TIME));
         }
     }
