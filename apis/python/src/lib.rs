@@ -4,6 +4,7 @@
 //! - `sender`, `receiver`: the two halves behind it, shared by the threads of the process.
 //! - `event`, `metadata`, `data`: from Rust values to Python values and back; `arrays` without copying what arrays hold.
 //! - `sample`: memory that Python writes to before it is sent.
+//! - `signals`: what Ctrl-C does to a wait.
 //! - `bridge`: the Python objects that all of this calls.
 //!
 //! # Invariants
@@ -22,11 +23,13 @@ mod node;
 mod receiver;
 mod sample;
 mod sender;
+mod signals;
 
 use pyo3::prelude::*;
 
 #[pymodule(name = "dora")]
 fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    signals::install();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<node::Node>()?;
     module.add_class::<sample::SampleHandler>()?;

@@ -172,10 +172,12 @@ impl Node {
     /// metadata: dict of bool, int, float, str, datetime, and lists of int, float or str. A received dict can be passed on;
     /// its `timestamp` is that of the new message.
     ///
-    /// The data are copied once, into shared memory, while other threads run. `send_output_raw` spares that copy.
+    /// The data are copied once, into shared memory. `send_output_raw` spares that copy.
     ///
-    /// Raises TypeError for data that cannot be sent, RuntimeError for an id that is not one, or when the dataflow is
-    /// stopping and a queue with `backpressure` is full.
+    /// A full queue with `backpressure` is waited for; Ctrl-C ends the wait. Other threads run meanwhile.
+    ///
+    /// Raises TypeError for data that cannot be sent, RuntimeError for an id that is not one, and `Stopping` (a
+    /// RuntimeError as well) when the dataflow is stopping and a queue with `backpressure` is full.
     #[pyo3(signature = (output_id, data, metadata=None))]
     fn send_output(
         &self,
@@ -245,6 +247,11 @@ impl Node {
     #[pyo3(signature = (level, message, target=None, fields=None))]
     fn log(&self, level: &str, message: &str, target: Option<&str>, fields: Option<BTreeMap<String, String>>) {
         self.log.log_with_fields(level, message, target, fields.as_ref());
+    }
+
+    /// What ends this process, as an error on standard error: the last words there are the cause that is told.
+    fn _log_failure(&self, message: &str, target: Option<&str>, fields: Option<BTreeMap<String, String>>) {
+        self.log.log_failure(message, target, fields.as_ref());
     }
 
     /// Log an error.

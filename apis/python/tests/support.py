@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import tempfile
 import textwrap
 import unittest
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -39,23 +41,40 @@ class Dataflow(unittest.TestCase):
         """Writes the program NAME.py."""
         (self.directory / f"{name}.py").write_text(textwrap.dedent(text))
 
-    def run_flow(self, flow: str, *arguments: str, code: int = 0, env: dict[str, str] | None = None) -> str:
-        """Runs a dataflow file; what all of it printed. Fails if the exit code is another."""
+    def run_flow(self, flow: str, *arguments: str, code: int | None = 0, env: dict[str, str] | None = None) -> str:
+        """Runs a dataflow file; what all of it printed. Fails if the exit code is another; None: any."""
+        with self.start_flow(flow, *arguments, env=env) as process:
+            try:
+                printed, _ = process.communicate(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        if code is not None:
+            self.assertEqual(process.returncode, code, printed)
+        return printed
+
+    def start_flow(self, flow: str, *arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+        """Starts a dataflow file. What all of it prints is on the process's standard output."""
         (self.directory / "dataflow.yml").write_text(textwrap.dedent(flow))
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-        finished = subprocess.run(
+        return subprocess.Popen(
             [dora(), "run", "dataflow.yml", *arguments],
             cwd=self.directory,
             env={**os.environ, "PATH": path, **(env or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=PATIENCE,
         )
-        self.assertEqual(finished.returncode, code, finished.stdout)
-        return finished.stdout
 
-    def pair(self, a: str, b: str, *arguments: str, code: int = 0, env: dict[str, str] | None = None) -> str:
+    @staticmethod
+    def json(line: str) -> dict[str, Any] | None:
+        """The object that a line holds, if it does."""
+        if not line.startswith("{"):
+            return None
+        entry: dict[str, Any] = json.loads(line)
+        return entry
+
+    def pair(self, a: str, b: str, *arguments: str, code: int | None = 0, env: dict[str, str] | None = None) -> str:
         """Runs two nodes that receive losslessly what the other one sends on its output `data`."""
         self.program("a", a)
         self.program("b", b)

@@ -90,19 +90,6 @@ class Receiving(Dataflow):
         """
         self.assertIn("waited", self.pair(waiting, answering))
 
-    def test_ctrl_c_ends_a_wait(self) -> None:
-        interrupted = """
-            import os, signal, threading
-            from dora import Node
-            node = Node()
-            threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
-            try:
-                node.next()
-            except KeyboardInterrupt:
-                print("interrupted")
-        """
-        self.assertIn("interrupted", self.pair(interrupted, "from dora import Node\nfor event in Node(): pass"))
-
     def test_threads_share_a_node(self) -> None:
         sender = """
             import threading
@@ -326,45 +313,6 @@ class Ending(Dataflow):
         """
         for _ in range(3):
             self.assertIn("leaving", self.pair(leaving, "from dora import Node\nfor event in Node(): pass"))
-
-    def test_an_exit_code_is_the_nodes_own(self) -> None:
-        printed = self.pair("import sys\nfrom dora import Node\nnode = Node()\nsys.exit(3)", TUTORIAL, code=1)
-        self.assertIn("3", printed)
-
-    def test_a_traceback_is_shown_and_the_cause_is_named(self) -> None:
-        failing = "from dora import Node\nnode = Node()\nraise ValueError('out of film')"
-        printed = self.pair(failing, TUTORIAL, code=1)
-        self.assertEqual(printed.count("a: Traceback"), 1, printed)
-        self.assertIn("ValueError: out of film", printed.partition("Dataflow failed")[2])
-
-    def test_a_forked_child_is_no_node(self) -> None:
-        forking = """
-            import multiprocessing
-            from dora import Node
-            node = Node()
-            value = node.next()["value"]
-            def child(answers):
-                try:
-                    node.send_output("data", [1])
-                except RuntimeError as error:
-                    answers.put((str(error), value.to_pylist(), node.next()["type"], node.next()))
-            context = multiprocessing.get_context("fork")
-            answers = context.Queue()
-            process = context.Process(target=child, args=(answers,))
-            process.start()
-            error, values, event, end = answers.get()
-            process.join()
-            assert "forked" in error and values == [1] * 1000 and event == "ERROR" and end is None, (error, values)
-            node.send_output("data", [process.exitcode])
-        """
-        answered = """
-            from dora import Node
-            node = Node()
-            node.send_output("data", [1] * 1000)
-            assert node.next()["value"].to_pylist() == [0]
-            print("the parent still is one")
-        """
-        self.assertIn("the parent still is one", self.pair(forking, answered))
 
 
 if __name__ == "__main__":

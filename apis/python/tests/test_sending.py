@@ -281,18 +281,6 @@ class Identity(Dataflow):
         }
         self.assertEqual({text: lines.get(text) for text in wanted}, wanted, printed)
 
-    def test_a_process_that_is_no_node_is_told_what_to_do(self) -> None:
-        import os
-        import subprocess
-        import sys
-
-        env = {key: value for key, value in os.environ.items() if not key.startswith("DORA_")}
-        command = [sys.executable, "-c", "from dora import Node; Node()"]
-        failed = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        self.assertNotEqual(failed.returncode, 0)
-        self.assertIn("Could not initiate node from environment variable", failed.stderr)
-        self.assertIn("dora run", failed.stderr)
-
 
 if __name__ == "__main__":
     unittest.main()

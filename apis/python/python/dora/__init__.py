@@ -16,6 +16,7 @@ from dora.arrays import to_numpy
 from dora.builder import DataflowBuilder
 from dora.command import build, run
 from dora.dora import SampleBuffer, SampleHandler, __version__
+from dora.errors import Stopping
 from dora.events import INPUT_CLOSED, DoraStatus
 from dora.node import Node
 
@@ -28,6 +29,7 @@ __all__ = [
     "Node",
     "SampleBuffer",
     "SampleHandler",
+    "Stopping",
     "__author__",
     "__version__",
     "build",

@@ -56,12 +56,11 @@ class MockSample:
     def __enter__(self) -> bytearray:
         return self.as_buffer()
 
-    def __exit__(self, kind: type[BaseException] | None, _value: Any = None, _traceback: Any = None) -> bool:
+    def __exit__(self, kind: type[BaseException] | None, _value: Any = None, _traceback: Any = None) -> None:
         if kind is not None:
             self._memory = None
         elif self._memory is not None:
             self.send()
-        return False
 
 
 class MockSources:

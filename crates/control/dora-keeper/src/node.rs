@@ -4,6 +4,7 @@ use std::{io, rc::Rc, time::Instant};
 
 use dora_message::{
     id::DataflowId,
+    log::LogEntry,
     supervision::{ExitCause, ExitStatus, FromKeeper, Limits, NodePlan, OutputStream, Overdue},
 };
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -191,7 +192,7 @@ impl Node {
         let last_stderr = &mut self.last_stderr;
         let mut each = |line: &str| {
             if stream == OutputStream::Stderr {
-                last_stderr.push(line);
+                LogEntry::parse(line).message.lines().for_each(|line| last_stderr.push(line));
             }
         };
         if !open.read(amount, &mut |bytes| logs.take(number, stream, bytes, &mut each)) {

@@ -30,6 +30,7 @@ mod run_config;
 mod tracing_output;
 
 pub use connection::ConnectError;
+pub use dora_channel::os::signal::on_interrupt;
 pub use error::{NodeError, NodeResult, PatternError, TestingError};
 pub use event_stream::{
     Announced, Event, EventScheduler, EventStream, StopCause, TryRecvError,

@@ -7,7 +7,8 @@ mod linux {
     pub mod fork;
     pub mod memory;
     pub mod packet;
+    pub mod signal;
     pub mod sleep;
 }
 
-pub use linux::{clock, fork, memory, packet, sleep};
+pub use linux::{clock, fork, memory, packet, signal, sleep};

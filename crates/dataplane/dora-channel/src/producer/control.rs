@@ -8,7 +8,10 @@ use std::sync::{
 use crate::{
     arena::Arena,
     layout::RingMemory,
-    os::sleep::{futex_wait, futex_wake},
+    os::{
+        signal,
+        sleep::{futex_wait, futex_wake},
+    },
     protocol::{Bell, SleepOn},
 };
 
@@ -17,13 +20,20 @@ use crate::{
 #[derive(Debug)]
 pub struct SenderControl {
     stopping: AtomicBool,
+    /// The message that is being sent waits no more.
+    interrupted: AtomicBool,
     arena: Arc<Arena>,
     rings: Mutex<Vec<Arc<RingMemory>>>,
 }
 
 impl SenderControl {
     pub(super) fn new(arena: Arc<Arena>) -> Self {
-        SenderControl { stopping: AtomicBool::new(false), arena, rings: Mutex::new(Vec::new()) }
+        SenderControl {
+            stopping: AtomicBool::new(false),
+            interrupted: AtomicBool::new(false),
+            arena,
+            rings: Mutex::new(Vec::new()),
+        }
     }
 
     fn rings(&self) -> std::sync::MutexGuard<'_, Vec<Arc<RingMemory>>> {
@@ -56,11 +66,22 @@ impl SenderControl {
         self.stopping.load(SeqCst)
     }
 
+    /// Whether the message that is being sent is to be given up, for a [signal].
+    #[inline]
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(SeqCst)
+    }
+
+    /// Whether it was. The next message waits again.
+    pub(super) fn end_interruption(&self) -> bool {
+        self.interrupted.swap(false, SeqCst)
+    }
+
     /// Sleeps on a bell until it rings, unless there is no reason to.
     pub(super) fn wait_on(&self, bell: &Bell, is_ready: impl FnOnce() -> bool) {
         let sleep = bell.prepare(SleepOn::Futex);
-        if !self.is_stopping() && !is_ready() {
-            futex_wait(bell.word(), sleep.word, None);
+        if !self.is_stopping() && !is_ready() && futex_wait(bell.word(), sleep.word, None) && signal::gives_up() {
+            self.interrupted.store(true, SeqCst);
         }
         bell.cancel();
     }

@@ -21,6 +21,8 @@ pub(super) enum Pushed {
     Dropped,
     Gone,
     Stopping,
+    /// It was full, and a signal ended the wait.
+    Interrupted,
 }
 
 /// Who reads an edge.
@@ -125,7 +127,7 @@ impl OutEdge {
         };
         match pushed {
             Pushed::Queued => self.consumer.wake(),
-            Pushed::Dropped | Pushed::Stopping => {
+            Pushed::Dropped | Pushed::Stopping | Pushed::Interrupted => {
                 self.ring.header().count_refused();
                 self.release(&words, arena);
             }
@@ -193,6 +195,9 @@ impl OutEdge {
         }
         if control.is_stopping() {
             return Some(Pushed::Stopping);
+        }
+        if control.is_interrupted() {
+            return Some(Pushed::Interrupted);
         }
         let (tx, ring) = (&mut self.tx, self.ring.header());
         if !spin.until(|| !tx.is_full(ring)) {

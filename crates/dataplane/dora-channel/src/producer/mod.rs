@@ -72,6 +72,10 @@ pub enum SendError {
     /// that waited it counts as dropped.
     #[error("the dataflow is stopping and the queue of a consumer is full")]
     Stopping,
+    /// A [signal](crate::os::signal) ended the wait for room in the queue of a consumer. Other consumers may have got the
+    /// message; on the edge that waited it counts as dropped.
+    #[error("a signal ended the wait for a consumer whose queue is full")]
+    Interrupted,
     /// There is no memory for the payload.
     #[error(transparent)]
     Allocate(#[from] AllocateError),
@@ -194,6 +198,9 @@ impl Producer {
             if self.control.is_stopping() {
                 return Err(SendError::Stopping);
             }
+            if self.control.end_interruption() {
+                return Err(SendError::Interrupted);
+            }
             self.control.wait_for_memory(|| !self.will_release() || self.arena.allocate(len).is_ok());
         }
     }
@@ -239,17 +246,21 @@ impl Producer {
         let (tag, stamp_ns) = (message.tag, message.stamp_ns);
         let descriptor = Descriptor { tag, place, len, header_len, sequence: target.sequence, stamp_ns };
         target.sequence += 1;
-        let (mut delivered, mut gone, mut stopped) = (0, false, false);
+        let (mut delivered, mut gone, mut stopped, mut interrupted) = (0, false, false, false);
         for edge in &mut target.edges {
             match edge.push(&descriptor, &self.arena, &self.control, &mut self.spin) {
                 Pushed::Queued => delivered += 1,
                 Pushed::Dropped => {}
                 Pushed::Gone => gone = true,
                 Pushed::Stopping => stopped = true,
+                Pushed::Interrupted => interrupted = true,
             }
         }
         if gone {
             self.forget_gone();
+        }
+        if interrupted && self.control.end_interruption() {
+            return Err(SendError::Interrupted);
         }
         if stopped { Err(SendError::Stopping) } else { Ok(delivered) }
     }

@@ -90,9 +90,10 @@ fn text_of(object: &mut Map<String, Value>, key: &str) -> Option<String> {
     }
 }
 
-/// Takes a number; what is no number stays.
+/// Takes a number, or the text of one, as fields of the node API are; what is no number stays.
 fn number_of(object: &mut Map<String, Value>, key: &str) -> Option<u64> {
-    let number = object.get(key)?.as_u64()?;
+    let value = object.get(key)?;
+    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
     object.remove(key);
     Some(number)
 }
@@ -131,6 +132,8 @@ mod tests {
         assert_eq!((entry.file.as_deref(), entry.line), (Some("a.py"), Some(7)));
         assert_eq!(entry.fields, serde_json::json!({ "n": [1], "span": { "id": 3 } }).as_object().cloned());
         assert_eq!(entry.time.unwrap().timestamp_millis(), 1_767_323_045_500);
+        let texts = LogEntry::parse(r#"{"timestamp":1,"level":"info","fields":{"line":"7","file":"a.py"}}"#);
+        assert_eq!((texts.line, texts.fields), (Some(7), None));
         let odd = LogEntry::parse(r#"{"timestamp":"noon","level":"info","message":7,"fields":"text"}"#);
         assert_eq!((odd.time, &*odd.message), (None, ""));
         assert_eq!(odd.fields, serde_json::json!({ "fields": "text", "message": 7 }).as_object().cloned());

@@ -28,12 +28,16 @@ pub(crate) struct LogLine<'a> {
 }
 
 impl LogLine<'_> {
-    /// Writes it in one piece. A closed standard output is not an error: there is nobody to tell.
+    /// Writes it to standard output.
     pub(crate) fn print(&self) {
+        self.print_to(&mut std::io::stdout().lock());
+    }
+
+    /// Writes it in one piece. A closed stream is not an error: there is nobody to tell.
+    fn print_to(&self, stream: &mut impl Write) {
         if let Ok(mut line) = serde_json::to_vec(self) {
             line.push(b'\n');
-            let mut stdout = std::io::stdout().lock();
-            let _ = stdout.write_all(&line).and_then(|()| stdout.flush());
+            let _ = stream.write_all(&line).and_then(|()| stream.flush());
         }
     }
 }
@@ -70,6 +74,21 @@ impl NodeLog {
         target: Option<&str>,
         fields: Option<&BTreeMap<String, String>>,
     ) {
+        self.line(level, message, target, fields).print();
+    }
+
+    /// Logs what ends this process, as an error on standard error: the last words there are the cause that is told.
+    pub fn log_failure(&self, message: &str, target: Option<&str>, fields: Option<&BTreeMap<String, String>>) {
+        self.line("error", message, target, fields).print_to(&mut std::io::stderr().lock());
+    }
+
+    fn line<'a>(
+        &'a self,
+        level: &str,
+        message: &'a str,
+        target: Option<&'a str>,
+        fields: Option<&'a BTreeMap<String, String>>,
+    ) -> LogLine<'a> {
         let fits = |fields: &BTreeMap<String, String>| {
             serde_json::to_string(fields).is_ok_and(|json| json.len() <= MAX_FIELDS)
         };
@@ -83,7 +102,6 @@ impl NodeLog {
             fields: kept,
             fields_dropped: (fields.is_some() && kept.is_none()).then_some(true),
         }
-        .print();
     }
 
     /// As [`DoraNode::timestamp`].

@@ -13,6 +13,8 @@ use rustix::net::{
     SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
+use super::signal;
+
 /// The most descriptors one packet of ours carries (the kernel's limit is 253).
 pub const MAX_FDS: usize = 8;
 
@@ -50,7 +52,7 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>], blocki
 }
 
 /// Receives one packet into `buffer`: its length and its descriptors. Length 0: the peer is gone. A packet that is
-/// longer than the buffer is an error.
+/// longer than the buffer is an error, and so is a wait that is given up for a [signal](super::signal).
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8], blocking: Blocking) -> io::Result<(usize, Vec<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -63,7 +65,8 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8], blocking: Blocking) ->
         match recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut control, flags) {
             // A peer that died with packets unread resets the connection. That is told once and before the packets that
             // it had sent; after these, a packet of no bytes says that it is gone.
-            Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
+            Err(rustix::io::Errno::CONNRESET) => {}
+            Err(rustix::io::Errno::INTR) if !signal::gives_up() => {}
             result => break result?,
         }
     };

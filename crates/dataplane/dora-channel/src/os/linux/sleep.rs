@@ -17,11 +17,11 @@ use super::clock::timespec;
 const ANY: NonZeroU32 = NonZeroU32::MAX;
 
 /// Sleeps while the word has this value, at most until the deadline (absolute, [`monotonic_ns`](super::clock)). May
-/// return early; the caller looks at its conditions again.
-pub fn futex_wait(word: &AtomicU32, while_equal: u32, deadline_ns: Option<u64>) {
+/// return early; the caller looks at its conditions again. True: a signal was handled.
+pub fn futex_wait(word: &AtomicU32, while_equal: u32, deadline_ns: Option<u64>) -> bool {
     // The bitset form is the one whose timeout is absolute: no drift when the wait is repeated.
     let deadline = deadline_ns.map(timespec);
-    let _ = wait_bitset(word, Flags::empty(), while_equal, deadline.as_ref(), ANY);
+    wait_bitset(word, Flags::empty(), while_equal, deadline.as_ref(), ANY) == Err(rustix::io::Errno::INTR)
 }
 
 /// Wakes whoever sleeps on the word: one thread, and perhaps another that is on the lookout for a task.
