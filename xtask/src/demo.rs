@@ -1,9 +1,9 @@
-//! `cargo xtask demo`: photographs go through three nodes; an annotated picture and a summary come out.
+//! `cargo xtask demo`: photographs go through four nodes in Rust and Python; a picture and an animation come out.
 
 use crate::examples;
-use crate::pictures;
-use crate::report::{Outcome, Trouble};
-use crate::shell::{Shell, release_binary};
+use crate::report::Outcome;
+use crate::shell::Shell;
+use crate::vision;
 
 /// Arguments of `cargo xtask demo`.
 #[derive(clap::Args)]
@@ -13,23 +13,18 @@ pub struct Arguments {
     prepare: bool,
 }
 
-/// Fetches the photographs, builds `dora` and the nodes, runs the dataflow, shows its summary.
+/// Fetches what is needed, builds `dora` and the nodes, runs the dataflow, which sums up each of its edges.
 pub fn run(arguments: &Arguments) -> Outcome {
-    pictures::fetch()?;
+    let environment = vision::prepare()?;
     Shell::new("cargo build --release --bins").args(examples::selection()?).run()?;
     if arguments.prepare {
         return Ok(());
     }
-    let results = pictures::cache().join("results");
     println!();
-    Shell::program(release_binary("dora")).args(["run", examples::VISION_DATAFLOW]).run()?;
-    let summary = results.join("summary.txt");
-    let text = std::fs::read_to_string(&summary)
-        .map_err(|error| Trouble::Failed(format!("the dataflow wrote no {}: {error}", summary.display())))?;
-    println!("\n{text}");
-    for (what, name) in [("picture", "annotated.png"), ("summary", "summary.json"), ("as text", "summary.txt")] {
-        println!("{what}:  target/demo/results/{name}");
-    }
-    println!("dataflow: {}", examples::VISION_DATAFLOW);
+    examples::dora_run(&["-v", examples::VISION_DATAFLOW], Some(&environment))?;
+    println!();
+    println!("picture:   target/demo/results/faces.png");
+    println!("animation: target/demo/results/faces.gif");
+    println!("dataflow:  {}", examples::VISION_DATAFLOW);
     Ok(())
 }

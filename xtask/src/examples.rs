@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::pictures;
 use crate::report::{Outcome, Report, Trouble};
 use crate::shell::{Shell, release_binary};
+use crate::uv::Environment;
+use crate::vision;
 use crate::workspace::{self, Package};
 
-/// The dataflow of the demo, which needs photographs.
+/// The dataflow of the demo, which needs photographs and Python.
 pub const VISION_DATAFLOW: &str = "examples/vision/dataflow.yml";
 
 /// An example that has not ended by itself by then is stopped, and counts as failed.
@@ -41,14 +42,21 @@ pub fn run_all(report: &mut Report) -> Result<(), Trouble> {
 }
 
 fn run(dataflow: &str) -> Outcome {
-    if dataflow == VISION_DATAFLOW {
-        pictures::fetch()?;
-    }
+    let environment = (dataflow == VISION_DATAFLOW).then(vision::prepare).transpose()?;
     let start = Instant::now();
     let limit = format!("{}s", TIME_LIMIT.as_secs());
-    Shell::program(release_binary("dora")).args(["run", dataflow, "--stop-after", &limit]).run()?;
+    dora_run(&[dataflow, "--stop-after", &limit], environment.as_ref())?;
     if start.elapsed() >= TIME_LIMIT {
         return Err(Trouble::Failed(format!("{dataflow} did not end by itself within {limit}")));
     }
     Ok(())
+}
+
+/// `dora run`, with the Python of this environment.
+pub fn dora_run(arguments: &[&str], environment: Option<&Environment>) -> Outcome {
+    let run = Shell::program(release_binary("dora")).arg("run").args(arguments);
+    match environment {
+        Some(environment) => run.env("PATH", &environment.search_path()).run(),
+        None => run.run(),
+    }
 }

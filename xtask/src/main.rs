@@ -7,7 +7,6 @@ mod check_deps;
 mod demo;
 mod examples;
 mod markdown;
-mod pictures;
 mod python;
 mod report;
 mod shell;
@@ -15,6 +14,7 @@ mod test;
 mod tidy;
 mod translation;
 mod uv;
+mod vision;
 mod wall_clock;
 mod wheel;
 mod workspace;
@@ -33,7 +33,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Show the system at work: photographs go through three nodes, an annotated picture and a summary come out.
+    /// Show the system at work: faces are found in photographs by nodes in Rust and Python; a picture, an animation and the
+    /// figures of each edge come out.
     Demo(demo::Arguments),
     /// Run every check and every test, with small counts (`--full`: with the counts that a release asks for).
     Test(test::Arguments),

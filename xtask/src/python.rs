@@ -1,5 +1,6 @@
 //! The tests of Python: of the module, and of the command as it is installed from its wheel.
 
+use crate::examples;
 use crate::report::{Outcome, Trouble};
 use crate::shell::{Shell, release_binary};
 use crate::uv::Environment;
@@ -17,10 +18,7 @@ pub fn test() -> Outcome {
         .args(["-W", "error::ResourceWarning", "-m", "unittest", "discover", "--start-directory", TESTS])
         .env("DORA_TEST_BINARY", &dora.display().to_string())
         .run()?;
-    Shell::program(dora)
-        .args(["run", "examples/python-hello/dataflow.yml"])
-        .env("PATH", &environment.search_path())
-        .run()?;
+    examples::dora_run(&["examples/python-hello/dataflow.yml"], Some(&environment))?;
     command(&wheels)
 }
 

@@ -45,15 +45,20 @@ pub fn run() -> Outcome {
 
 /// Builds the wheels with the maturin of an environment.
 pub fn build(environment: &Environment) -> Result<Wheels, Trouble> {
-    // What an earlier version was called is not to be taken for this one.
-    workspace::start_afresh(&directory())?;
-    let module = MODULE.build(environment)?;
+    let module = module(environment)?;
     let beside = uv::directory().join(BESIDE_THE_COMMAND);
     workspace::start_afresh(&beside)?;
     let copy = beside.join(module.file_name().unwrap_or_default());
     fs::copy(&module, &copy).map_err(|error| format!("cannot write {}: {error}", copy.display()))?;
     let command = COMMAND.build(environment)?;
     Ok(Wheels { module, command })
+}
+
+/// Builds only the wheel of the module.
+pub fn module(environment: &Environment) -> Result<PathBuf, Trouble> {
+    // What an earlier version was called is not to be taken for this one.
+    workspace::start_afresh(&directory())?;
+    MODULE.build(environment)
 }
 
 impl Distribution {

@@ -1,12 +1,11 @@
 //! Finds the edges (Canny) and the corners (FAST) of each picture.
 
-use dora_node_api::{DoraNode, Event, MetadataParameters};
+use dora_node_api::{DoraNode, Event};
 use eyre::OptionExt;
 use image::{GrayImage, ImageBuffer, Rgb};
 use imageproc::corners::{Corner, corners_fast9};
 use imageproc::edges::canny;
-use vision_example::edge::Edge;
-use vision_example::frame::Frame;
+use vision_example::frame::{CAMERA_SIZE, Frame};
 
 /// Corners closer to each other than this, in pixels, are one corner.
 const CORNER_SPACING: u32 = 8;
@@ -15,34 +14,28 @@ const MOST_CORNERS: usize = 300;
 
 fn main() -> eyre::Result<()> {
     let (mut node, mut events) = DoraNode::init_from_env()?;
-    let mut camera = Edge::default();
-    let mut message = 0;
+    let mut looked_at = 0;
     while let Some(event) = events.recv() {
         match event {
             Event::Input { metadata, data, .. } => {
-                camera.arrived(&metadata, node.timestamp());
                 let frame = Frame::from_parameters(&metadata.parameters)?;
-                let pixels: &[u8] = (&data).try_into()?;
-                let gray = in_gray(&frame, pixels)?;
+                let gray = in_gray((&data).try_into()?)?;
                 let edges = canny(&gray, 40.0, 90.0);
-                node.send_output_bytes("edges".into(), frame.parameters(message, "mono8"), edges.len(), &edges)?;
-                node.send_output("corners".into(), frame.parameters(message, "points"), strongest_corners(&gray))?;
-                message += 1;
+                node.send_output_bytes("edges".into(), frame.parameters("mono8"), edges.len(), &edges)?;
+                node.send_output("corners".into(), frame.parameters("points"), strongest_corners(&gray))?;
+                looked_at += 1;
             }
-            Event::InputClosed { .. } | Event::Stop(_) => break,
+            Event::Stop(_) => break,
             _ => {}
         }
     }
-    let dropped = events.drain_drop_counts().values().sum();
-    let report = serde_json::to_string(&camera.summary("camera/image", "features/image", dropped))?;
-    node.send_output("report".into(), MetadataParameters::new(), report)?;
-    println!("looked at {message} frames");
+    println!("looked at {looked_at} frames");
     Ok(())
 }
 
 /// Looks at the pixels where they are, without a copy, and turns them to gray.
-fn in_gray(frame: &Frame, pixels: &[u8]) -> eyre::Result<GrayImage> {
-    let picture = ImageBuffer::<Rgb<u8>, &[u8]>::from_raw(frame.width, frame.height, pixels);
+fn in_gray(pixels: &[u8]) -> eyre::Result<GrayImage> {
+    let picture = ImageBuffer::<Rgb<u8>, &[u8]>::from_raw(CAMERA_SIZE.0, CAMERA_SIZE.1, pixels);
     let picture = picture.ok_or_eyre("the picture has fewer bytes than its width and height say")?;
     Ok(image::imageops::grayscale(&picture))
 }

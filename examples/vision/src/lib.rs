@@ -1,5 +1,3 @@
-//! What the three nodes of this example share: what they tell each other about a frame, and how an edge is measured.
+//! What the nodes in Rust of this example tell each other about a frame.
 
-pub mod edge;
 pub mod frame;
-pub mod sheet;

@@ -38,10 +38,12 @@ pub(super) fn run(
     let orders = Orders::follow(interrupts, execution.control(), grace);
     let stop_after = command.stop_after.and_then(|time| Instant::now().checked_add(time));
     let due = stop_after.map(Due::Stop);
-    let mut session = Session { execution, printer, orders, due, failed: 0, grace, verbose: command.verbose };
+    let verbose = command.verbose;
+    let mut session = Session { execution, printer, orders, due, failed: 0, grace, verbose, started: None };
     let outcome = session.follow();
     let killed = session.orders.count() >= Orders::KILL;
-    summary::tell(&mut session.printer, prepared, &outcome, command.verbose);
+    let flowed = session.started.map(|started| started.elapsed());
+    summary::tell(&mut session.printer, prepared, &outcome, flowed, verbose);
     let success = outcome.is_success() && !killed;
     Ok(if success { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -86,6 +88,8 @@ struct Session {
     failed: usize,
     grace: Duration,
     verbose: bool,
+    /// When messages began to flow.
+    started: Option<Instant>,
 }
 
 impl Session {
@@ -104,7 +108,10 @@ impl Session {
                     }
                 }
                 Event::Warning(message) => self.printer.own(LogLevel::Warn, message),
-                Event::AllReady => self.detail("all nodes are ready, messages flow".to_owned()),
+                Event::AllReady => {
+                    self.started = Some(Instant::now());
+                    self.detail("all nodes are ready, messages flow".to_owned());
+                }
                 Event::Spawned { node, pid } => self.detail(format!("node `{node}` is process {pid}")),
                 Event::Woken => self.tell_interrupts(),
                 Event::TimedOut => self.time_is_over(),

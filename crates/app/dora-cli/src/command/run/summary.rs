@@ -1,6 +1,8 @@
 //! What `dora run` tells at the end: what went wrong first, what was not delivered, and with `-v` the figures of all
 //! edges.
 
+use std::time::Duration;
+
 use anstyle::{AnsiColor, Style};
 use dora_daemon::{EdgeOutcome, NodeOutcome, Outcome, Prepared};
 use dora_descriptor::model::LogLevel;
@@ -17,14 +19,22 @@ use crate::{
     words::{edge_words, policy_word},
 };
 
-/// Tells how it went.
-pub(super) fn tell(printer: &mut Printer, prepared: &Prepared, outcome: &Outcome, verbose: bool) {
+/// Tells how it went. `flowed` is how long messages did.
+pub(super) fn tell(
+    printer: &mut Printer,
+    prepared: &Prepared,
+    outcome: &Outcome,
+    flowed: Option<Duration>,
+    verbose: bool,
+) {
     let for_programs = printer.format() == Format::Json;
     for (edge, plan) in outcome.edges.iter().zip(&prepared.plan.edges) {
         match losses(edge, plan) {
-            Some(line) if for_programs => printer.own_with(LogLevel::Warn, line, figures(edge, plan)),
+            Some(line) if for_programs => printer.own_with(LogLevel::Warn, line, figures(edge, plan, flowed)),
             Some(line) => say(LogLevel::Warn, &line),
-            None if for_programs && verbose => printer.own_with(LogLevel::Info, words(edge), figures(edge, plan)),
+            None if for_programs && verbose => {
+                printer.own_with(LogLevel::Info, words(edge), figures(edge, plan, flowed))
+            }
             None => {}
         }
     }
@@ -34,7 +44,7 @@ pub(super) fn tell(printer: &mut Printer, prepared: &Prepared, outcome: &Outcome
         );
     }
     if verbose && !for_programs && !outcome.edges.is_empty() {
-        edge_table(outcome, prepared).iter().for_each(|line| say(LogLevel::Info, line));
+        edge_table(outcome, prepared, flowed).iter().for_each(|line| say(LogLevel::Info, line));
     }
     let mut tell = |level: LogLevel, line: String| match for_programs {
         true => printer.own(level, line),
@@ -106,7 +116,7 @@ fn words(edge: &EdgeOutcome) -> String {
 }
 
 /// All that is known about an edge, for programs.
-fn figures(edge: &EdgeOutcome, plan: &EdgePlan) -> Value {
+fn figures(edge: &EdgeOutcome, plan: &EdgePlan, flowed: Option<Duration>) -> Value {
     let counters = &edge.counters;
     json!({
         "from": edge.from,
@@ -121,12 +131,19 @@ fn figures(edge: &EdgeOutcome, plan: &EdgePlan) -> Value {
         "undelivered": counters.undelivered,
         "lost_in_crash": counters.lost_in_crash,
         "bytes": counters.bytes,
+        "received_per_second": per_second(counters.received, flowed),
         "latency_p50_ns": percentile(&counters.latency, 0.5),
         "latency_p99_ns": percentile(&counters.latency, 0.99),
     })
 }
 
-fn edge_table(outcome: &Outcome, prepared: &Prepared) -> Vec<String> {
+/// The rate over the whole run.
+fn per_second(received: u64, flowed: Option<Duration>) -> Option<f64> {
+    let seconds = flowed.filter(|time| !time.is_zero())?.as_secs_f64();
+    Some((received as f64 / seconds * 10.0).round() / 10.0)
+}
+
+fn edge_table(outcome: &Outcome, prepared: &Prepared, flowed: Option<Duration>) -> Vec<String> {
     let head = [
         ("edge", Align::Left),
         ("policy", Align::Left),
@@ -137,6 +154,7 @@ fn edge_table(outcome: &Outcome, prepared: &Prepared) -> Vec<String> {
         ("undelivered", Align::Right),
         ("lost", Align::Right),
         ("bytes", Align::Right),
+        ("per s", Align::Right),
         ("p50", Align::Right),
         ("p99", Align::Right),
     ];
@@ -153,6 +171,7 @@ fn edge_table(outcome: &Outcome, prepared: &Prepared) -> Vec<String> {
             counters.undelivered.to_string(),
             counters.lost_in_crash.to_string(),
             show_size(counters.bytes),
+            per_second(counters.received, flowed).map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}")),
             latency(0.5),
             latency(0.99),
         ]
@@ -177,6 +196,13 @@ mod tests {
         let plan =
             EdgePlan { from: EdgeSource::Node(0), output: "x".into(), to: 1, input: "y".into(), capacity: 10, policy };
         losses(&edge, &plan)
+    }
+
+    #[test]
+    fn rates_are_those_of_the_run() {
+        assert_eq!(per_second(150, Some(Duration::from_secs(10))), Some(15.0));
+        assert_eq!(per_second(0, Some(Duration::ZERO)), None);
+        assert_eq!(per_second(7, None), None);
     }
 
     #[test]
