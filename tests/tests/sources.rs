@@ -5,6 +5,10 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use dora_tests::{Answer, Finished, Running, WebServer, Workbench, await_gone};
@@ -233,6 +237,69 @@ fn without_git_one_is_told_so() {
     command.env("PATH", bench.path());
     let build = Running::start(command).finish().expect_code(1);
     assert!(build.stderr.contains("a.yml:4:") && build.stderr.contains("no program `git`"), "{}", build.stderr);
+}
+
+#[test]
+fn what_is_locked_is_built_wherever_branches_and_urls_lead_by_then() {
+    let bench = Workbench::new();
+    let upstream = Repository::new(&bench);
+    let first = upstream.commit("first");
+    let moved = Arc::new(AtomicBool::new(false));
+    let is_moved = Arc::clone(&moved);
+    let server =
+        WebServer::start(move |_| Answer::Content(if is_moved.load(Ordering::SeqCst) { OTHER } else { NODE }.to_vec()));
+    let url = server.url("/node");
+    let write = |branch: &str, more: &str| {
+        let git = format!("git: '{}', branch: {branch}, build: cp node.sh built", upstream.url());
+        let text = format!("nodes:\n  - {{ id: a, path: ./node.sh, {git} }}\n  - {{ id: b, path: '{url}' }}\n{more}");
+        bench.write("a.yml", text);
+    };
+    let dora = |arguments: &str| bench.dora(arguments.split(' ')).finish();
+    write("main", "");
+    let missing = dora("run --locked a.yml").expect_code(1);
+    assert!(
+        missing.stderr.contains("a.dora-lock.yaml") && missing.stderr.contains("--write-lockfile"),
+        "{}",
+        missing.stderr
+    );
+    dora("build --write-lockfile a.yml").expect_code(0);
+    upstream.commit("second");
+    let locked = dora("build --locked a.yml").expect_code(0);
+    assert!(!locked.stderr.contains("run unchecked"), "{}", locked.stderr);
+    // On another machine, where nothing was built before.
+    for directory in ["git", "build", "out"] {
+        fs::remove_dir_all(bench.path().join(directory)).expect("our own directory");
+    }
+    let run = dora("run --locked a.yml").expect_code(0);
+    assert!(run.stdout.contains(&format!("/{first},")) && run.stdout.contains("b: from afar"), "{}", run.stdout);
+    assert!(dora("run a.yml").expect_code(0).stdout.contains("a: first in"), "what was built stays");
+    moved.store(true, Ordering::SeqCst);
+    fs::remove_dir_all(bench.path().join("build")).expect("our own directory");
+    let other = dora("run --locked a.yml").expect_code(1);
+    assert!(other.stderr.contains("or the lock file says"), "{}", other.stderr);
+    assert!(dora("build a.yml").expect_code(0).stderr.contains("cloning"));
+    // A file that asks for something else.
+    upstream.git(&["branch", "work"]);
+    write("work", &format!("  - {{ id: c, path: '{url}' }}\n"));
+    let stale = dora("run --locked a.yml").expect_code(1);
+    for expected in ["a.yml:2:", "node `a`: the lock file does not say", "a.yml:4:", "node `c`: the lock file"] {
+        assert!(stale.stderr.contains(expected), "no {expected} in {}", stale.stderr);
+    }
+    dora("run --write-lockfile --lockfile other.yaml a.yml").expect_code(0);
+    dora("run --locked --lockfile other.yaml a.yml").expect_code(0);
+}
+
+#[test]
+fn flags_of_lock_files_that_mean_nothing_are_refused() {
+    let bench = Workbench::new();
+    bench.write("a.yml", "nodes:\n  - { id: a, path: 'true' }\n");
+    for (verb, flags) in [("run", "--locked --write-lockfile"), ("build", "--lockfile other.yaml")] {
+        let arguments = [verb].into_iter().chain(flags.split(' ')).chain(["a.yml"]);
+        bench.dora(arguments).finish().expect_code(2);
+    }
+    // Nothing to pin is no reason to fail.
+    bench.dora(["build", "--write-lockfile", "a.yml"]).finish().expect_code(0);
+    bench.dora(["run", "--locked", "a.yml"]).finish().expect_code(0);
 }
 
 const NODE: &[u8] = b"#!/bin/sh\necho from afar $1\n";

@@ -35,6 +35,7 @@ pub fn run() -> Result<(), String> {
             continue;
         }
         let Some(text) = workspace::text(file)? else { continue };
+        found.extend(conflicts(file, &text));
         // Lock files are generated, and name the registry.
         if file.extension().is_some_and(|extension| extension == "lock") {
             continue;
@@ -85,6 +86,20 @@ fn forbidden_words(file: &Path, text: &str) -> Vec<String> {
     found
 }
 
+/// Lines that git writes where two changes meet.
+fn conflicts(file: &Path, text: &str) -> Vec<String> {
+    let marks = text.lines().zip(1..).filter(|(line, _)| is_mark_of_a_conflict(line));
+    marks.map(|(_, number)| format!("{}:{number}: a mark that git left at a conflict", file.display())).collect()
+}
+
+/// Seven of these characters, alone or before a name. Seven `=` may underline a title.
+fn is_mark_of_a_conflict(line: &str) -> bool {
+    ['<', '>', '|'].iter().any(|mark| {
+        let after = line.strip_prefix(&mark.to_string().repeat(7));
+        after.is_some_and(|after| after.is_empty() || after.starts_with(' '))
+    })
+}
+
 /// Whether nothing before this position continues the same path or name: a `work` directory of the project is no path of a machine.
 fn starts_a_word(line: &str, at: usize) -> bool {
     !line[..at].ends_with(|before: char| before.is_alphanumeric() || matches!(before, '_' | '-' | '.' | '}' | '>'))
@@ -104,6 +119,15 @@ mod tests {
         assert_eq!(found(concat!("cd /wo", "rk/main")), 1);
         assert_eq!(found(concat!("benches/wo", "rk/main")), 0);
         assert_eq!(found(concat!("$DIR}/ro", "ot/")), 0);
+    }
+
+    #[test]
+    fn marks_of_a_conflict_are_found() {
+        for mark in ["<", ">", "|"].map(|mark| mark.repeat(7)) {
+            let found = |text: String| conflicts(Path::new("a.md"), &text).len();
+            assert_eq!(found(format!("kept\n{mark} HEAD\nkept\n{mark}\n")), 2);
+            assert_eq!(found(format!("  {mark} HEAD\n{mark}{mark}\n")), 0);
+        }
     }
 
     #[test]

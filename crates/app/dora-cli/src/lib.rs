@@ -19,6 +19,7 @@ mod error;
 mod fill;
 mod histogram;
 mod load;
+mod lockfile;
 mod log;
 mod mermaid;
 mod picture;

@@ -38,13 +38,7 @@ const RUN: &str = "`dora run FILE` runs a dataflow without a service";
 
 /// Flags that later versions serve: verb, flag, what helps today.
 const FLAGS: &[(&str, &str, &str)] = &[
-    ("run", "--locked", LOCKS),
-    ("run", "--write-lockfile", LOCKS),
-    ("run", "--lockfile", LOCKS),
     ("run", "--hub-override", PATHS),
-    ("build", "--locked", LOCKS),
-    ("build", "--write-lockfile", LOCKS),
-    ("build", "--lockfile", LOCKS),
     ("build", "--hub-override", PATHS),
     ("build", "--offline", "`dora run` uses what was built before, without the network"),
     ("build", "--coordinator-addr", HERE),
@@ -57,7 +51,6 @@ const FLAGS: &[(&str, &str, &str)] = &[
 ];
 
 const NO_SERVICE: &str = "there is no service to look for: `dora run FILE` needs none";
-const LOCKS: &str = "`rev:` with a whole commit hash says exactly what is built";
 const PATHS: &str = "name the node's program in `path:`";
 const HERE: &str = "without it everything is built on this machine";
 
@@ -114,10 +107,10 @@ mod tests {
 
     #[test]
     fn flags_are_refused_by_name() {
-        for line in ["run a.yml --locked", "run --lockfile=x a.yml", "validate --offline a.yml"] {
+        for line in ["run a.yml --hub-override x", "run --hub-override=x a.yml", "validate --offline a.yml"] {
             assert!(refused(line).is_some_and(|text| text.contains("not served")), "{line}");
         }
-        for line in ["validate a.yml --uv", "run a.yml -- --locked", "graph a.yml"] {
+        for line in ["validate a.yml --uv", "run a.yml -- --hub-override", "graph a.yml"] {
             assert_eq!(refused(line), None, "{line}");
         }
     }

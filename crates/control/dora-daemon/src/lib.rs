@@ -34,7 +34,8 @@ mod python;
 
 pub use adoption::become_subreaper;
 pub use build::{
-    Build, BuildControl, BuildError, BuildEvent, BuildOptions, BuildProblem, FailedLine, Progress, Refresh, Sources,
+    Build, BuildControl, BuildError, BuildEvent, BuildOptions, BuildProblem, FailedLine, Pins, PinsError, Progress,
+    Refresh, Sources,
 };
 pub use execution::{Event, Execution};
 pub use keeper::{Control, Keeper, KeeperError, Received};

@@ -2,16 +2,18 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use dora_daemon::{Build, BuildOptions};
+use dora_daemon::{Build, BuildOptions, Sources};
 use dora_descriptor::{Capabilities, Options, model::LogLevel};
 
-use crate::{building, error, error::CommandError, load, python_module};
+use crate::{building, error, error::CommandError, load, lockfile::Lockfile, python_module};
 
 const EXAMPLES: &str = "\
 Examples:
   dora build dataflow.yml
   dora build --parallel dataflow.yml       nodes of one directory side by side
   dora build --strict-types dataflow.yml   types that do not fit are mistakes
+  dora build --write-lockfile dataflow.yml remember commits and contents in dataflow.dora-lock.yaml
+  dora build --locked dataflow.yml         build from exactly these
 
 Repositories of `git:` are cloned below git/, programs behind URLs are downloaded below build/, then
 the `build:` lines of each node run: each is a process of its own, without a shell, in the directory
@@ -38,6 +40,15 @@ pub(crate) struct Arguments {
     /// Build nodes side by side although they share a directory: their lines must not disturb each other.
     #[arg(long)]
     parallel: bool,
+    /// Build from exactly what the lock file says: commits of repositories, contents of programs behind URLs.
+    #[arg(long, conflicts_with = "write_lockfile")]
+    locked: bool,
+    /// Write what the sources are now to the lock file.
+    #[arg(long)]
+    write_lockfile: bool,
+    /// The lock file, if it does not lie beside the dataflow file as FILE.dora-lock.yaml.
+    #[arg(long, value_name = "PATH")]
+    lockfile: Option<PathBuf>,
 }
 
 pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
@@ -46,10 +57,12 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     // What can be built although `dora run` does not serve it is built.
     load::refuse(path, &loaded, &Capabilities { remote_deploy: arguments.local, ..Capabilities::ALL })?;
     // Survives an update of the program while it builds.
+    let lockfile = Lockfile::asked(arguments.locked, arguments.write_lockfile, arguments.lockfile.as_deref(), path)?;
     let options = BuildOptions {
         parallel: arguments.parallel,
         uv: arguments.uv,
         python_module: python_module::find(),
+        pins: lockfile.pins(),
         ..BuildOptions::new("/proc/self/exe".into())
     };
     let base = load::directory(path);
@@ -57,11 +70,13 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         Build::plan(&loaded.dataflow, path, base, options).map_err(|error| building::mistakes(&loaded, &error))?;
     if build.is_empty() {
         error::tell_note(&format!("{}: there is nothing to build", path.display()));
+        lockfile.keep(&Sources::default())?;
         return Ok(ExitCode::SUCCESS);
     }
-    building::run(build, &loaded, &building::listen()?, &mut |level, line| match level {
+    let sources = building::run(build, &loaded, &building::listen()?, &mut |level, line| match level {
         LogLevel::Warn => error::tell_line(&format!("warning: {line}")),
         _ => error::tell_line(&line),
     })?;
+    lockfile.keep(&sources)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -116,7 +116,7 @@ fn hash_of(bytes: &[u8]) -> String {
     hexadecimal(hash)
 }
 
-fn hash_of_file(path: &Path) -> io::Result<String> {
+pub(super) fn hash_of_file(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut hash = Context::new(&SHA256);
     let mut buffer = vec![0; CHUNK];

@@ -29,10 +29,13 @@ pub(super) struct Checkout {
 const ASTRAY: [&str; 5] = ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"];
 
 /// The checkout that a node asks for; cloned if it is not there.
-pub(super) fn checkout(tools: &Tools<'_>, source: &GitSource) -> Result<Checkout, BuildProblem> {
+pub(super) fn checkout(tools: &Tools<'_>, source: &GitSource, pinned: Option<&str>) -> Result<Checkout, BuildProblem> {
     let repository = Repository::new(tools, source)?;
     let lock = lock::hold(tools, &repository.dir)?;
-    let commit = repository.commit()?;
+    let commit = match pinned {
+        Some(commit) => Some(commit.to_owned()),
+        None => repository.commit()?,
+    };
     if let Some(commit) = &commit {
         let dir = repository.dir.join(commit);
         if dir.is_dir() {

@@ -26,7 +26,11 @@ pub(super) enum Source {
     /// Beside the dataflow file.
     Here,
     /// In a repository.
-    Git(GitSource),
+    Git {
+        source: GitSource,
+        /// The commit, whatever the revision is by now.
+        pinned: Option<String>,
+    },
     /// Behind a URL.
     Url {
         url: String,
@@ -69,7 +73,7 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(super) enum Fetched {
     Nothing,
-    Program(PathBuf),
+    Program { file: PathBuf, url: String },
     Checkout { dir: PathBuf, source: GitSource, commit: String },
 }
 
@@ -86,11 +90,11 @@ impl Job {
             Source::Url { url, sha256 } => {
                 let program = download::fetch(&tools, url, sha256.as_deref())?;
                 tools.lines(&self.dir)?;
-                (Fetched::Program(program.file), program.new)
+                (Fetched::Program { file: program.file, url: url.clone() }, program.new)
             }
-            Source::Git(source) => {
+            Source::Git { source, pinned } => {
                 // It holds the lock of its directory, which is needed until the lines have run.
-                let checkout = git::checkout(&tools, source)?;
+                let checkout = git::checkout(&tools, source, pinned.as_deref())?;
                 tools.lines(&checkout.dir)?;
                 (Fetched::Checkout { dir: checkout.dir, source: source.clone(), commit: checkout.commit }, checkout.new)
             }

@@ -15,7 +15,7 @@
 //!
 //! In reading order: `plan` what there is to do, one job per node; `crew` who does it, and how all of them are stopped;
 //! `job` one of them, from its source to its last line; `command` one program; `git`, `download` the two kinds of
-//! sources; `lock` keeps two builds from one directory; `session` remembers commits; `output` keeps what was printed;
+//! sources; `lock` keeps two builds from one directory; `session` remembers commits, `pins` prescribes them; `output` keeps what was printed;
 //! `problem` is what can go wrong.
 //!
 //! Every program is run by a keeper of its own. That is why a build leaves nothing behind, however it ends: a keeper
@@ -29,6 +29,7 @@ mod git;
 mod job;
 mod lock;
 mod output;
+mod pins;
 mod plan;
 mod problem;
 mod session;
@@ -41,10 +42,11 @@ use std::{
     time::Duration,
 };
 
-use dora_descriptor::Dataflow;
+use dora_descriptor::{Dataflow, model::GitSource};
 use dora_message::{id::NodeId, supervision::OutputStream};
 
 pub use crew::BuildControl;
+pub use pins::{Pins, PinsError};
 pub use problem::{BuildError, BuildProblem, FailedLine};
 
 use crate::{prepare::PrepareError, python::PythonModule};
@@ -68,6 +70,8 @@ pub struct BuildOptions {
     pub uv: bool,
     /// What these environments get as module `dora`.
     pub python_module: PythonModule,
+    /// What every source from elsewhere must be; none: whatever it is.
+    pub pins: Option<Pins>,
     /// How long a server may be silent before a download is given up.
     pub patience: Duration,
 }
@@ -82,6 +86,7 @@ impl BuildOptions {
             parallel: false,
             uv: false,
             python_module: PythonModule::default(),
+            pins: None,
             patience: Duration::from_secs(30),
         }
     }
@@ -144,18 +149,42 @@ pub enum Progress {
 /// Where the sources of nodes are that do not lie beside the dataflow file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sources {
-    checkouts: BTreeMap<NodeId, PathBuf>,
-    downloads: BTreeMap<NodeId, PathBuf>,
+    checkouts: BTreeMap<NodeId, Checkout>,
+    downloads: BTreeMap<NodeId, Download>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Checkout {
+    dir: PathBuf,
+    source: GitSource,
+    commit: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Download {
+    file: PathBuf,
+    url: String,
 }
 
 impl Sources {
     /// The directory that holds the repository of a node.
     pub fn checkout(&self, node: &NodeId) -> Option<&Path> {
-        self.checkouts.get(node).map(PathBuf::as_path)
+        self.checkouts.get(node).map(|checkout| checkout.dir.as_path())
     }
     /// The program of a node that was downloaded.
     pub fn download(&self, node: &NodeId) -> Option<&Path> {
-        self.downloads.get(node).map(PathBuf::as_path)
+        self.downloads.get(node).map(|download| download.file.as_path())
+    }
+    /// What they are pinned to when they shall stay what they are now.
+    pub fn pins(&self) -> Result<Pins, PinsError> {
+        let mut pins = Pins::default();
+        for (node, Checkout { source, commit, .. }) in &self.checkouts {
+            pins.add_commit(node, source, commit);
+        }
+        for (node, Download { file, url }) in &self.downloads {
+            pins.add_program(node, url, file)?;
+        }
+        Ok(pins)
     }
 }
 
@@ -237,10 +266,10 @@ impl Sources {
     fn add(&mut self, node: NodeId, fetched: Fetched, session: &mut Session) {
         match fetched {
             Fetched::Nothing => {}
-            Fetched::Program(file) => drop(self.downloads.insert(node, file)),
+            Fetched::Program { file, url } => drop(self.downloads.insert(node, Download { file, url })),
             Fetched::Checkout { dir, source, commit } => {
-                session.remember(&node, &source, commit);
-                self.checkouts.insert(node, dir);
+                session.remember(&node, &source, &commit);
+                self.checkouts.insert(node, Checkout { dir, source, commit });
             }
         }
     }

@@ -17,6 +17,13 @@ const LAST_LINES: usize = 20;
 /// Bytes of each of them.
 const LONGEST: usize = 1000;
 
+/// Writes a file that is complete or as it was.
+pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let part = path.with_extension(format!("{}.part", std::process::id()));
+    fs::write(&part, content)?;
+    fs::rename(&part, path)
+}
+
 /// The directory for what runs and builds leave to be read. Made when something is written.
 #[derive(Debug, Clone)]
 pub(super) struct OutDir {

@@ -13,7 +13,7 @@ use dora_descriptor::{
 };
 
 use super::{
-    BuildOptions,
+    BuildOptions, Pins,
     job::{Job, Line, Source},
 };
 use crate::prepare::{
@@ -49,6 +49,7 @@ pub(super) fn plan(dataflow: &Dataflow, base: &Path, options: &BuildOptions) -> 
     let mut jobs = Vec::new();
     for node in &dataflow.nodes {
         let (source, texts) = sources(node);
+        let Some(source) = pinned(source, node, options.pins.as_ref(), &mut mistakes) else { continue };
         if let Source::Url { url, sha256: None } = &source {
             warnings.push(format!(
                 "node `{}`: what `{url}` sends is run unchecked; `path_sha256` says what it must be",
@@ -94,11 +95,27 @@ fn sources(node: &Node) -> (Source, Vec<&str>) {
 
 fn source(standard: &Standard) -> Source {
     match &standard.git {
-        Some(git) => Source::Git(git.clone()),
+        Some(git) => Source::Git { source: git.clone(), pinned: None },
         None if standard.path_kind() == PathKind::Url => {
             Source::Url { url: standard.path.clone(), sha256: standard.path_sha256.clone() }
         }
         None => Source::Here,
+    }
+}
+
+/// The source, at what it is pinned to. A node whose source is not what was pinned is a mistake.
+fn pinned(source: Source, node: &Node, pins: Option<&Pins>, mistakes: &mut Mistakes) -> Option<Source> {
+    let Some(pins) = pins else { return Some(source) };
+    match source {
+        Source::Here => Some(source),
+        Source::Git { source, .. } => match pins.commit(&node.id, &source) {
+            Some(commit) => Some(Source::Git { source, pinned: Some(commit) }),
+            None => mistakes.add(node, Problem::NotPinned { url: source.url, key: "git" }),
+        },
+        Source::Url { url, sha256 } => match pins.sha256(&node.id, &url, sha256.as_deref()) {
+            Some(sha256) => Some(Source::Url { url, sha256: Some(sha256) }),
+            None => mistakes.add(node, Problem::NotPinned { url, key: "path" }),
+        },
     }
 }
 
@@ -142,7 +159,7 @@ fn module_of(
 fn claims(source: &Source, dir: &Path, lines: &[Line], parallel: bool) -> BTreeSet<Claim> {
     let mut claims = BTreeSet::new();
     match source {
-        Source::Git(git) => drop(claims.insert(Claim::Repository(git.url.clone()))),
+        Source::Git { source, .. } => drop(claims.insert(Claim::Repository(source.url.clone()))),
         Source::Here if !parallel => drop(claims.insert(Claim::Directory(dir.to_owned()))),
         _ => {}
     }

@@ -99,7 +99,9 @@ pub enum BuildProblem {
         why: String,
     },
     /// What was downloaded is not what the file expects. It is not kept.
-    #[error("what `{url}` sends is not what `path_sha256` says:\n  expected {expected}\n  received {found}")]
+    #[error(
+        "what `{url}` sends is not what `path_sha256` or the lock file says:\n  expected {expected}\n  received {found}"
+    )]
     Hash {
         /// The URL.
         url: String,
@@ -170,7 +172,7 @@ impl BuildProblem {
             BuildProblem::NoRevision { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
             BuildProblem::Download { .. } => Some("check the URL and the network, then build again".to_owned()),
             BuildProblem::Hash { .. } => {
-                Some("if the new content is right, write the hash that was received into the dataflow file".to_owned())
+                Some("if the new content is right, write the hash that was received into the dataflow file, or the lock file anew".to_owned())
             }
             _ => None,
         }

@@ -9,7 +9,10 @@ use dora_descriptor::model::GitSource;
 use dora_message::id::NodeId;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildError, output::OutDir};
+use super::{
+    BuildError,
+    output::{OutDir, replace},
+};
 
 /// What is remembered of a dataflow.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -17,11 +20,22 @@ pub(super) struct Session {
     git_sources: BTreeMap<NodeId, Built>,
 }
 
+/// A repository and the commit of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Built {
+pub(super) struct Built {
     #[serde(flatten)]
     source: GitSource,
     commit: String,
+}
+
+impl Built {
+    pub(super) fn new(source: &GitSource, commit: &str) -> Self {
+        Built { source: source.clone(), commit: commit.to_owned() }
+    }
+    /// The commit, if this is what was asked for.
+    pub(super) fn commit_of(&self, source: &GitSource) -> Option<String> {
+        (self.source == *source).then(|| self.commit.clone())
+    }
 }
 
 impl Session {
@@ -33,11 +47,11 @@ impl Session {
 
     /// The commit that a node was built from, if its source is still the same.
     pub(super) fn commit(&self, node: &NodeId, source: &GitSource) -> Option<String> {
-        self.git_sources.get(node).filter(|built| built.source == *source).map(|built| built.commit.clone())
+        self.git_sources.get(node).and_then(|built| built.commit_of(source))
     }
 
-    pub(super) fn remember(&mut self, node: &NodeId, source: &GitSource, commit: String) {
-        self.git_sources.insert(node.clone(), Built { source: source.clone(), commit });
+    pub(super) fn remember(&mut self, node: &NodeId, source: &GitSource, commit: &str) {
+        self.git_sources.insert(node.clone(), Built::new(source, commit));
     }
 
     /// Writes it, if it is not what was `read` before.
@@ -46,11 +60,9 @@ impl Session {
             return Ok(());
         }
         let path = out.session_file();
-        let part = path.with_extension(format!("{}.part", std::process::id()));
         let write = || {
             out.create()?;
-            fs::write(&part, serde_json::to_vec_pretty(self)?)?;
-            fs::rename(&part, &path)
+            replace(&path, &serde_json::to_vec_pretty(self)?)
         };
         write().map_err(|source| BuildError::Session { path: path.clone(), source })
     }
@@ -72,7 +84,7 @@ mod tests {
         };
         let node = NodeId::from("a");
         let mut session = Session::read(&out);
-        session.remember(&node, &source, "c0ffee".to_owned());
+        session.remember(&node, &source, "c0ffee");
         session.write(&out, &Session::default()).unwrap();
         assert!(dir.path().join("out/robot.dora-session.yaml").exists());
         let again = Session::read(&out);

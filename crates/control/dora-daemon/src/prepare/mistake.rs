@@ -108,6 +108,17 @@ pub enum Problem {
     /// Its source is elsewhere and was not brought here.
     #[error("its source is not here yet; `dora build` brings it")]
     NotBuilt,
+    /// Its source is to be what a lock file says, and that says nothing about it.
+    #[error(
+        "the lock file does not say what `{url}` is, as the dataflow file asks for it now; \
+         `dora build --write-lockfile` writes it anew"
+    )]
+    NotPinned {
+        /// The source.
+        url: String,
+        /// The key of the node that names it.
+        key: &'static str,
+    },
     /// The working directory is not there.
     #[error("the working directory `{}` does not exist", dir.display())]
     WorkingDir {
@@ -143,6 +154,7 @@ impl Problem {
             Problem::BuildLine { .. } => "build",
             Problem::WorkingDir { .. } => "deploy",
             Problem::LogNames { .. } => "max_log_size",
+            Problem::NotPinned { key, .. } => key,
             _ => "path",
         }
     }

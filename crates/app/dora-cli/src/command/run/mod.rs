@@ -23,6 +23,7 @@ use crate::{
     building,
     error::CommandError,
     load,
+    lockfile::Lockfile,
     log::{self, Filter, Format},
     python_module,
     signals::Interrupts,
@@ -91,18 +92,18 @@ pub struct RunCommand {
     /// Tell which programs run, how they are connected, and at the end what every edge has carried.
     #[arg(short, long)]
     pub verbose: bool,
+    /// Build from exactly what the lock file says: commits of repositories, contents of programs behind URLs.
+    #[arg(long, conflicts_with = "write_lockfile")]
+    pub locked: bool,
+    /// Write what the sources are now to the lock file.
+    #[arg(long)]
+    pub write_lockfile: bool,
+    /// The lock file, if it does not lie beside the dataflow file as FILE.dora-lock.yaml.
+    #[arg(long, value_name = "PATH")]
+    pub lockfile: Option<PathBuf>,
     /// Directory that relative paths of the file start from; that of the file if none.
     #[arg(skip)]
     pub working_dir: Option<PathBuf>,
-    /// Not served yet: refused when set.
-    #[arg(skip)]
-    pub locked: bool,
-    /// Not served yet: refused when set.
-    #[arg(skip)]
-    pub write_lockfile: bool,
-    /// Not served yet: refused when set.
-    #[arg(skip)]
-    pub lockfile: Option<PathBuf>,
     /// Not served yet: refused when set.
     #[arg(skip)]
     pub hub_override: Vec<String>,
@@ -138,15 +139,9 @@ impl RunCommand {
     }
 
     fn refuse_unserved(&self) -> Result<(), CommandError> {
-        let asked = [
-            (self.locked, "--locked"),
-            (self.write_lockfile, "--write-lockfile"),
-            (self.lockfile.is_some(), "--lockfile"),
-            (!self.hub_override.is_empty(), "--hub-override"),
-        ];
-        match asked.iter().find(|(asked, _)| *asked) {
-            Some((_, flag)) => Err(unserved::refuse_run_flag(flag)),
-            None => Ok(()),
+        match self.hub_override.is_empty() {
+            true => Ok(()),
+            false => Err(unserved::refuse_run_flag("--hub-override")),
         }
     }
 
@@ -173,19 +168,25 @@ impl RunCommand {
         printer: &mut log::Printer,
     ) -> Result<(Sources, Vec<String>), CommandError> {
         let keeper = session::keeper_program(self)?;
+        let lockfile = Lockfile::asked(self.locked, self.write_lockfile, self.lockfile.as_deref(), path)?;
         let options = BuildOptions {
             refresh: Refresh::Missing,
             uv: self.uv,
             python_module: python_module::find(),
+            pins: lockfile.pins(),
             ..BuildOptions::new(keeper)
         };
         let build = Build::plan(&loaded.dataflow, path, self.base(path), options)
             .map_err(|error| building::mistakes(loaded, &error))?;
-        if build.is_empty() {
-            return Ok((Sources::default(), Vec::new()));
-        }
-        let told = build.warnings().to_vec();
-        Ok((building::run(build, loaded, interrupts, &mut |level, line| printer.own(level, line))?, told))
+        let (sources, told) = match build.is_empty() {
+            true => (Sources::default(), Vec::new()),
+            false => {
+                let told = build.warnings().to_vec();
+                (building::run(build, loaded, interrupts, &mut |level, line| printer.own(level, line))?, told)
+            }
+        };
+        lockfile.keep(&sources)?;
+        Ok((sources, told))
     }
 
     fn prepare(&self, path: &Path, loaded: &Loaded, options: PrepareOptions) -> Result<Prepared, CommandError> {
