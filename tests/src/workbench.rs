@@ -38,6 +38,17 @@ impl Workbench {
         &self.mark
     }
 
+    /// A process of this test whose command line ends so.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[track_caller]
+    pub fn process(&self, ending: &str) -> Pid {
+        let processes = leftovers::marked_processes(&self.mark);
+        let found = processes.iter().find(|(_, line)| line.trim_end().ends_with(ending));
+        found.and_then(|(pid, _)| Pid::from_raw(*pid)).unwrap_or_else(|| panic!("no {ending} in {processes:?}"))
+    }
+
     /// The keeper of this test's dataflow. Its guard has the same command line, but not its name.
     ///
     /// # Panics

@@ -1,6 +1,6 @@
 //! Bad times, each with real processes: whoever is killed in whatever order, nothing is left behind.
 
-use std::{process::Command, time::Duration};
+use std::{path::Path, process::Command, time::Duration};
 
 use dora_tests::{Running, Workbench, await_gone, await_shared_memory, rounds, shared_memory};
 use rustix::process::{Signal, kill_process};
@@ -28,7 +28,7 @@ fn bench() -> Workbench {
         "\
 nodes:
   - { id: brat, path: brat.sh }
-  - { id: shell, path: sh, args: -c 'setsid sleep 1000 & echo shell is up; cat /dev/zero > /dev/null' }
+  - { id: shell, path: shell, args: 'setsid sleep 1000 & echo shell is up; cat /dev/zero > /dev/null' }
   - { id: daemon, path: sh, args: \"-c '(setsid sleep 1000 &); echo daemon is up'\" }
 ",
     );
@@ -45,7 +45,7 @@ nodes:
 }
 
 fn started(bench: &Workbench) -> [Running; 2] {
-    let programs = bench.dora(["run", "a.yml"]);
+    let programs = bench.dora(["run", "--allow-shell-nodes", "a.yml"]);
     for text in ["brat is up", "shell is up", "daemon is up"] {
         programs.await_text(text);
     }
@@ -63,8 +63,26 @@ fn kill_rounds(kill: impl Fn(&Workbench, &Running)) {
             drop(run);
         }
         await_gone(bench.mark(), GONE_WITHIN);
+        only_logs_are_left(&bench);
     }
     await_shared_memory(before + TOLERANCE);
+}
+
+/// On the disk there is nothing but what the test has written, and log files.
+fn only_logs_are_left(bench: &Workbench) {
+    let names = |directory: &Path| -> Vec<String> {
+        let entries = std::fs::read_dir(directory).expect("our own directory").flatten();
+        let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(bench.path()), ["a.yml", "b.yml", "brat.sh", "out"]);
+    let out = bench.path().join("out");
+    for run in names(&out).iter().filter(|name| *name != ".gitignore") {
+        let files = names(&out.join(run));
+        let is_log = |name: &String| name.starts_with("log_") && name.ends_with(".jsonl");
+        assert!(files.iter().all(is_log), "{files:?}");
+    }
 }
 
 /// All processes with these endings of their command lines, stopped.

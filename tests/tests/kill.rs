@@ -57,14 +57,8 @@ impl Victim {
             Self::Holder => "hold 4",
             Self::Keeper => return bench.keeper(),
         };
-        find(bench, ending)
+        bench.process(ending)
     }
-}
-
-fn find(bench: &Workbench, ending: &str) -> Pid {
-    let processes = marked_processes(bench.mark());
-    let found = processes.iter().find(|(_, line)| line.trim_end().ends_with(ending));
-    found.and_then(|(pid, _)| Pid::from_raw(*pid)).unwrap_or_else(|| panic!("no {ending} in {processes:?}"))
 }
 
 /// One round: everything runs and holds memory, then the victims are killed.
@@ -74,7 +68,7 @@ fn round(bench: &Workbench, victims: &[Victim], with_stopped: bool) {
         run.await_text(text);
     }
     if with_stopped {
-        kill_process(find(bench, "sink bystander"), Signal::STOP).expect("a process that runs");
+        kill_process(bench.process("sink bystander"), Signal::STOP).expect("a process that runs");
     }
     let victims: Vec<(Victim, Pid)> = victims.iter().map(|victim| (*victim, victim.find(bench, &run))).collect();
     let survivors = holdings(bench, &victims);

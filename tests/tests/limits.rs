@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use dora_tests::{Running, Workbench, await_gone, marked_processes};
-use rustix::process::{Pid, Signal, kill_process};
+use dora_tests::{Running, Workbench, await_gone};
+use rustix::process::{Signal, kill_process};
 
 /// Runs a dataflow with `{node}` as the program of the nodes.
 fn run(text: &str) -> (Workbench, Running) {
@@ -12,12 +12,6 @@ fn run(text: &str) -> (Workbench, Running) {
     bench.dataflow("a.yml", text);
     let run = bench.dora(["run", "a.yml"]);
     (bench, run)
-}
-
-fn find(bench: &Workbench, ending: &str) -> Pid {
-    let processes = marked_processes(bench.mark());
-    let found = processes.iter().find(|(_, line)| line.trim_end().ends_with(ending));
-    found.and_then(|(pid, _)| Pid::from_raw(*pid)).unwrap_or_else(|| panic!("no {ending} in {processes:?}"))
 }
 
 #[test]
@@ -117,7 +111,7 @@ nodes:
 ");
     run.await_text("hung: receiving");
     run.await_text("idle: tick 1");
-    kill_process(find(&bench, "test-node sink"), Signal::STOP).expect("a process that runs");
+    kill_process(bench.process("test-node sink"), Signal::STOP).expect("a process that runs");
     run.await_text("node `hung` gave no sign of life for 300ms (health_check_timeout)");
     run.signal(Signal::INT);
     let run = run.finish().expect_code(1);
@@ -133,7 +127,7 @@ nodes:
   - { id: sink, path: '{node}', args: sink, inputs: { in: { source: ticker/data, input_timeout: 1.5 } } }
 ");
     run.await_text("sink: receiving");
-    let ticker = find(&bench, "ticker");
+    let ticker = bench.process("ticker");
     kill_process(ticker, Signal::STOP).expect("a process that runs");
     run.await_text("sink: closed: in");
     kill_process(ticker, Signal::CONT).expect("a process that runs");

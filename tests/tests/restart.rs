@@ -1,7 +1,7 @@
 //! Nodes that crash and are started again: nobody loses anything without a number, and nobody waits in vain.
 
-use dora_tests::{Finished, Running, Workbench, await_gone, marked_processes, rounds};
-use rustix::process::{Pid, Signal, kill_process};
+use dora_tests::{Finished, Running, Workbench, await_gone, rounds};
+use rustix::process::{Signal, kill_process};
 
 /// The figures of an edge in the table of `dora run -v`: sent, received, dropped, undelivered, lost.
 fn figures(run: &Finished, edge: &str) -> [u64; 5] {
@@ -17,12 +17,6 @@ fn balanced(run: &Finished, edge: &str) -> [u64; 5] {
     let all @ [sent, received, dropped, undelivered, lost] = figures(run, edge);
     assert_eq!(sent, received + dropped + undelivered + lost, "{edge}: {all:?}");
     all
-}
-
-fn find(bench: &Workbench, ending: &str) -> Option<Pid> {
-    let processes = marked_processes(bench.mark());
-    let found = processes.iter().find(|(_, line)| line.trim_end().ends_with(ending));
-    found.and_then(|(pid, _)| Pid::from_raw(*pid))
 }
 
 fn lines_of<'a>(text: &'a str, node: &str) -> Vec<&'a str> {
@@ -166,7 +160,7 @@ nodes:
     let kills = rounds(9, 100);
     for kill in 1..=kills {
         run.await_text(&format!("relaying in restart {}\n", kill - 1));
-        let relay = find(&bench, "relay").expect("a relay");
+        let relay = bench.process("relay");
         if kill % 3 == 0 {
             // Its neighbours may wait for it meanwhile.
             let _ = kill_process(relay, Signal::STOP);
@@ -206,11 +200,11 @@ nodes:
     );
     let run = bench.dora(["run", "-v", "a.yml"]);
     run.await_text("sink: receiving");
-    let sink = find(&bench, "test-node sink").expect("a sink");
+    let sink = bench.process("test-node sink");
     kill_process(sink, Signal::STOP).expect("a process that runs");
     for kill in 1..=KILLS {
         run.await_text(&format!("relaying in restart {}\n", kill - 1));
-        kill_process(find(&bench, "relay").expect("a relay"), Signal::KILL).expect("a process that runs");
+        kill_process(bench.process("relay"), Signal::KILL).expect("a process that runs");
     }
     run.await_text(&format!("relaying in restart {KILLS}\n"));
     kill_process(sink, Signal::CONT).expect("a process that runs");
@@ -276,7 +270,7 @@ nodes:
 
 #[test]
 fn many_nodes_that_crash_in_a_loop_cost_little_and_disturb_nobody() {
-    const NODES: usize = 20;
+    let nodes = rounds(20, 200);
     let bench = Workbench::new();
     // Until messages flow its ends are fine, so the others start without it.
     bench.script("bad.sh", "test ! -e started");
@@ -286,7 +280,7 @@ nodes:
   - { id: sink, path: '{node}', args: sink, inputs: { in: { source: ticker/data, queue_policy: backpressure } } }
 "
     .to_owned();
-    for number in 0..NODES {
+    for number in 0..nodes {
         text += &format!("  - {{ id: bad{number}, path: bad.sh, restart_policy: always }}\n");
     }
     bench.dataflow("a.yml", &text);
@@ -297,5 +291,5 @@ nodes:
     run.signal(Signal::INT);
     let run = run.finish().expect_code(0);
     let told = run.stderr.lines().filter(|line| line.contains("exited with code 1; it is started again")).count();
-    assert!((1..=20 * NODES).contains(&told), "{told} lines");
+    assert!((1..=20 * nodes).contains(&told), "{told} lines");
 }
