@@ -110,11 +110,7 @@ impl Keeper {
                     }
                 }
             }
-            Token::LogWriter => {
-                if let Some(dataflow) = &mut self.dataflow {
-                    dataflow.log_writer_ready();
-                }
-            }
+            Token::LogWriter => self.log_writer_ready(),
             Token::Node(number, port) => {
                 if let Some(dataflow) = &mut self.dataflow {
                     dataflow.port_ready(number, port, &mut self.link);
@@ -166,6 +162,12 @@ impl Keeper {
         }
     }
 
+    fn log_writer_ready(&mut self) {
+        if let Some(dataflow) = &mut self.dataflow {
+            dataflow.log_writer_ready();
+        }
+    }
+
     fn warn_of_survivors(&mut self, cleanup: &Cleanup) {
         if !cleanup.survivors.is_empty() {
             let pids: Vec<_> = cleanup.survivors.iter().map(u32::to_string).collect();
@@ -195,11 +197,7 @@ impl Keeper {
                     Token::Signals => {
                         self.signals.take();
                     }
-                    Token::LogWriter => {
-                        if let Some(dataflow) = &mut self.dataflow {
-                            dataflow.log_writer_ready();
-                        }
-                    }
+                    Token::LogWriter => self.log_writer_ready(),
                     Token::Node(..) => {}
                 }
             }

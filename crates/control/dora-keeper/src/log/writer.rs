@@ -5,12 +5,14 @@
 //! [`STALL`], its lines are left out and counted instead, until the disk takes some again: a robot may lose lines, not
 //! time. The thread sleeps until there are lines, and wakes the loop only where the loop waits for it.
 
+mod progress;
+
 use std::{
     io::{self, PipeReader, PipeWriter, Read as _, Write as _},
     os::fd::{AsFd, BorrowedFd},
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         mpsc::{self, Receiver, Sender},
     },
     thread,
@@ -25,11 +27,8 @@ use dora_message::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::file::{LogFile, Notice, line_count};
+use progress::{Progress, STALL, Shared, look};
 
-/// Bytes of one node on their way to the disk before the node has to wait.
-const MOST_QUEUED: usize = 512 * 1024;
-/// A write that takes longer is not waited for.
-const STALL: Duration = Duration::from_secs(1);
 /// Time that the disk has at the end, when everything else is over.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// What the thread needs of a stack.
@@ -42,63 +41,6 @@ struct Lines {
     /// Lines that were left out just before them.
     left_out: u64,
     now: DateTime<Utc>,
-}
-
-/// What is on its way to one file, and what never arrived.
-#[derive(Debug, Clone, Default)]
-struct Queue {
-    bytes: usize,
-    lines: u64,
-    lost: u64,
-}
-
-/// What loop and thread both know.
-#[derive(Debug)]
-struct Progress {
-    queues: Vec<Queue>,
-    /// Pieces of work that are not done.
-    jobs: usize,
-    /// When the last one was done, or the first of these was handed over.
-    since: Instant,
-}
-
-impl Progress {
-    fn is_full(&self, node: usize) -> bool {
-        self.queues[node].bytes >= MOST_QUEUED
-    }
-    /// When the disk counts as stalled, unless it has taken something by then.
-    fn stalls_at(&self) -> Option<Instant> {
-        (self.jobs > 0).then(|| self.since + STALL)
-    }
-    fn is_stalled(&self) -> bool {
-        self.stalls_at().is_some_and(|at| at <= Instant::now())
-    }
-    fn begin(&mut self, node: usize, bytes: usize, lines: u64) {
-        if self.jobs == 0 {
-            self.since = Instant::now();
-        }
-        self.jobs += 1;
-        self.queues[node].bytes += bytes;
-        self.queues[node].lines += lines;
-    }
-    /// Whether the node was held up and is not any more.
-    fn end(&mut self, node: usize, bytes: usize, lines: u64, lost: u64) -> bool {
-        let was_full = self.is_full(node);
-        self.jobs -= 1;
-        self.since = Instant::now();
-        let queue = &mut self.queues[node];
-        queue.bytes -= bytes;
-        queue.lines -= lines;
-        queue.lost = lost;
-        was_full && !self.is_full(node)
-    }
-}
-
-/// Progress, for loop and thread.
-type Shared = Arc<Mutex<Progress>>;
-
-fn look(shared: &Shared) -> MutexGuard<'_, Progress> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the loop knows of one file.
@@ -138,8 +80,7 @@ impl Writer {
         if feeds.iter().all(Option::is_none) {
             return Ok(None);
         }
-        let queues = vec![Queue::default(); feeds.len()];
-        let shared = Arc::new(Mutex::new(Progress { queues, jobs: 0, since: Instant::now() }));
+        let shared = Progress::none(feeds.len());
         let (wakes, wake) = io::pipe()?;
         rustix::io::ioctl_fionbio(&wakes, true)?;
         rustix::io::ioctl_fionbio(&wake, true)?;

@@ -6,7 +6,7 @@ use std::{
 use dora_message::supervision::LogPlan;
 use rustix::fs::{FileType, Mode, mknodat};
 
-use super::*;
+use super::{progress::MOST_QUEUED, *};
 
 /// A disk that takes nothing until somebody reads: a pipe in the place of the file.
 fn pipe(path: &Path) {
