@@ -16,12 +16,15 @@ const NEVER: [(&str, &str); 2] = [("node", "rpc"), ("node", "control")];
 const STRANGERS: [(&str, &str); 1] = [("dora-coordinator", "dora-daemon")];
 
 /// Heavy or marked dependencies, and the directories that are their only homes.
-const HOMES: [(&str, &[&str]); 9] = [
+const HOMES: [(&str, &[&str]); 11] = [
     ("clap", &["crates/app/dora-cli", "xtask", "benches"]),
     ("pyo3", &["apis/python"]),
     ("zenoh", &["crates/dataplane/dora-bridge"]),
     ("redb", &["crates/control/dora-coordinator"]),
-    ("remoc", &["crates/rpc"]),
+    // What crosses a connection between components, and who is trusted on it.
+    ("rmp-serde", &["crates/rpc/dora-rpc"]),
+    ("tokio-rustls", &["crates/rpc/dora-rpc"]),
+    ("rcgen", &["crates/rpc/dora-rpc"]),
     ("ureq", &["crates/control/dora-daemon"]),
     ("imageproc", &["examples"]),
     // Below the command line, errors are enums. The conversions and the Rust API have eyre in their public signatures.
@@ -193,6 +196,7 @@ mod tests {
         assert_eq!(violations("crates/node/dora-node", "eyre"), 1);
         assert_eq!(violations("apis/rust/dora-node-api", "eyre"), 0);
         assert_eq!(violations("apis/rust/dora-node-api", "serde"), 0);
+        assert_eq!(violations("crates/control/dora-daemon", "tokio-rustls"), 1);
     }
 
     #[test]

@@ -1,0 +1,155 @@
+//! Who is alive. On a paused clock, so the times are exact.
+
+use std::time::Duration;
+
+use dora_rpc::{
+    Gateway, HeartbeatConfig, HeartbeatListener, HeartbeatManager, MainThread, RpcEndpoint, RpcError, Server,
+    Unreachable, monitor,
+};
+use tokio::{sync::mpsc, time::Instant};
+
+use crate::{
+    link::{Link, World},
+    scripted::{CallbackCall, ScriptCall, ScriptError, ScriptGateway},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Watches scripted endpoints: `add` is the heartbeat of those with an even number, `work`, which never answers, of others.
+struct Watcher {
+    heartbeats: HeartbeatManager<u32>,
+    gateway: Gateway<ScriptCall>,
+    lost: mpsc::UnboundedSender<(u32, Unreachable)>,
+}
+
+impl RpcEndpoint for Watcher {
+    type Call = CallbackCall;
+
+    fn handle(&mut self, _main: &mut MainThread<Self>, _call: CallbackCall) {}
+}
+
+impl HeartbeatListener<u32> for Watcher {
+    fn heartbeats(&mut self) -> &mut HeartbeatManager<u32> {
+        &mut self.heartbeats
+    }
+
+    fn heartbeat(&mut self, target: &u32) -> impl Future<Output = Result<(), RpcError>> + Send + 'static {
+        let (gateway, answers) = (self.gateway.within(60 * SECOND), target.is_multiple_of(2));
+        async move {
+            let beat = if answers { gateway.add(1).await.map(|_| ()) } else { gateway.work().await };
+            beat.map_err(|error| match error {
+                ScriptError::Rpc(error) => error,
+                ScriptError::Refused(_) => unreachable!(),
+            })
+        }
+    }
+
+    fn unreachable(&mut self, _main: &mut MainThread<Self>, target: u32, reason: Unreachable) {
+        let _ = self.lost.send((target, reason));
+    }
+}
+
+async fn watch(
+    world: &World,
+    targets: impl IntoIterator<Item = u32>,
+) -> (Server<Watcher>, mpsc::UnboundedReceiver<(u32, Unreachable)>) {
+    let (lost, losses) = mpsc::unbounded_channel();
+    let heartbeats = HeartbeatManager::new(HeartbeatConfig::default());
+    let watcher = Watcher { heartbeats, gateway: world.gateway.clone(), lost };
+    let server = world.client.start_server("watcher", watcher).unwrap();
+    for target in targets {
+        server.executor().call(move |watcher, main| monitor(watcher, main, target)).await.unwrap();
+    }
+    (server, losses)
+}
+
+async fn links(test: impl AsyncFn(World)) {
+    for link in [Link::Memory, Link::Serialized] {
+        test(World::new(link).await).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_answers_is_alive_for_ever() {
+    links(async |world| {
+        let (_server, mut losses) = watch(&world, [2]).await;
+        let hour = tokio::time::timeout(3600 * SECOND, losses.recv()).await;
+        assert!(hour.is_err(), "it was lost: {hour:?}");
+        // A heartbeat every two seconds, and no more than that.
+        assert!((1799..=1802).contains(&world.gateway.add(0).await.unwrap()));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_hangs_is_unreachable_after_the_timeout() {
+    links(async |world| {
+        let begun = Instant::now();
+        let (_server, mut losses) = watch(&world, [1]).await;
+        let (target, reason) = losses.recv().await.unwrap();
+        assert_eq!((target, begun.elapsed()), (1, 10 * SECOND));
+        assert!(matches!(reason, Unreachable::Silent(time) if time == 10 * SECOND), "{reason:?}");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_ended_is_unreachable_after_two_failures() {
+    links(async |world| {
+        let (_server, mut losses) = watch(&world, [2]).await;
+        tokio::time::sleep(20 * SECOND).await;
+        world.server.stop().await;
+        let ended = Instant::now();
+        let (_, reason) = losses.recv().await.unwrap();
+        assert!(ended.elapsed() <= 4 * SECOND);
+        assert!(matches!(reason, Unreachable::Failing(RpcError::Stopped { .. })), "{reason:?}");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sign_of_life_counts_and_a_forgotten_target_is_not_reported() {
+    let world = World::new(Link::Memory).await;
+    let begun = Instant::now();
+    let (server, mut losses) = watch(&world, [1, 3]).await;
+    tokio::time::sleep(9 * SECOND).await;
+    server
+        .executor()
+        .call(|watcher, _| {
+            watcher.heartbeats.seen(&1);
+            watcher.heartbeats.forget(&3);
+        })
+        .await
+        .unwrap();
+    let (target, _) = losses.recv().await.unwrap();
+    assert_eq!(target, 1);
+    assert!(begun.elapsed() >= 19 * SECOND, "{:?}", begun.elapsed());
+    let more = tokio::time::timeout(60 * SECOND, losses.recv()).await;
+    assert!(more.is_err(), "{more:?}");
+    assert_eq!(server.executor().call(|watcher, _| watcher.heartbeats.targets().count()).await, Ok(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_does_not_wait_for_heartbeats() {
+    let world = World::new(Link::Memory).await;
+    let (server, _losses) = watch(&world, [1, 2]).await;
+    let begun = Instant::now();
+    server.stop().await;
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+/// A reader that does not read, and heartbeats to the same endpoint over the same connection.
+#[tokio::test(start_paused = true)]
+async fn a_slow_log_reader_delays_no_heartbeat() {
+    links(async |world| {
+        let _unread = world.gateway.follow(1000).await.unwrap();
+        let (_server, mut losses) = watch(&world, [2]).await;
+        for _ in 0..50 {
+            world.gateway.push(10_000).await.unwrap();
+            tokio::time::sleep(SECOND).await;
+        }
+        assert!(losses.try_recv().is_err());
+        assert!(world.gateway.add(0).await.unwrap() >= 25, "heartbeats went on");
+    })
+    .await;
+}
