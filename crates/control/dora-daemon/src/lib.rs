@@ -37,8 +37,9 @@ pub use build::{
     Build, BuildControl, BuildError, BuildEvent, BuildOptions, BuildProblem, FailedLine, Pins, PinsError, Progress,
     Refresh, Sources,
 };
+pub use dora_message::result::NodeResult;
 pub use execution::{Event, Execution};
 pub use keeper::{Control, Keeper, KeeperError, Received};
-pub use outcome::{EdgeOutcome, NodeOutcome, NodeResult, Outcome, Trouble};
+pub use outcome::{EdgeOutcome, NodeOutcome, Outcome, Trouble};
 pub use prepare::{Mistake, PrepareError, PrepareOptions, Prepared, Problem, default_memory_budget, prepare};
 pub use python::{Imported, Interpreter, PythonModule, Stranger, imported, interpreter};

@@ -1,54 +1,11 @@
 //! How a dataflow and its nodes ended: what the keeper saw, judged.
 
-use std::fmt;
-
 use dora_message::{
     id::{DataId, NodeId},
     keeper::EdgeCounters,
-    supervision::{ExitCause, ExitStatus, FinalReport, LaunchPlan, Overdue},
+    result::NodeResult,
+    supervision::{ExitCause, ExitStatus, FinalReport, LaunchPlan},
 };
-
-/// How a node ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NodeResult {
-    /// By itself with exit code 0, or in order after a stop.
-    Success,
-    /// By itself, with an exit code other than 0 or by a signal.
-    Failed(ExitStatus),
-    /// It did not end in time after a stop and was killed.
-    GraceExceeded,
-    /// It took too long to connect, to show a sign of life, or to end, and was ended for it.
-    Overdue(Overdue),
-    /// It could not be started; the reason.
-    NotStarted(String),
-    /// It was ended, or not started, because another node failed before the dataflow started.
-    Cascading {
-        /// The node that failed first.
-        caused_by: Option<NodeId>,
-        /// How this one ended.
-        status: ExitStatus,
-    },
-    /// It was ended because the dataflow could not go on; see [`Outcome::trouble`].
-    Lost,
-}
-
-/// For people, to follow the name of the node: "exited with code 3".
-impl fmt::Display for NodeResult {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NodeResult::Success => f.write_str("finished"),
-            NodeResult::Failed(status) => status.fmt(f),
-            NodeResult::GraceExceeded => f.write_str("was killed because it did not stop in time"),
-            NodeResult::Overdue(overdue) => overdue.fmt(f),
-            NodeResult::NotStarted(error) => write!(f, "could not be started: {error}"),
-            NodeResult::Cascading { caused_by: Some(node), .. } => {
-                write!(f, "did not run because node `{node}` failed")
-            }
-            NodeResult::Cascading { caused_by: None, .. } => f.write_str("did not run because another node failed"),
-            NodeResult::Lost => f.write_str("was ended because the dataflow could not go on"),
-        }
-    }
-}
 
 /// A node and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,6 +7,7 @@ pub mod keeper;
 pub mod log;
 pub mod metadata;
 pub mod parameter;
+pub mod result;
 pub mod supervision;
 mod wire;
 

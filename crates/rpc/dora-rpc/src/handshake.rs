@@ -23,6 +23,9 @@ const MAX_GREETING: usize = 2048;
 pub const PROTOCOL_VERSION: u16 = 1;
 
 /// What somebody is on a connection; endpoints are handed out by it.
+///
+/// It is what the other side says: who is let in at all, by token or as the same user, may say what it likes. It keeps
+/// honest programs from calling what is not theirs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Role {
     /// A command line, or another program of a user.

@@ -37,7 +37,7 @@ pub enum Unreachable {
 }
 
 /// The endpoint that asks others for signs of life.
-pub trait HeartbeatListener<K: Target>: RpcEndpoint {
+pub trait HeartbeatListener<K: HeartbeatTarget>: RpcEndpoint {
     /// Its manager.
     fn heartbeats(&mut self) -> &mut HeartbeatManager<K>;
 
@@ -49,9 +49,9 @@ pub trait HeartbeatListener<K: Target>: RpcEndpoint {
 }
 
 /// What can be watched: an id.
-pub trait Target: Clone + Eq + Hash + Send + 'static {}
+pub trait HeartbeatTarget: Clone + Eq + Hash + Send + 'static {}
 
-impl<K: Clone + Eq + Hash + Send + 'static> Target for K {}
+impl<K: Clone + Eq + Hash + Send + 'static> HeartbeatTarget for K {}
 
 /// Knows when each target last gave a sign of life. It belongs to the endpoint, which passes on what it hears.
 #[derive(Debug)]
@@ -68,10 +68,18 @@ struct Watched {
     failures: u32,
 }
 
-impl<K: Target> HeartbeatManager<K> {
+impl<K: HeartbeatTarget> HeartbeatManager<K> {
     /// Watches nobody yet.
     pub fn new(config: HeartbeatConfig) -> Self {
         Self { config, targets: HashMap::new() }
+    }
+
+    /// Watches `target` from now on: sends it heartbeats, and tells the listener when it is unreachable.
+    pub fn monitor<E: HeartbeatListener<K>>(endpoint: &mut E, main: &mut MainThread<E>, target: K) {
+        let since = Instant::now();
+        let watched = Watched { since, seen: since, failures: 0 };
+        endpoint.heartbeats().targets.insert(target.clone(), watched);
+        beat(endpoint, main, target, since);
     }
 
     /// A sign of life came from the target itself, such as a call that it made.
@@ -113,16 +121,13 @@ impl<K: Target> HeartbeatManager<K> {
     }
 }
 
-/// Watches `target` from now on: sends it heartbeats and tells the listener when it is unreachable.
-pub fn monitor<E: HeartbeatListener<K>, K: Target>(endpoint: &mut E, main: &mut MainThread<E>, target: K) {
-    let since = Instant::now();
-    let watched = Watched { since, seen: since, failures: 0 };
-    endpoint.heartbeats().targets.insert(target.clone(), watched);
-    beat(endpoint, main, target, since);
-}
-
 /// Sends one heartbeat and plans the next one.
-fn beat<E: HeartbeatListener<K>, K: Target>(endpoint: &mut E, main: &mut MainThread<E>, target: K, since: Instant) {
+fn beat<E: HeartbeatListener<K>, K: HeartbeatTarget>(
+    endpoint: &mut E,
+    main: &mut MainThread<E>,
+    target: K,
+    since: Instant,
+) {
     let manager = endpoint.heartbeats();
     let config = manager.config;
     let Some(watched) = manager.targets.get(&target).filter(|watched| watched.since == since) else { return };

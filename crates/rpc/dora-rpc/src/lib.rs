@@ -140,7 +140,7 @@ pub use error::RpcError;
 pub use fencing::{EpochGuard, FencingToken, StaleLeader};
 pub use gateway::{DEFAULT_DEADLINE, Gateway, Request};
 pub use handshake::{Introduction, PROTOCOL_VERSION, Refusal, Role};
-pub use heartbeat::{HeartbeatConfig, HeartbeatListener, HeartbeatManager, Target, Unreachable, monitor};
+pub use heartbeat::{HeartbeatConfig, HeartbeatListener, HeartbeatManager, HeartbeatTarget, Unreachable};
 pub use identity::{Fingerprint, Identity, IdentityError, NoFingerprint, Pem};
 pub use main_thread::{MainThread, MainThreadExecutor, Scheduled};
 pub use registration::{Backoff, Retryable, RetryingRegistration};

@@ -6,14 +6,12 @@ use std::path::{Path, PathBuf};
 
 use dora_message::{
     id::NodeId,
+    result::NodeResult,
     supervision::{LaunchPlan, Limits, LogPlan, NodePlan, OutputStream},
 };
 
 use super::{BuildProblem, crew::Crew};
-use crate::{
-    execution::{Event, Execution},
-    outcome::NodeResult,
-};
+use crate::execution::{Event, Execution};
 
 /// A program that has no messages to send, so that it needs hardly any memory for them.
 const MEMORY: u64 = 1 << 20;

@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     net::SocketAddr,
-    os::unix::{fs::FileTypeExt, net::UnixStream as StdUnixStream},
+    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -94,7 +94,7 @@ impl Listener {
                 Ok((Self::Tls(listener, acceptor), reached))
             }
             ListenOn::Unix(path) => {
-                let listener = bind_unix(&path)?;
+                let listener = bind_unix(&path).await?;
                 let _file = SocketFile(path.clone());
                 Ok((Self::Unix { listener, _file }, Address::unix(path)))
             }
@@ -146,9 +146,9 @@ async fn bind_tcp(address: SocketAddr) -> Result<(TcpListener, SocketAddr), List
 }
 
 /// Binds a socket in the file system; one that a dead process left there is replaced.
-fn bind_unix(path: &Path) -> Result<UnixListener, ListenError> {
+async fn bind_unix(path: &Path) -> Result<UnixListener, ListenError> {
     let is_left_over = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
-        && StdUnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+        && UnixStream::connect(path).await.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
     if is_left_over {
         let _ = fs::remove_file(path);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dora_rpc::{
     Gateway, HeartbeatConfig, HeartbeatListener, HeartbeatManager, MainThread, RpcEndpoint, RpcError, Server,
-    Unreachable, monitor,
+    Unreachable,
 };
 use tokio::{sync::mpsc, time::Instant};
 
@@ -58,7 +58,7 @@ async fn watch(
     let watcher = Watcher { heartbeats, gateway: world.gateway.clone(), lost };
     let server = world.client.start_server("watcher", watcher).unwrap();
     for target in targets {
-        server.executor().call(move |watcher, main| monitor(watcher, main, target)).await.unwrap();
+        server.executor().call(move |watcher, main| HeartbeatManager::monitor(watcher, main, target)).await.unwrap();
     }
     (server, losses)
 }

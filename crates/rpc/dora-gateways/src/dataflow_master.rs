@@ -1,0 +1,95 @@
+//! The master of one dataflow: schedules and supervises it.
+
+use dora_message::id::NodeId;
+use dora_rpc::{RpcError, RpcStream};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Attempt, DataflowInfo, DataflowResult, DataflowState, LogLine, LogQuery, MachineId, NodeState, ObservedDataflow,
+    StopOptions, error::coded,
+};
+
+dora_rpc::gateway! {
+    /// What is asked of the master of a dataflow.
+    pub trait DataflowMasterGateway, calls DataflowMasterCall {
+        /// By a daemon: something has happened to a node. What comes late or twice changes nothing.
+        async fn node_changed(&self, machine: MachineId, update: NodeUpdate) -> Result<(), DataflowMasterError>
+            => NodeChanged;
+        /// By the resource manager: a daemon has registered again and says what it runs of this dataflow.
+        async fn machine_returned(&self, machine: MachineId, observed: Option<ObservedDataflow>)
+            -> Result<(), DataflowMasterError> => MachineReturned;
+        /// By the resource manager: a daemon gives no sign of life. Its nodes may still run.
+        async fn machine_silent(&self, machine: MachineId) -> Result<(), DataflowMasterError> => MachineSilent;
+        /// Waits until the dataflow is in one of these states, or has ended; its state.
+        async fn wait(&self, until: Vec<DataflowState>) -> Result<DataflowState, DataflowMasterError> => Wait;
+        /// Stops the dataflow and waits for its end; how it ended.
+        async fn stop(&self, options: StopOptions) -> Result<DataflowResult, DataflowMasterError> => Stop;
+        /// Stops one node. It is not started again.
+        async fn stop_node(&self, node: NodeId, options: StopOptions) -> Result<(), DataflowMasterError> => StopNode;
+        /// Stops one node and starts it again.
+        async fn restart_node(&self, node: NodeId, options: StopOptions) -> Result<(), DataflowMasterError>
+            => RestartNode;
+        /// The dataflow and its nodes.
+        async fn info(&self) -> Result<DataflowInfo, DataflowMasterError> => Info;
+        /// The lines that its nodes print.
+        async fn logs(&self, query: LogQuery) -> Result<RpcStream<LogLine>, DataflowMasterError> => Logs;
+    }
+}
+
+/// What has become of a node, as its daemon saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeUpdate {
+    /// The node.
+    pub node: NodeId,
+    /// The placement. What an older one sends is refused.
+    pub attempt: Attempt,
+    /// Rises with each update of this placement: calls may arrive out of order.
+    pub sequence: u64,
+    /// What it is now.
+    pub state: NodeState,
+    /// Its process, while it has one.
+    #[serde(default)]
+    pub pid: Option<u32>,
+    /// How often the keeper has started it again.
+    #[serde(default)]
+    pub restarts: u32,
+    /// The last lines of its standard error, if it failed.
+    #[serde(default)]
+    pub last_stderr: Vec<String>,
+}
+
+/// Why the master did not do it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum DataflowMasterError {
+    /// The dataflow has no such node.
+    #[error("the dataflow has no node `{node}`")]
+    UnknownNode {
+        /// The node.
+        node: NodeId,
+    },
+    /// The update is about a placement that has been replaced: the daemon ends what belongs to it.
+    #[error("attempt {} of node `{node}` has been replaced by attempt {}", attempt.0, current.0)]
+    OldAttempt {
+        /// The node.
+        node: NodeId,
+        /// The placement that was told about.
+        attempt: Attempt,
+        /// The placement that counts.
+        current: Attempt,
+    },
+    /// The dataflow has ended.
+    #[error("the dataflow has ended")]
+    Ended,
+    /// The call failed.
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+}
+
+coded! {
+    DataflowMasterError {
+        UnknownNode => "master.unknown_node",
+        OldAttempt => "master.old_attempt",
+        Ended => "master.ended",
+    }
+    retry {}
+}

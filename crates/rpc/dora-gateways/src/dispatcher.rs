@@ -1,0 +1,210 @@
+//! The dispatcher: dataflows as a whole. The command line talks to nobody else.
+
+use dora_message::id::NodeId;
+use dora_rpc::{RpcError, RpcStream};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ArtifactHash, DataflowId, DataflowInfo, DataflowResult, DataflowSelector, DataflowState, DataflowSummary, LogLine,
+    LogQuery, LogSource, NoFit, StopOptions, Submission, error::coded,
+};
+
+dora_rpc::gateway! {
+    /// What is asked of the dispatcher.
+    pub trait DispatcherGateway, calls DispatcherCall {
+        /// Which of these files it does not have yet. They are sent before a dataflow that names them.
+        async fn missing_artifacts(&self, hashes: Vec<ArtifactHash>) -> Result<Vec<ArtifactHash>, DispatcherError>
+            => MissingArtifacts;
+        /// Takes the content of a file. It is refused if it is larger than announced, or not what the hash says.
+        async fn upload_artifact(&self, hash: ArtifactHash, size: u64, content: RpcStream<Vec<u8>>)
+            -> Result<(), DispatcherError> => UploadArtifact;
+        /// Begins to run a dataflow. It is in the store when the answer comes; that it runs is told by its state.
+        async fn submit(&self, submission: Submission) -> Result<DataflowId, DispatcherError> => Submit;
+        /// Waits until a dataflow is in one of these states, or has ended; its state.
+        async fn wait(&self, dataflow: DataflowId, until: Vec<DataflowState>) -> Result<DataflowState, DispatcherError>
+            => Wait;
+        /// Stops a dataflow and waits for its end; how it ended.
+        async fn stop(&self, dataflow: DataflowSelector, options: StopOptions)
+            -> Result<DataflowResult, DispatcherError> => Stop;
+        /// Stops a dataflow and runs it again from the same submission; the id of the new one.
+        async fn restart(&self, dataflow: DataflowSelector, options: StopOptions)
+            -> Result<DataflowId, DispatcherError> => Restart;
+        /// Stops one node. It is not started again.
+        async fn stop_node(&self, dataflow: DataflowSelector, node: NodeId, options: StopOptions)
+            -> Result<(), DispatcherError> => StopNode;
+        /// Stops one node and starts it again.
+        async fn restart_node(&self, dataflow: DataflowSelector, node: NodeId, options: StopOptions)
+            -> Result<(), DispatcherError> => RestartNode;
+        /// The dataflows, the latest first.
+        async fn list(&self, filter: ListFilter) -> Result<Vec<DataflowSummary>, DispatcherError> => List;
+        /// One dataflow.
+        async fn info(&self, dataflow: DataflowSelector) -> Result<DataflowInfo, DispatcherError> => Info;
+        /// The lines that nodes print. Lines that a slow reader misses are counted.
+        async fn logs(&self, dataflow: DataflowSelector, query: LogQuery)
+            -> Result<RpcStream<LogLine>, DispatcherError> => Logs;
+        /// Builds what a dataflow needs, on the machines where its nodes would go.
+        async fn build(&self, submission: Submission) -> Result<RpcStream<BuildEvent>, DispatcherError> => Build;
+        /// Ends the coordinator and all daemons. Refused while dataflows run, unless `force`: then those are stopped.
+        async fn destroy(&self, force: bool) -> Result<(), DispatcherError> => Destroy;
+        /// Forgets dataflows that have ended, with their logs; those that it forgot.
+        async fn clean(&self, filter: ListFilter) -> Result<Vec<DataflowSummary>, DispatcherError> => Clean;
+        /// Not served: [`DispatcherError::NotServed`].
+        async fn savepoint(&self, dataflow: DataflowSelector) -> Result<(), DispatcherError> => Savepoint;
+    }
+}
+
+/// Which dataflows somebody means.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListFilter {
+    /// In one of these states; in any if there are none.
+    #[serde(default)]
+    pub states: Vec<DataflowState>,
+    /// With this text in the name.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+/// What happens while a dataflow is built.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BuildEvent {
+    /// A line of a build command, or of dora about one.
+    Line {
+        /// For whom it is built.
+        source: LogSource,
+        /// The text, without a newline.
+        text: String,
+    },
+    /// A node is built.
+    Built {
+        /// The node.
+        node: NodeId,
+    },
+    /// A node cannot be built. Others are still tried.
+    Failed {
+        /// The node.
+        node: NodeId,
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// Why the dispatcher did not do it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum DispatcherError {
+    /// No dataflow has this id or name.
+    #[error("there is no dataflow `{given}`{}", suggestion(near))]
+    UnknownDataflow {
+        /// What was given.
+        given: String,
+        /// Names that are nearly the same.
+        #[serde(default)]
+        near: Vec<String>,
+    },
+    /// None was named, and not exactly one runs.
+    #[error("{} dataflows run; say which one", running.len())]
+    Ambiguous {
+        /// Those that run.
+        running: Vec<DataflowSummary>,
+    },
+    /// Another running dataflow has the name.
+    #[error("dataflow {taken_by} is running under the name `{name}`")]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// The one that has it.
+        taken_by: DataflowId,
+    },
+    /// The dataflow has no such node.
+    #[error("the dataflow has no node `{node}`{}", suggestion(near))]
+    UnknownNode {
+        /// What was given.
+        node: NodeId,
+        /// Ids that are nearly the same.
+        #[serde(default)]
+        near: Vec<String>,
+    },
+    /// The dataflow file has mistakes.
+    #[error("the dataflow cannot be run: {}", mistakes.join("; "))]
+    Descriptor {
+        /// Each with file, line and key, as it is to be shown.
+        mistakes: Vec<String>,
+    },
+    /// There is no place for some nodes.
+    #[error("{}", joined(nodes))]
+    NoFit {
+        /// Why not, for each of them.
+        nodes: Vec<NoFit>,
+    },
+    /// The content of a file is not what was announced.
+    #[error("file {hash} was not taken: {reason}")]
+    Artifact {
+        /// Its hash, as announced.
+        hash: ArtifactHash,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Dataflows run that would be lost.
+    #[error("{} dataflows are running; stop them first, or force it", running.len())]
+    StillRunning {
+        /// Those that run.
+        running: Vec<DataflowSummary>,
+    },
+    /// The coordinator cannot write what it must remember.
+    #[error("the store failed: {reason}")]
+    Store {
+        /// What the store says.
+        reason: String,
+    },
+    /// This version does not do that.
+    #[error("{what} is not served by this version")]
+    NotServed {
+        /// What was asked for.
+        what: String,
+    },
+    /// The call failed.
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+}
+
+coded! {
+    DispatcherError {
+        UnknownDataflow => "dispatcher.unknown_dataflow",
+        Ambiguous => "dispatcher.ambiguous",
+        NameTaken => "dispatcher.name_taken",
+        UnknownNode => "dispatcher.unknown_node",
+        Descriptor => "dispatcher.descriptor",
+        NoFit => "dispatcher.no_fit",
+        Artifact => "dispatcher.artifact",
+        StillRunning => "dispatcher.still_running",
+        Store => "dispatcher.store",
+        NotServed => "dispatcher.not_served",
+    }
+    retry { NoFit }
+}
+
+fn suggestion(near: &[String]) -> String {
+    match near {
+        [] => String::new(),
+        names => format!("; did you mean `{}`?", names.join("` or `")),
+    }
+}
+
+fn joined(nodes: &[NoFit]) -> String {
+    nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_name_comes_with_near_ones() {
+        let unknown = |near: &[&str]| DispatcherError::UnknownDataflow {
+            given: "camra".to_owned(),
+            near: near.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        assert_eq!(unknown(&[]).to_string(), "there is no dataflow `camra`");
+        assert_eq!(unknown(&["camera"]).to_string(), "there is no dataflow `camra`; did you mean `camera`?");
+        assert_eq!(unknown(&["a", "b"]).to_string(), "there is no dataflow `camra`; did you mean `a` or `b`?");
+    }
+}

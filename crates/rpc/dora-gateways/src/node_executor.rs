@@ -1,0 +1,136 @@
+//! The node executor: the daemon, which runs the nodes of one machine.
+
+use dora_message::id::NodeId;
+use dora_rpc::{FencingToken, Gateway, RpcError, RpcStream, StaleLeader};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ArtifactHash, Attempt, BuildEvent, DataflowId, DataflowMasterCall, LogLine, LogQuery, MetricQuery, MetricsSnapshot,
+    NodeState, StopOptions, Submission, error::coded,
+};
+
+dora_rpc::gateway! {
+    /// What is asked of a daemon. Everything that changes something names the leader: a former one is refused.
+    pub trait NodeExecutorGateway, calls NodeExecutorCall {
+        /// By the resource manager: a sign of life of the leader, answered by one of the daemon.
+        async fn heartbeat(&self, leader: FencingToken) -> Result<(), NodeExecutorError> => Heartbeat;
+        /// Which of these files it does not have yet.
+        async fn missing_artifacts(&self, hashes: Vec<ArtifactHash>) -> Result<Vec<ArtifactHash>, NodeExecutorError>
+            => MissingArtifacts;
+        /// Takes the content of a file. It is refused if it is larger than announced, or not what the hash says.
+        async fn upload_artifact(&self, hash: ArtifactHash, size: u64, content: RpcStream<Vec<u8>>)
+            -> Result<(), NodeExecutorError> => UploadArtifact;
+        /// Builds what these nodes need.
+        async fn build(&self, leader: FencingToken, submission: Submission, nodes: Vec<NodeId>)
+            -> Result<RpcStream<BuildEvent>, NodeExecutorError> => Build;
+        /// Starts nodes. That they run, or why not, is told to the master. Asked twice for one attempt, it starts it once.
+        async fn spawn_nodes(&self, leader: FencingToken, spawn: SpawnNodes) -> Result<(), NodeExecutorError>
+            => SpawnNodes;
+        /// Every node of the dataflow is ready, on all machines: messages may flow.
+        async fn release(&self, leader: FencingToken, dataflow: DataflowId) -> Result<(), NodeExecutorError> => Release;
+        /// Stops nodes of a dataflow: these, or all if there are none. Their ends are told to the master.
+        async fn stop_nodes(
+            &self,
+            leader: FencingToken,
+            dataflow: DataflowId,
+            nodes: Vec<NodeId>,
+            options: StopOptions
+        ) -> Result<(), NodeExecutorError> => StopNodes;
+        /// Nodes take their changed programs without ending: operators are loaded again.
+        async fn reload_nodes(&self, leader: FencingToken, dataflow: DataflowId, nodes: Vec<NodeId>)
+            -> Result<(), NodeExecutorError> => ReloadNodes;
+        /// What it runs.
+        async fn observed(&self) -> Result<Vec<ObservedDataflow>, NodeExecutorError> => Observed;
+        /// The lines that nodes of a dataflow print, or have printed, on this machine.
+        async fn logs(&self, dataflow: DataflowId, query: LogQuery) -> Result<RpcStream<LogLine>, NodeExecutorError>
+            => Logs;
+        /// The figures of this machine.
+        async fn metrics(&self, query: MetricQuery) -> Result<MetricsSnapshot, NodeExecutorError> => Metrics;
+        /// Removes what a dataflow that has ended left: logs and working directories.
+        async fn clean(&self, leader: FencingToken, dataflow: DataflowId) -> Result<(), NodeExecutorError> => Clean;
+        /// Ends the daemon, with the nodes that it runs.
+        async fn shut_down(&self, leader: FencingToken, options: StopOptions) -> Result<(), NodeExecutorError>
+            => ShutDown;
+    }
+}
+
+/// Nodes of a dataflow that are to run on a machine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SpawnNodes {
+    /// The dataflow.
+    pub dataflow: DataflowId,
+    /// All of it: each machine sees the whole graph.
+    pub submission: Submission,
+    /// The nodes for this machine, with their placements.
+    pub nodes: Vec<(NodeId, Attempt)>,
+    /// Who is told what becomes of them.
+    pub master: Gateway<DataflowMasterCall>,
+}
+
+/// A dataflow as a daemon finds it on its machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedDataflow {
+    /// The dataflow.
+    pub dataflow: DataflowId,
+    /// Its nodes on this machine.
+    pub nodes: Vec<ObservedNode>,
+}
+
+/// A node as a daemon finds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedNode {
+    /// The node.
+    pub node: NodeId,
+    /// Its placement.
+    pub attempt: Attempt,
+    /// What it does.
+    pub state: NodeState,
+}
+
+/// Why a daemon did not do it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum NodeExecutorError {
+    /// Somebody else leads.
+    #[error(transparent)]
+    Stale(#[from] StaleLeader),
+    /// It runs nothing of this dataflow.
+    #[error("nothing of dataflow {dataflow} is on this machine")]
+    UnknownDataflow {
+        /// The dataflow.
+        dataflow: DataflowId,
+    },
+    /// The nodes cannot be started.
+    #[error("the nodes cannot be started: {reason}")]
+    Spawn {
+        /// Why not.
+        reason: String,
+    },
+    /// The content of a file is not what was announced, or cannot be kept.
+    #[error("file {hash} was not taken: {reason}")]
+    Artifact {
+        /// Its hash, as announced.
+        hash: ArtifactHash,
+        /// What is wrong.
+        reason: String,
+    },
+    /// This version does not do that.
+    #[error("{what} is not served by this version")]
+    NotServed {
+        /// What was asked for.
+        what: String,
+    },
+    /// The call failed.
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+}
+
+coded! {
+    NodeExecutorError {
+        Stale => "executor.stale_leader",
+        UnknownDataflow => "executor.unknown_dataflow",
+        Spawn => "executor.spawn",
+        Artifact => "executor.artifact",
+        NotServed => "executor.not_served",
+    }
+    retry {}
+}
