@@ -2,8 +2,8 @@
 
     sender    sends BENCH_SIZE bytes each BENCH_GAP_MS (0: back to back)
     receiver  a latency row, or a rate row when the gap is 0, and what was lost
-    ticker    sends with each tick
-    stamp     writes the time of its first message, and ends
+    ticker    sends at once, and with each of BENCH_TICKS ticks
+    stamp     writes the time of its first message
     awaiter   receives everything through `recv_async`
 
 BENCH_VARIANT: `inplace` writes 8 bytes into memory of the node, `copy` has an array copied.
@@ -26,6 +26,9 @@ def number(name, default):
 
 SIZE, GAP_MS, WARM, COUNT = (number(f"BENCH_{name}", value) for name, value in [("SIZE", 8), ("GAP_MS", 5), ("WARM", 20), ("COUNT", 400)])
 METRIC = os.environ.get("BENCH_METRIC", "")
+
+if cpu := os.environ.get("BENCH_CPU"):
+    os.sched_setaffinity(0, {int(cpu)})
 
 
 def append(variable, text):
@@ -87,18 +90,19 @@ def receive():
 
 def tick():
     node, array = Node(), pa.array(np.zeros(8, dtype=np.uint8))
-    for event in node:
-        if event["type"] == "INPUT":
-            node.send_output("out", array)
-        elif event["type"] == "STOP":
+    for _ in range(number("BENCH_TICKS", 100)):
+        node.send_output("out", array)
+        if node.next()["type"] != "INPUT":
             break
 
 
 def stamp():
-    for event in Node():
-        if event["type"] == "INPUT":
-            append("BENCH_STAMPS", f"first,{now_ns()}\n")
-            break
+    node = Node()
+    while (event := node.next()) is not None and event["type"] != "INPUT":
+        pass
+    append("BENCH_STAMPS", f"first,{now_ns()}\n")
+    for _ in node:
+        pass
 
 
 def receive_awaiting():

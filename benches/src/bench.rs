@@ -19,12 +19,27 @@ pub struct System {
     pub label: &'static str,
     cli: PathBuf,
     node: PathBuf,
+    /// Where programs are looked for first.
+    search: Option<PathBuf>,
 }
 
 impl System {
     /// Whether it is this project.
     pub fn is_ours(&self) -> bool {
         self.label == "dora"
+    }
+
+    /// The same with a node in Python, if there is one that has its module: ours was named, theirs is beside the command.
+    fn in_python(&self, options: &Options) -> Option<Self> {
+        let python = if self.is_ours() { options.python.clone()? } else { self.cli.with_file_name("python") };
+        let node = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/bench_node.py");
+        let (label, cli) = (self.label, self.cli.clone());
+        python.exists().then(|| Self { label, cli, node, search: python.parent().map(Path::to_owned) })
+    }
+
+    /// The interpreter that runs its nodes.
+    pub fn python(&self) -> Option<PathBuf> {
+        Some(self.search.as_ref()?.join("python"))
     }
 
     /// The file name of its benchmark node.
@@ -47,6 +62,8 @@ pub struct Bench {
     pub options: Options,
     /// dora, and dora-rs if it was asked for.
     pub systems: Vec<System>,
+    /// The same with nodes in Python, where there is one.
+    pub pythons: Vec<System>,
     csv: PathBuf,
     work: PathBuf,
 }
@@ -54,11 +71,13 @@ pub struct Bench {
 impl Bench {
     /// Prepares the folders and looks for the programs.
     pub fn new(options: Options) -> Outcome<Self> {
-        let mut systems = vec![System { label: "dora", cli: options.dora.clone(), node: beside_us("bench-node")? }];
+        let node = beside_us("bench-node")?;
+        let mut systems = vec![System { label: "dora", cli: options.dora.clone(), node, search: None }];
         if options.peers.iter().any(|peer| peer == "dora-rs") {
             let node = options.peers_dir.join("dora-rs-peer");
-            systems.push(System { label: "dora-rs", cli: options.dora_rs_cli.clone(), node });
+            systems.push(System { label: "dora-rs", cli: options.dora_rs_cli.clone(), node, search: None });
         }
+        let pythons = systems.iter().filter_map(|system| system.in_python(&options)).collect();
         let (csv, work) = (options.out.join("raw.csv"), beside_us("bench-work")?);
         fs::create_dir_all(&options.out)?;
         fs::create_dir_all(&work)?;
@@ -70,7 +89,7 @@ impl Bench {
             }
         }
         fs::write(&csv, format!("{FIELDS}\n"))?;
-        Ok(Self { options, systems, csv: csv.canonicalize()?, work })
+        Ok(Self { options, systems, pythons, csv: csv.canonicalize()?, work })
     }
 
     /// Where the rows are.
@@ -128,6 +147,10 @@ impl Bench {
         fs::write(&file, dataflow(nodes, &system.node, &self.csv, system.label))?;
         let mut command = Command::new(&system.cli);
         command.arg("run").arg(file);
+        if let Some(search) = &system.search {
+            let path = std::env::var("PATH").unwrap_or_default();
+            command.env("PATH", format!("{}:{path}", search.display()));
+        }
         Ok(command)
     }
 

@@ -1,5 +1,7 @@
 //! What was promised, held against what was measured: the table of docs/performance.md.
 
+mod python;
+
 use crate::figures::{Figures, Latest};
 use crate::place::PLACES;
 use crate::table::{Bound, Table, Unit, met};
@@ -23,6 +25,7 @@ pub fn table(figures: &Figures) -> String {
     goals.graphs();
     goals.life();
     goals.logs();
+    goals.python();
     goals.table.text()
 }
 

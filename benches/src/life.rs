@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 /// Values that nodes wrote beside their rows, by name.
-type Stamps = BTreeMap<String, Vec<u64>>;
+pub type Stamps = BTreeMap<String, Vec<u64>>;
 
 fn read_stamps(file: &Path) -> Outcome<Stamps> {
     let mut stamps = Stamps::new();
@@ -25,7 +25,7 @@ fn only(stamps: &Stamps, what: &str) -> Outcome<u64> {
 
 /// Runs a source with `sinks` sinks, and `spare` further edges to the first of them.
 /// Returns the stamps and when `dora run` was started.
-fn small_flow(bench: &Bench, system: &System, name: &str, sinks: usize, spare: usize) -> Outcome<(Stamps, u64)> {
+pub fn small_flow(bench: &Bench, system: &System, name: &str, sinks: usize, spare: usize) -> Outcome<(Stamps, u64)> {
     let file = bench.scratch("stamps")?;
     // Peers may lose what is sent before a sink listens, so the source goes on until all are surely there.
     let (tick_ms, ticks) = if system.is_ours() { (10, 100) } else { (20, 20 + 10 * sinks) };
@@ -50,17 +50,19 @@ fn small_flow(bench: &Bench, system: &System, name: &str, sinks: usize, spare: u
     }
 }
 
-fn last_first(stamps: &Stamps, started: u64) -> f64 {
+/// Microseconds from then until the last sink has its first message.
+pub fn last_first(stamps: &Stamps, started: u64) -> f64 {
     let last = stamps.get("first").and_then(|times| times.iter().max()).copied().unwrap_or(0);
     last.saturating_sub(started) as f64 / 1e3
 }
 
-fn repeats(bench: &Bench) -> usize {
+/// How often what is slow is repeated.
+pub fn repeats(bench: &Bench) -> usize {
     if bench.options.quick { 2 } else { 5 }
 }
 
 /// Median and worst of several values, as one row.
-fn row(bench: &Bench, system: &System, metric: &str, values: Vec<f64>) {
+pub fn row(bench: &Bench, system: &System, metric: &str, values: Vec<f64>) {
     let (worst, count) = (values.iter().copied().fold(0.0, f64::max), values.len());
     bench.rows_of(system).value(metric, 8, median(values), worst, count);
 }

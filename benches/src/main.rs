@@ -13,6 +13,7 @@ mod life;
 mod logs;
 mod options;
 mod place;
+mod python;
 mod table;
 mod transport;
 
@@ -81,6 +82,7 @@ fn measure(bench: &Bench, group: &str) -> Outcome<()> {
         "stop" => life::stop(bench),
         "idle" => life::idle(bench),
         "logs" => logs::lines(bench),
+        "python" => python::everything(bench),
         _ => Err("no such group".into()),
     }
 }

@@ -10,7 +10,7 @@ Measures dora, the floor of the machine and other systems in one run, and prints
 Usage: dora-bench [options]
 
   --only GROUPS      Some groups: oneway,async,pingpong,copy,throughput,fanout,chain,startup,edges,release,restart,stop,idle,
-                     logs
+                     logs,python
   --peer PEERS       What to compare with: floor,iceoryx2,dora-rs (default: floor,iceoryx2)
   --rounds N         How often everything is measured (default 3; the table shows the median of the rounds)
   --quick            Fewer turns and messages, one round
@@ -19,7 +19,8 @@ Usage: dora-bench [options]
   --table FILE       Measure nothing: print the table of this raw.csv
   --dora PATH        The dora to measure (default: beside this program)
   --peers DIR        Binaries of benches/peers (default target-peers/release)
-  --dora-rs-cli PATH The command line of dora-rs 1.1 (default: dora on the PATH)
+  --dora-rs-cli PATH The command line of dora-rs 1.1 (default: dora on the PATH); its Python is looked for beside it
+  --python PATH      An interpreter with the module of this project; `cargo xtask bench` names one
 
 The peers are built by
   cargo build --release --manifest-path benches/peers/Cargo.toml --target-dir target-peers
@@ -29,7 +30,7 @@ Examples:
 ";
 
 /// All groups of measurements, in the order in which they run.
-pub const GROUPS: [&str; 14] = [
+pub const GROUPS: [&str; 15] = [
     "oneway",
     "async",
     "pingpong",
@@ -44,9 +45,11 @@ pub const GROUPS: [&str; 14] = [
     "stop",
     "idle",
     "logs",
+    "python",
 ];
 const PEERS: [&str; 3] = ["floor", "iceoryx2", "dora-rs"];
-const KEYS: [&str; 10] = ["only", "peer", "rounds", "quick", "quiet", "out", "table", "dora", "peers", "dora-rs-cli"];
+const KEYS: [&str; 11] =
+    ["only", "peer", "rounds", "quick", "quiet", "out", "table", "dora", "peers", "dora-rs-cli", "python"];
 
 /// What the driver was asked to do.
 pub struct Options {
@@ -70,6 +73,8 @@ pub struct Options {
     pub peers_dir: PathBuf,
     /// The command line of dora-rs.
     pub dora_rs_cli: PathBuf,
+    /// An interpreter that has our module.
+    pub python: Option<PathBuf>,
 }
 
 impl Options {
@@ -101,6 +106,7 @@ impl Options {
             dora: path("dora", beside_us("dora")?)?,
             peers_dir: path("peers", benches.join("../target-peers/release"))?,
             dora_rs_cli: path("dora-rs-cli", "dora".into())?,
+            python: args.text("python").map(std::path::absolute).transpose()?,
         }))
     }
 }

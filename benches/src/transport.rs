@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// What flows along an edge, and how it is measured.
-struct Stream {
+pub struct Stream {
     metric: String,
     size: usize,
     gap_ms: u64,
@@ -20,14 +20,14 @@ struct Stream {
 
 impl Stream {
     /// One way with a gap: the receiver is blocked when a message comes.
-    fn one_way(metric: &str, size: usize, variant: &'static str) -> Self {
+    pub fn one_way(metric: &str, size: usize, variant: &'static str) -> Self {
         let plan = Plan::oneway();
         let (metric, queue) = (metric.to_string(), Queue::Default);
         Self { metric, size, gap_ms: GAP_MS, variant, receive: "blocking", queue, plan }
     }
 
     /// Back to back, lossless.
-    fn back_to_back(metric: String, size: usize, variant: &'static str, queue: usize, plan: Plan) -> Self {
+    pub fn back_to_back(metric: String, size: usize, variant: &'static str, queue: usize, plan: Plan) -> Self {
         Self { metric, size, gap_ms: 0, variant, receive: "blocking", queue: Queue::Lossless(queue), plan }
     }
 
@@ -42,19 +42,27 @@ impl Stream {
             .env("BENCH_COUNT", self.plan.count)
     }
 
-    fn sender(&self) -> Node {
+    /// Its sender.
+    pub fn sender(&self) -> Node {
         self.node("src", "sender").output("out")
     }
 
-    fn receiver(&self, id: &str, source: &str) -> Node {
-        self.node(id, "receiver").input("in", source, self.queue)
+    /// A receiver, which may have another role.
+    pub fn receiver_as(&self, role: &str, id: &str, source: &str) -> Node {
+        self.node(id, role).input("in", source, self.queue)
     }
 
-    fn run(&self, bench: &Bench, system: &System) -> Outcome<()> {
+    fn receiver(&self, id: &str, source: &str) -> Node {
+        self.receiver_as("receiver", id, source)
+    }
+
+    /// Measures it.
+    pub fn run(&self, bench: &Bench, system: &System) -> Outcome<()> {
         bench.dataflow(system, &format!("{}_{}", self.metric, self.size), self.pair())
     }
 
-    fn run_at(mut self, place: Place, bench: &Bench, system: &System) -> Outcome<()> {
+    /// Measures it at this place.
+    pub fn run_at(mut self, place: Place, bench: &Bench, system: &System) -> Outcome<()> {
         self.metric = place.metric(&self.metric);
         bench.dataflow(system, &format!("{}_{}", self.metric, self.size), place.put(self.pair()))
     }
@@ -65,7 +73,7 @@ impl Stream {
 }
 
 /// What a wake-up costs there, without any library.
-fn wake(bench: &Bench, place: Place) -> Outcome<()> {
+pub fn wake(bench: &Bench, place: Place) -> Outcome<()> {
     bench.peer("floor", &format!("oneway --metric {}{}", place.metric("oneway_5ms"), place.option()))
 }
 
@@ -153,25 +161,24 @@ pub fn throughput(bench: &Bench) -> Outcome<()> {
 
 /// 4 MiB in place to four receivers; the latency of a message is that of its last receiver.
 pub fn fan_out(bench: &Bench) -> Outcome<()> {
-    bench.in_turn(|| bench.each(|system| fan_out_once(bench, system)))
+    bench.in_turn(|| bench.each(|system| fan_out_once(bench, system, "oneway_5ms_fanout4", "inplace")))
 }
 
-fn fan_out_once(bench: &Bench, system: &System) -> Outcome<()> {
-    let stream = Stream::one_way("oneway_5ms_fanout4_each", 4 << 20, "inplace");
+/// Once, for one system.
+pub fn fan_out_once(bench: &Bench, system: &System, metric: &str, variant: &'static str) -> Outcome<()> {
+    let stream = Stream::one_way(&format!("{metric}_each"), 4 << 20, variant);
     let raw: Vec<PathBuf> = (0..4).map(|i| bench.scratch(&format!("fanout{i}.raw"))).collect::<Outcome<_>>()?;
     let sinks = raw
         .iter()
         .enumerate()
         .map(|(i, file)| stream.receiver(&format!("sink{i}"), "src/out").env("BENCH_RAW", file.display()));
-    bench.dataflow(system, "fanout4", std::iter::once(stream.sender()).chain(sinks).collect())?;
+    bench.dataflow(system, metric, std::iter::once(stream.sender()).chain(sinks).collect())?;
     let last = last_receivers(&raw)?;
-    bench.rows_of(system).value(
-        "oneway_5ms_fanout4_last",
-        stream.size,
-        percentile(&last, 0.5),
-        percentile(&last, 0.99),
-        last.len(),
-    );
+    let csv = bench.rows_of(system);
+    let (middle, worst) = (percentile(&last, 0.5), percentile(&last, 0.99));
+    csv.value(&format!("{metric}_last"), stream.size, middle, worst, last.len());
+    let missed = stream.plan.count as f64 - last.len() as f64;
+    csv.value(&format!("{metric}_missed"), stream.size, missed, missed, stream.plan.count);
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::python;
 use crate::report::{Outcome, Trouble};
 use crate::shell::Shell;
 use crate::uv::Environment;
@@ -25,7 +26,7 @@ pub fn prepare() -> Result<Environment, Trouble> {
     let environment = Environment::with("vision", REQUIREMENTS)?;
     copy_pictures(&environment)?;
     let module = wheel::module(&Environment::with("environment", wheel::TOOLS)?)?;
-    environment.install().args(["--no-deps", "--reinstall"]).arg(module).run()?;
+    python::install(&environment, &module)?;
     Ok(environment)
 }
 

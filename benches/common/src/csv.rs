@@ -31,7 +31,11 @@ impl Csv {
 
     /// Samples in nanoseconds, written as median and 99th percentile in microseconds.
     pub fn latency(&self, metric: &str, size: usize, samples_ns: Vec<u64>) {
-        let mut micros: Vec<f64> = samples_ns.into_iter().map(|ns| ns as f64 / 1e3).collect();
+        self.micros(metric, size, samples_ns.into_iter().map(|ns| ns as f64 / 1e3).collect());
+    }
+
+    /// Samples in microseconds, as their median and 99th percentile.
+    pub fn micros(&self, metric: &str, size: usize, mut micros: Vec<f64>) {
         micros.sort_by(f64::total_cmp);
         self.value(metric, size, percentile(&micros, 0.5), percentile(&micros, 0.99), micros.len());
     }
