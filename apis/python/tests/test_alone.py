@@ -190,6 +190,16 @@ class Builder(unittest.TestCase):
         self.assertRaises(ValueError, node.add_input, "b", "c/d", 1, "drop")
 
 
+class Cuda(unittest.TestCase):
+    def test_what_is_missing_is_told(self) -> None:
+        try:
+            import dora.cuda
+        except ImportError as error:
+            self.assertRegex(str(error), "dora.cuda needs (an NVIDIA GPU and its driver|PyTorch)")
+        else:
+            self.assertEqual(len(dora.cuda.__all__), 4)
+
+
 class Types(unittest.TestCase):
     def test_mypy_is_content(self) -> None:
         try:

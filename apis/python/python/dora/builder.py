@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import yaml
-
 _POLICIES = ("drop_oldest", "drop_newest", "backpressure")
 
 
@@ -34,6 +32,8 @@ class DataflowBuilder:
 
     def to_yaml(self, path: str | os.PathLike[str] | None = None) -> str | None:
         """The dataflow file as text; with `path` it is written there instead, and None is returned."""
+        import yaml  # here, because nodes have no need of it and start sooner without
+
         text: str = yaml.dump({"nodes": [node.to_dict() for node in self.nodes]})
         if path is None:
             return text

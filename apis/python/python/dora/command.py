@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import sysconfig
 
 
 def build(
@@ -51,6 +48,8 @@ def run(dataflow_path: str | os.PathLike[str], uv: bool | None = None, stop_afte
 
 
 def _dora(arguments: list[str]) -> None:
+    import subprocess  # here, because nodes have no need of it and start sooner without
+
     program = _program()
     # A node that runs a dataflow of its own does not lend it its place.
     environment = {key: value for key, value in os.environ.items() if key != "DORA_NODE_CONFIG"}
@@ -66,6 +65,9 @@ def _dora(arguments: list[str]) -> None:
 
 def _program() -> str:
     """The command that was installed with this Python, else that on the PATH."""
+    import shutil
+    import sysconfig
+
     scripts = sysconfig.get_path("scripts")
     found = shutil.which("dora", path=scripts) or shutil.which("dora")
     if found is None:

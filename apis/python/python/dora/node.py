@@ -7,12 +7,12 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from dora import _logging
-from dora._external import Feeder
-from dora._waiting import Waiting
 from dora.dora import Node as _NativeNode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Iterable
+    from collections.abc import AsyncIterable, Awaitable, Iterable
+
+    from dora._waiting import Waiting
 
 _open: weakref.WeakSet[Node] = weakref.WeakSet()
 
@@ -60,7 +60,7 @@ class Node(_NativeNode):
 
     def __init__(self, node_id: str | None = None, daemon_port: int | None = None) -> None:
         del node_id, daemon_port  # `__new__` has used them
-        self._waiting = Waiting(self)
+        self._waiting: Waiting | None = None
         _open.add(self)
         _logging.install(self)
 
@@ -71,16 +71,23 @@ class Node(_NativeNode):
 
         Raises RuntimeError if another thread is waiting for events of this node.
         """
-        return await self._waiting.receive(timeout)
+        return await self._await(timeout)
 
     def __aiter__(self) -> Node:
         return self
 
     async def __anext__(self) -> dict[str, Any]:
-        event = await self._waiting.receive(None)
+        event = await self._await(None)
         if event is None:
             raise StopAsyncIteration
         return event
+
+    def _await(self, timeout: float | None) -> Awaitable[dict[str, Any] | None]:
+        if self._waiting is None:
+            from dora._waiting import Waiting  # brings asyncio, which a program that does not await starts sooner without
+
+            self._waiting = Waiting(self)
+        return self._waiting.receive(timeout)
 
     def merge_external_events(self, subscription: Iterable[Any] | AsyncIterable[Any]) -> None:
         """Receive the items of another source as events: `{"kind": "external", "id": None, "value": item}`.
@@ -91,6 +98,8 @@ class Node(_NativeNode):
 
         An exception that it raises comes as an external event whose value is the exception.
         """
+        from dora._external import Feeder  # brings asyncio
+
         Feeder.start(self, subscription)
 
 
