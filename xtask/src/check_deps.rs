@@ -20,7 +20,7 @@ const HOMES: [(&str, &[&str]); 11] = [
     ("clap", &["crates/app/dora-cli", "xtask", "benches"]),
     ("pyo3", &["apis/python"]),
     ("zenoh", &["crates/dataplane/dora-bridge"]),
-    ("redb", &["crates/control/dora-coordinator"]),
+    ("redb", &["crates/control/dora-store"]),
     // What crosses a connection between components, and who is trusted on it.
     ("rmp-serde", &["crates/rpc/dora-rpc"]),
     ("tokio-rustls", &["crates/rpc/dora-rpc"]),

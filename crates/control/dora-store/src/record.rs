@@ -1,0 +1,47 @@
+//! A dataflow as it is remembered.
+
+use chrono::{DateTime, Utc};
+use dora_gateways::{DataflowId, DataflowResult, DataflowState, DataflowSummary, Submission};
+use serde::{Deserialize, Serialize};
+
+/// A dataflow: what was submitted, and what has become of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataflowRecord {
+    /// Its id.
+    pub id: DataflowId,
+    /// When it was submitted.
+    pub submitted: DateTime<Utc>,
+    /// What was submitted, with descriptor and name.
+    pub submission: Submission,
+    /// Where it is in its life.
+    pub state: DataflowState,
+    /// How many nodes it has.
+    #[serde(default)]
+    pub nodes: u32,
+    /// How it ended, with the causes, once it has.
+    #[serde(default)]
+    pub result: Option<DataflowResult>,
+}
+
+impl DataflowRecord {
+    /// A dataflow that begins to be built.
+    pub fn new(id: DataflowId, submitted: DateTime<Utc>, submission: Submission) -> Self {
+        Self { id, submitted, submission, state: DataflowState::Building, nodes: 0, result: None }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> Option<&str> {
+        self.submission.name.as_deref()
+    }
+
+    /// What the list shows.
+    pub fn summary(&self) -> DataflowSummary {
+        DataflowSummary {
+            id: self.id,
+            name: self.submission.name.clone(),
+            state: self.state,
+            submitted: self.submitted,
+            nodes: self.nodes,
+        }
+    }
+}
