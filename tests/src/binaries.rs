@@ -30,7 +30,7 @@ pub fn test_runner() -> PathBuf {
 
 /// The nodes of the guide, under the names that they have there, and where they lie.
 pub fn programs() -> Vec<(&'static str, PathBuf)> {
-    let names = ["talker", "listener", "counter", "shout", "camera", "plot"];
+    let names = ["talker", "listener", "counter", "shout", "camera", "plot", "monitor"];
     names.map(|name| (name, program_dir().join(format!("guide-{name}")))).to_vec()
 }
 

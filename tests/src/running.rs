@@ -115,6 +115,11 @@ impl Running {
         self.output.lock().stdout.clone()
     }
 
+    /// What it has printed on standard error so far.
+    pub fn stderr_so_far(&self) -> String {
+        self.output.lock().stderr.clone()
+    }
+
     /// Sends it a signal.
     ///
     /// # Panics

@@ -124,6 +124,13 @@ impl Workbench {
         command
     }
 
+    /// Starts a process with a role that joins this dataflow as a dynamic node.
+    pub fn join(&self, dataflow: &str, node: &str, role: &str) -> Running {
+        let mut command = Command::new(binaries::test_node());
+        command.args(role.split(' ')).env("DORA_TEST_JOIN", node).env("DORA_DATAFLOW_ID", dataflow);
+        Running::start(self.at_home(command))
+    }
+
     /// Starts `dora` with these arguments.
     pub fn dora<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, arguments: I) -> Running {
         Running::start(self.command(arguments))

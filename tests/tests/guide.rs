@@ -140,6 +140,11 @@ fn restarts() {
     read("restarts.md");
 }
 
+#[test]
+fn nodes_that_come_and_go() {
+    read("dynamic.md");
+}
+
 /// Each section is a mistake of its own, made in a fresh project whose nodes are built.
 #[test]
 fn troubleshooting() {

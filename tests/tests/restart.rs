@@ -265,7 +265,7 @@ nodes:
     );
     let run = bench.dora(["run", "a.yml"]).finish().expect_code(0);
     assert!(run.stdout.contains("here in restart 1"), "{}", run.stdout);
-    assert_eq!(lines_of(&run.stdout, "tell").join("|"), "telling|closed: in|stopped: AllInputsClosed");
+    assert_eq!(lines_of(&run.stdout, "tell").join("|"), "telling|in = 1|closed: in|stopped: AllInputsClosed");
 }
 
 #[test]

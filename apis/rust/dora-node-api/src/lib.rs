@@ -53,10 +53,10 @@ pub use dora_message::{
     },
 };
 pub use dora_node::{
-    ConnectError, DataSample, Descriptor, DoraNode, DoraNodeBuilder, EncodedSample, Event, Event as DoraEvent,
-    EventScheduler, EventStream, Forked, InputState, InputTracker, NodeError, NodeResult, NodeRunConfig, PatternError,
-    SampleAllocator, StopCause, StreamSegment, TestingError, TryRecvError, ZERO_COPY_THRESHOLD, event_stream,
-    integration_testing, merged,
+    AttachError, ConnectError, DataSample, Descriptor, DoraNode, DoraNodeBuilder, EncodedSample, Event,
+    Event as DoraEvent, EventScheduler, EventStream, Forked, InputState, InputTracker, NodeError, NodeResult,
+    NodeRunConfig, PatternError, SampleAllocator, StopCause, StreamSegment, TestingError, TryRecvError,
+    ZERO_COPY_THRESHOLD, event_stream, integration_testing, merged,
 };
 #[cfg(feature = "tracing")]
 pub use dora_node::{TracingGuard, init_tracing};

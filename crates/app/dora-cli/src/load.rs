@@ -24,6 +24,7 @@ pub(crate) fn served() -> Capabilities {
         git: true,
         url: true,
         shell: true,
+        dynamic: true,
         restart: true,
         working_dir: true,
         debug_inspection: true,

@@ -47,6 +47,24 @@ pub enum Event {
         /// Wait until then.
         delay: Duration,
     },
+    /// A process has become a dynamic node.
+    Joined {
+        /// The node.
+        node: NodeId,
+        /// Its process id, if it can be seen.
+        pid: Option<u32>,
+        /// How many processes have been this node.
+        joins: u32,
+    },
+    /// The process that was a dynamic node is it no longer.
+    Left {
+        /// The node.
+        node: NodeId,
+        /// It said so; otherwise it crashed or was killed.
+        in_order: bool,
+        /// How many processes have been this node.
+        joins: u32,
+    },
     /// A node has ended; all its lines have come before. Which node is to blame may become known only later; see
     /// [`Event::Finished`].
     Exited(NodeOutcome),
@@ -114,6 +132,11 @@ impl Execution {
             Received::Packet(FromKeeper::Restarting { node, status, restart, delay_ms }) => {
                 Event::Restarting { node, status, restart, delay: Duration::from_millis(delay_ms) }
             }
+            Received::Packet(FromKeeper::Joined { node, pid, joins }) => {
+                record.joined(&node);
+                Event::Joined { node, pid, joins }
+            }
+            Received::Packet(FromKeeper::Left { node, in_order, joins }) => Event::Left { node, in_order, joins },
             Received::Packet(FromKeeper::Warning { message }) => Event::Warning(message),
             Received::Packet(FromKeeper::Failed { reason }) => {
                 self.finish(FinalReport::default(), Some(Trouble::CannotRun(reason)))

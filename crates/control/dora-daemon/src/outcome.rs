@@ -24,7 +24,7 @@ pub struct NodeOutcome {
 impl NodeOutcome {
     /// Whether it ended well.
     pub fn is_success(&self) -> bool {
-        self.result == NodeResult::Success
+        self.result.is_success()
     }
 }
 
@@ -88,6 +88,8 @@ pub(crate) struct Record {
     edges: Vec<EdgeOutcome>,
     /// Nodes that have not ended.
     open: Vec<NodeId>,
+    /// Dynamic nodes, and whether a process has joined as each.
+    dynamic: Vec<(NodeId, bool)>,
     ended: Vec<NodeOutcome>,
 }
 
@@ -103,8 +105,16 @@ impl Record {
         };
         Record {
             edges: plan.edges.iter().map(edge).collect(),
-            open: plan.nodes.iter().map(|node| node.id.clone()).collect(),
+            open: plan.nodes.iter().filter(|node| !node.is_dynamic()).map(|node| node.id.clone()).collect(),
+            dynamic: plan.nodes.iter().filter(|node| node.is_dynamic()).map(|node| (node.id.clone(), false)).collect(),
             ended: Vec::with_capacity(plan.nodes.len()),
+        }
+    }
+
+    /// A process has become a dynamic node.
+    pub(crate) fn joined(&mut self, node: &NodeId) {
+        for (id, joined) in &mut self.dynamic {
+            *joined |= id == node;
         }
     }
 
@@ -140,9 +150,10 @@ impl Record {
         for (edge, counters) in self.edges.iter_mut().zip(report.edges) {
             edge.counters = counters;
         }
-        let lost =
-            |node| NodeOutcome { node, result: NodeResult::Lost, never_connected: false, last_stderr: Vec::new() };
-        self.ended.extend(self.open.drain(..).map(lost));
+        let outcome = |node, result| NodeOutcome { node, result, never_connected: false, last_stderr: Vec::new() };
+        self.ended.extend(self.open.drain(..).map(|node| outcome(node, NodeResult::Lost)));
+        let result = |joined| if joined { NodeResult::Success } else { NodeResult::NeverJoined };
+        self.ended.extend(self.dynamic.drain(..).map(|(node, joined)| outcome(node, result(joined))));
         // What was reported before its cause learns of it now.
         let cause = self.first_cause();
         for outcome in &mut self.ended {
@@ -160,7 +171,7 @@ fn rank(outcome: &NodeOutcome) -> u8 {
         NodeResult::Failed(_) | NodeResult::NotStarted(_) | NodeResult::Overdue(_) => 0,
         NodeResult::GraceExceeded => 1,
         NodeResult::Cascading { .. } | NodeResult::Lost => 2,
-        NodeResult::Success => 3,
+        NodeResult::Success | NodeResult::NeverJoined => 3,
     }
 }
 
@@ -174,7 +185,7 @@ mod tests {
     }
     fn record(ids: &[&str], ends: &[(&str, ExitStatus, ExitCause)]) -> Outcome {
         let open = ids.iter().map(|&id| id.into()).collect();
-        let mut record = Record { edges: Vec::new(), open, ended: Vec::new() };
+        let mut record = Record { edges: Vec::new(), open, dynamic: Vec::new(), ended: Vec::new() };
         for (id, status, cause) in ends {
             record.exited((*id).into(), status.clone(), *cause, false, Vec::new());
         }
@@ -204,6 +215,17 @@ mod tests {
         let ends = [("a", ExitStatus::Signal { signal: 15 }, Stopped), ("b", code(143), Stopped), ("c", code(0), Own)];
         assert!(record(&["a", "b", "c"], &ends).is_success());
         assert!(!record(&["a"], &[("a", ExitStatus::Signal { signal: 9 }, GraceExceeded)]).is_success());
+    }
+
+    #[test]
+    fn a_dynamic_node_never_fails() {
+        let dynamic = vec![("here".into(), false), ("away".into(), false)];
+        let mut record = Record { edges: Vec::new(), open: Vec::new(), dynamic, ended: Vec::new() };
+        record.joined(&"here".into());
+        let outcome = record.finish(FinalReport::default(), None);
+        assert!(outcome.is_success());
+        let results: Vec<_> = outcome.nodes.iter().map(|node| &node.result).collect();
+        assert_eq!(results, [&NodeResult::Success, &NodeResult::NeverJoined]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use dora_descriptor::NodeKind;
 use dora_message::{
     keeper::{InputSource, QueuePolicy},
     log::LogLevel,
-    supervision::EdgeSource,
+    supervision::{EdgeSource, Limits},
 };
 
 fn prepared(base: &Path, text: &str, options: &PrepareOptions) -> Result<Prepared, PrepareError> {
@@ -49,12 +49,21 @@ fn example() -> (tempfile::TempDir, Prepared) {
 }
 
 #[test]
+fn a_dynamic_node_has_no_program_and_no_rules() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "nodes: [{ id: plot, path: dynamic, restart_policy: always, finish_grace_secs: 1 }]";
+    let plan = prepared(dir.path(), text, &options()).unwrap().plan;
+    let plot = &plan.nodes[0];
+    assert!(plot.is_dynamic() && plot.restart.is_none() && plot.limits == Limits::default());
+}
+
+#[test]
 fn programs_and_arguments() {
     let (dir, prepared) = example();
     let [camera, viewer] = &prepared.plan.nodes[..] else { panic!() };
-    assert!(camera.program.is_absolute() && camera.program.ends_with("sh"));
+    assert!(camera.program.as_ref().is_some_and(|path| path.is_absolute() && path.ends_with("sh")));
     assert_eq!(camera.args, ["-c", "echo 'a  b'", "last"]);
-    assert_eq!(viewer.program, dir.path().join("viewer"));
+    assert_eq!(viewer.program, Some(dir.path().join("viewer")));
     assert_eq!((&viewer.working_dir, viewer.args.len()), (&dir.path().to_owned(), 0));
 }
 
@@ -160,7 +169,6 @@ nodes:
   - { id: text, path: text }
   - { id: folder, path: . }
   - { id: variable, path: $NOWHERE/x }
-  - { id: attached, path: dynamic }
   - { id: elsewhere, path: sh, deploy: { working_dir: nowhere } }
 "#;
     let mut loaded = dora_descriptor::parse("dataflow.yml", text, &dora_descriptor::Options::default()).unwrap();
@@ -177,10 +185,9 @@ nodes:
     assert!(matches!(&of("text")[..], [Problem::NotExecutable { .. }, Problem::Args { .. }]));
     assert!(matches!(&of("folder")[..], [Problem::Directory { .. }]));
     assert!(matches!(&of("variable")[..], [Problem::UnsetVariable { name, .. }] if name == "NOWHERE"));
-    assert!(matches!(&of("attached")[..], [Problem::NotServed { .. }]));
     assert!(matches!(&of("elsewhere")[..], [Problem::WorkingDir { .. }]));
-    assert_eq!(error.mistakes.len(), 8);
-    assert_eq!(error.to_string().lines().count(), 8);
+    assert_eq!(error.mistakes.len(), 7);
+    assert_eq!(error.to_string().lines().count(), 7);
     assert!(error.to_string().starts_with("node `missing`: the program `./target/release/nothing` does not exist"));
 }
 

@@ -1,10 +1,11 @@
 //! The edges of the dataflow and what its nodes share: creates them, hands them out, closes those of the dead.
 //!
 //! Here is what the edges are and how they end; `create` makes them, `grants` says what a process is given of them,
-//! `succession` what becomes of them when a node is started again, and `links` are the rings of one edge. It must not
+//! `succession` what becomes of them when a node is started again, `dynamic` when it comes and goes, and `links` are the rings of one edge. It must not
 //! know of processes or sockets.
 
 mod create;
+mod dynamic;
 mod grants;
 mod links;
 mod succession;
@@ -37,6 +38,8 @@ enum Presence {
     Here,
     /// Its process is gone, another one will come.
     Paused,
+    /// Nobody is this node now, which is a dynamic one.
+    Away,
     /// It is gone for good.
     Gone,
 }
@@ -62,15 +65,8 @@ pub(crate) struct Wiring {
 impl Wiring {
     /// The process of the node has mapped all its edges.
     pub(crate) fn mapped(&mut self, node: usize) {
-        for edge in &mut self.edges {
-            if edge.from == node
-                && let Some(link) = edge.links.present_mut()
-            {
-                link.mapped_by_producer = true;
-            }
-            if edge.to == node
-                && let Some(link) = edge.links.iter_mut().next()
-            {
+        for edge in self.edges.iter_mut().filter(|edge| edge.to == node) {
+            if let Some(link) = edge.links.iter_mut().next() {
                 link.mapped_by_consumer = true;
             }
         }
@@ -80,6 +76,17 @@ impl Wiring {
     /// The process of the node may send and receive from now on.
     pub(crate) fn started(&mut self, node: usize) {
         self.nodes[node].used = true;
+        // Not before: if it ended without having started, the next process would need them.
+        self.mapped_outputs(node);
+        self.tidy();
+    }
+
+    fn mapped_outputs(&mut self, node: usize) {
+        for edge in self.edges.iter_mut().filter(|edge| edge.from == node) {
+            if let Some(link) = edge.links.present_mut() {
+                link.mapped_by_producer = true;
+            }
+        }
     }
 
     /// Gives up descriptors that nobody can ask for any more.
@@ -124,11 +131,11 @@ impl Wiring {
             return;
         }
         self.outputs_ended(node);
+        self.mapped_outputs(node);
         for edge in &mut self.edges {
             if edge.from == node
-                && let Some(link) = edge.links.present_mut()
+                && let Some(link) = edge.links.present()
             {
-                link.mapped_by_producer = true;
                 link.settle(edge.bit);
             }
             if edge.to == node

@@ -200,11 +200,12 @@ fn run_config(plan: &LaunchPlan, node: usize, restart_count: u32) -> NodeRunConf
         outputs: own.outputs.clone(),
         clock_anchor_ns: plan.clock_anchor_ns,
         restart_count,
-        keeps_edges: own.restart.is_some(),
+        keeps_edges: own.restart.is_some() || own.is_dynamic(),
         exit_when_nodes_finish: plan.exit_when_nodes_finish,
         write_events_to: plan.write_events_to.clone(),
         health_checked: own.limits.health_ms.is_some(),
         keeper_ends_outputs: true,
+        dynamic: own.is_dynamic(),
         descriptor: plan.descriptor.clone(),
     }
 }

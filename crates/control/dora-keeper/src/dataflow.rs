@@ -1,9 +1,10 @@
 //! The nodes of a dataflow together: started, listened to, looked after.
 //!
 //! The places where one node's fate becomes another's are below: `barrier` is the common start, `ends` the end of one
-//! node, `restarts` the life after it, `stopping` the end of all. It must not know of descriptors.
+//! node, `restarts` the life after it, `stopping` the end of all; `dynamic` are nodes that come and go. It must not know of descriptors.
 
 mod barrier;
+mod dynamic;
 mod ends;
 mod restarts;
 mod stopping;
@@ -24,6 +25,7 @@ use crate::{
     broker::Wiring,
     cleanup::Cleanup,
     conversation::{Greeting, Stage},
+    listener::Listener,
     log::Logs,
     node::{Life, Node, Signalled},
     poller::{Poller, Port, Token},
@@ -36,6 +38,7 @@ use crate::{
     watchdog::Sign,
 };
 use barrier::Barrier;
+use dynamic::Farewell;
 
 /// Time that a process may go on after it has dropped its node, before its consumers read the end of its outputs.
 const LINGER: Duration = Duration::from_millis(500);
@@ -54,6 +57,9 @@ pub(crate) struct Dataflow {
     ladder: Option<Ladder>,
     /// The supervisor wants the nodes to end.
     stopping: bool,
+    /// Where processes ask to be a dynamic node; `None`: there is no such node.
+    listener: Option<Listener>,
+    farewell: Farewell,
 }
 
 impl Dataflow {
@@ -68,6 +74,7 @@ impl Dataflow {
         let mut nodes: Vec<Node> = Vec::with_capacity(plan.nodes.len());
         for (number, node_plan) in plan.nodes.iter().enumerate() {
             let node = match failed {
+                _ if node_plan.is_dynamic() => Ok(Node::dynamic()),
                 None => Node::spawn(plan.dataflow_id, node_plan, number, 0, inheritance, poller),
                 Some(first) => Err(format!("not started, because node `{}` could not be", plan.nodes[first].id)),
             };
@@ -100,7 +107,10 @@ impl Dataflow {
             barrier: Barrier::Waiting,
             ladder: None,
             stopping: false,
+            listener: None,
+            farewell: Farewell::NotYet,
         };
+        dataflow.listen()?;
         if let Some(first) = failed {
             dataflow.bury_unborn(first, link);
         }
@@ -120,7 +130,7 @@ impl Dataflow {
 
     /// All nodes have ended, the supervisor was told, and the log files are complete.
     pub(crate) fn is_over(&mut self, now: Instant) -> bool {
-        self.nodes.iter().all(|node| node.life == Life::Over) && self.logs.are_finished(now)
+        self.nodes_are_over(now) && self.logs.are_finished(now)
     }
 
     /// What is known at the end.
@@ -132,7 +142,8 @@ impl Dataflow {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let ladder = self.ladder.as_ref().and_then(Ladder::deadline);
         let nodes = self.nodes.iter().filter_map(Node::deadline);
-        nodes.chain(ladder).chain(self.next_restart()).chain(self.logs.deadline()).min()
+        let others = [ladder, self.next_restart(), self.logs.deadline(), self.farewell.deadline()];
+        nodes.chain(others.into_iter().flatten()).min()
     }
 
     /// Something can be read from a node's descriptor, or written to it.
@@ -147,8 +158,10 @@ impl Dataflow {
                 let node = &mut self.nodes[number];
                 if node.conversation.is_closed() {
                     node.watchdog.disconnected();
+                    self.guest_gone(number, link);
                 }
             }
+            Port::Process => self.guest_process_ready(number, link),
             Port::Stdout => node.read_output(number, OutputStream::Stdout, Amount::Some, &mut self.logs),
             Port::Stderr => node.read_output(number, OutputStream::Stderr, Amount::Some, &mut self.logs),
         }
@@ -173,14 +186,19 @@ impl Dataflow {
                 if conversation.ready() {
                     node.watchdog.connected();
                     self.wiring.mapped(number);
+                    if node.guest.is_some() {
+                        self.wiring.attended(number);
+                    }
                     match self.barrier {
-                        Barrier::Passed => self.join(number),
+                        Barrier::Passed => self.join(number, link),
                         _ => self.check_barrier(link),
                     }
                 }
             }
             FromNode::Followed { node } => self.followed(number, &node),
+            FromNode::Dropped if node.guest.is_some() => self.wiring.outputs_ended(number),
             FromNode::Dropped => node.outputs_end = Some(Instant::now() + LINGER),
+            FromNode::Left => self.guest_leaves(number, link),
             FromNode::Failed { reason } => conversation.gave_up(reason),
         }
     }

@@ -111,6 +111,16 @@ impl Keeper {
                 }
             }
             Token::LogWriter => self.log_writer_ready(),
+            Token::Listener => {
+                if let Some(dataflow) = &mut self.dataflow {
+                    dataflow.visitors_came(&mut self.link);
+                }
+            }
+            Token::Visitor(number) => {
+                if let Some(dataflow) = &mut self.dataflow {
+                    dataflow.visitor_ready(number, &mut self.link);
+                }
+            }
             Token::Node(number, port) => {
                 if let Some(dataflow) = &mut self.dataflow {
                     dataflow.port_ready(number, port, &mut self.link);
@@ -198,7 +208,7 @@ impl Keeper {
                         self.signals.take();
                     }
                     Token::LogWriter => self.log_writer_ready(),
-                    Token::Node(..) => {}
+                    Token::Listener | Token::Visitor(_) | Token::Node(..) => {}
                 }
             }
         }

@@ -14,10 +14,11 @@
 //! end of its socket ([`dora_message::supervision`]). What it says to nodes is [`dora_message::keeper`].
 //!
 //! In reading order: [`start`](mod@start) how it begins, `guard` who cleans up after it, `event_loop` the loop,
-//! `supervisor` what it is told, `dataflow` the nodes together (`barrier`, `ends`, `restarts`, `stopping`), `node` one of
-//! them, `spawn` and `program` its process, `conversation` what is said to it, `broker` what it is given, `stdio`, `log`
-//! and `last_lines` what it prints, `watchdog` and `stragglers` how long it may take, `restart` whether it is started
-//! again, `stop` how it ends, [`cleanup`] what it leaves behind; `outbox`, `poller` and `signals` are tools.
+//! `supervisor` what it is told, `dataflow` the nodes together (`barrier`, `ends`, `restarts`, `stopping`, `dynamic`), `node`
+//! one of them, `spawn` and `program` its process, `listener` and `guest` a process that joins by itself, `conversation`
+//! what is said to it, `broker` what it is given, `stdio`, `log` and `last_lines` what it prints, `watchdog` and
+//! `stragglers` how long it may take, `restart` whether it is started again, `stop` how it ends, [`cleanup`] what it
+//! leaves behind; `outbox`, `poller` and `signals` are tools.
 
 mod broker;
 pub mod cleanup;
@@ -25,7 +26,9 @@ mod conversation;
 mod dataflow;
 mod event_loop;
 mod guard;
+mod guest;
 mod last_lines;
+mod listener;
 mod log;
 mod node;
 mod outbox;

@@ -1,6 +1,6 @@
 //! One node: its process, its output, the signals it got.
 
-use std::{io, rc::Rc, time::Instant};
+use std::{io, os::fd::OwnedFd, rc::Rc, time::Instant};
 
 use dora_message::{
     id::DataflowId,
@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::{
     conversation::{Conversation, Stage},
+    guest::Guest,
     last_lines::LastLines,
     log::Logs,
     outbox::Outbox,
@@ -34,6 +35,8 @@ pub(crate) enum Life {
     Waiting(ExitStatus, Restart),
     /// The supervisor knows.
     Over,
+    /// No process of ours: the node is dynamic.
+    Dynamic,
 }
 
 /// The strongest signal that the keeper has sent.
@@ -61,6 +64,8 @@ pub(crate) struct Node {
     pub(crate) ladder: Option<Ladder>,
     /// It has dropped its outputs: when they end if the process goes on.
     pub(crate) outputs_end: Option<Instant>,
+    /// The process that is this dynamic node now.
+    pub(crate) guest: Option<Guest>,
     stdout: Option<Pipe>,
     stderr: Option<Pipe>,
     last_stderr: LastLines,
@@ -88,33 +93,49 @@ impl Node {
     fn watch(spawned: Spawned, watchdog: Watchdog, number: usize, poller: &Rc<Poller>) -> io::Result<Self> {
         let token = |port| Token::Node(number, port);
         Ok(Node {
-            life: Life::Running(spawned.pid),
             conversation: Conversation::new(Some(Outbox::new(spawned.socket, token(Port::Socket), poller)?)),
-            signalled: Signalled::No,
             watchdog,
-            overdue: None,
-            ladder: None,
-            outputs_end: None,
             stdout: Some(Pipe::new(spawned.stdout, token(Port::Stdout), poller)?),
             stderr: Some(Pipe::new(spawned.stderr, token(Port::Stderr), poller)?),
-            last_stderr: LastLines::default(),
+            ..Self::without_process(Life::Running(spawned.pid))
         })
     }
 
     /// A node that was not started.
     pub(crate) fn unborn(error: String, cause: ExitCause) -> Self {
+        Self::without_process(Life::Ended(ExitStatus::SpawnFailed { error }, cause, None))
+    }
+
+    /// A dynamic node that no process is.
+    pub(crate) fn dynamic() -> Self {
+        Self::without_process(Life::Dynamic)
+    }
+
+    /// A dynamic node that a process wants to be.
+    pub(crate) fn joined(socket: OwnedFd, guest: Guest, number: usize, poller: &Rc<Poller>) -> io::Result<Self> {
+        let outbox = Outbox::new(socket, Token::Node(number, Port::Socket), poller)?;
+        Ok(Node { conversation: Conversation::new(Some(outbox)), guest: Some(guest), ..Self::dynamic() })
+    }
+
+    fn without_process(life: Life) -> Self {
         Node {
-            life: Life::Ended(ExitStatus::SpawnFailed { error }, cause, None),
+            life,
             conversation: Conversation::new(None),
             signalled: Signalled::No,
             watchdog: Watchdog::new(Limits::default(), Instant::now()),
             overdue: None,
             ladder: None,
             outputs_end: None,
+            guest: None,
             stdout: None,
             stderr: None,
             last_stderr: LastLines::default(),
         }
+    }
+
+    /// A process that nobody here started exchanges messages as this node.
+    pub(crate) fn is_started_guest(&self) -> bool {
+        self.guest.is_some() && self.conversation.stage() == Stage::Started
     }
 
     pub(crate) fn pid(&self) -> Option<Pid> {

@@ -21,6 +21,10 @@ pub(crate) enum Token {
     Signals,
     /// The thread that writes the log files.
     LogWriter,
+    /// The socket on which processes ask to be a dynamic node.
+    Listener,
+    /// One of these processes.
+    Visitor(u32),
     /// One descriptor of a node.
     Node(usize, Port),
 }
@@ -34,10 +38,16 @@ pub(crate) enum Port {
     Stdout,
     /// Its standard error.
     Stderr,
+    /// The pidfd of a process that nobody here started.
+    Process,
 }
 
 /// Numbers below are no nodes.
-const FIRST_NODE: u64 = 4;
+const FIRST_NODE: u64 = 5;
+/// Descriptors of one node.
+const PORTS: u64 = 4;
+/// Marks the numbers of visitors.
+const VISITORS: u64 = 1 << 63;
 
 impl Token {
     fn to_data(self) -> epoll::EventData {
@@ -46,7 +56,9 @@ impl Token {
             Token::SupervisorProcess => 1,
             Token::Signals => 2,
             Token::LogWriter => 3,
-            Token::Node(node, port) => FIRST_NODE + 3 * node as u64 + port as u64,
+            Token::Listener => 4,
+            Token::Visitor(visitor) => VISITORS | u64::from(visitor),
+            Token::Node(node, port) => FIRST_NODE + PORTS * node as u64 + port as u64,
         })
     }
     fn from_data(data: u64) -> Self {
@@ -55,10 +67,12 @@ impl Token {
             1 => Token::SupervisorProcess,
             2 => Token::Signals,
             3 => Token::LogWriter,
+            4 => Token::Listener,
+            VISITORS.. => Token::Visitor((data & !VISITORS) as u32),
             _ => {
                 let number = data - FIRST_NODE;
-                let port = [Port::Socket, Port::Stdout, Port::Stderr][(number % 3) as usize];
-                Token::Node((number / 3) as usize, port)
+                let port = [Port::Socket, Port::Stdout, Port::Stderr, Port::Process][(number % PORTS) as usize];
+                Token::Node((number / PORTS) as usize, port)
             }
         }
     }
@@ -109,10 +123,9 @@ mod tests {
 
     #[test]
     fn tokens_survive_the_kernel() {
-        let all = [Port::Socket, Port::Stdout, Port::Stderr].map(|port| Token::Node(1234, port));
-        for token in
-            [Token::Supervisor, Token::SupervisorProcess, Token::Signals, Token::LogWriter].into_iter().chain(all)
-        {
+        let all = [Port::Socket, Port::Stdout, Port::Stderr, Port::Process].map(|port| Token::Node(1234, port));
+        let others = [Token::Supervisor, Token::SupervisorProcess, Token::Signals, Token::LogWriter, Token::Listener];
+        for token in others.into_iter().chain([0, u32::MAX].map(Token::Visitor)).chain(all) {
             assert_eq!(Token::from_data(token.to_data().u64()), token);
         }
     }

@@ -8,23 +8,21 @@ use std::{
     path::Path,
 };
 
-use dora_message::supervision::NodePlan;
-
 /// A sentence without the node's name and without a full stop, for `node x could not be started: ...`.
-pub(crate) fn explain(plan: &NodePlan, error: &io::Error) -> String {
-    let program = plan.program.display();
-    if !plan.working_dir.is_dir() {
-        return format!("its working directory `{}` is not a directory", plan.working_dir.display());
+pub(crate) fn explain(path: &Path, working_dir: &Path, error: &io::Error) -> String {
+    let program = path.display();
+    if !working_dir.is_dir() {
+        return format!("its working directory `{}` is not a directory", working_dir.display());
     }
     match error.raw_os_error() {
-        Some(libc::ENOENT) if plan.program.exists() => match shebang(&plan.program) {
+        Some(libc::ENOENT) if path.exists() => match shebang(path) {
             Some(interpreter) => format!("`{program}` asks for the interpreter `{interpreter}`, which does not exist"),
             None => format!("`{program}` needs a dynamic loader that does not exist; was it built for another system?"),
         },
         Some(libc::ENOENT | libc::ENOTDIR) => format!("`{program}` does not exist"),
-        Some(libc::EACCES) if plan.program.is_dir() => format!("`{program}` is a directory"),
+        Some(libc::EACCES) if path.is_dir() => format!("`{program}` is a directory"),
         Some(libc::EACCES) => format!("`{program}` is not executable; `chmod +x` makes it so"),
-        Some(libc::ENOEXEC) => foreign(&plan.program),
+        Some(libc::ENOEXEC) => foreign(path),
         Some(libc::E2BIG) => "its arguments and environment are too long for the system".to_owned(),
         Some(libc::ETXTBSY) => format!("`{program}` is still being written"),
         _ => format!("`{program}`: {error}"),

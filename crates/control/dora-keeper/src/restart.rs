@@ -56,6 +56,10 @@ pub(crate) struct Restarts {
 }
 
 impl Restarts {
+    /// A process that no rule applies to has ended: the next one is another.
+    pub(crate) fn another(&mut self) {
+        self.total += 1;
+    }
     /// For a node whose first process starts now.
     pub(crate) fn new(rule: Option<RestartRule>, now: Instant) -> Self {
         Restarts { rule, started: now, total: 0, counted: 0, window_start: now, short_lives: 0 }

@@ -11,6 +11,7 @@ use std::{
         fd::{AsRawFd, OwnedFd, RawFd},
         unix::{ffi::OsStrExt, process::CommandExt},
     },
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -62,22 +63,23 @@ pub(crate) fn spawn(
     inheritance: &Inheritance,
 ) -> Result<Spawned, String> {
     let system = |error: io::Error| format!("the keeper cannot open a channel to it: {error}");
+    let Some(program) = &plan.program else { return Err("nobody starts a dynamic node".to_owned()) };
     let (socket, node_end) = packet::pair().map_err(system)?;
     let config = NodeConfig { dataflow_id, node_id: plan.id.clone(), keeper_fd: node_end.as_raw_fd(), restart_count };
-    let image = Image::new(plan, &config).map_err(|error| error.to_string())?;
+    let image = Image::new(program, plan, &config).map_err(|error| error.to_string())?;
     let child_setup = ChildSetup {
         keeper: rustix::process::getpid(),
         node_end: node_end.as_raw_fd(),
         open_files: raw_limit(&inheritance.open_files),
         cores: cores(&plan.cpu_affinity),
     };
-    let mut command = Command::new(&plan.program);
+    let mut command = Command::new(program);
     command.current_dir(&plan.working_dir).process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // SAFETY: the closure runs in the child between fork and exec, where another thread may have held any lock: it makes
     // system calls only; everything it needs was allocated before.
     unsafe { command.pre_exec(move || child_setup.apply().and_then(|()| image.execute())) };
-    let child = command.spawn().map_err(|error| program::explain(plan, &error))?;
+    let child = command.spawn().map_err(|error| program::explain(program, &plan.working_dir, &error))?;
     let pid = Pid::from_child(&child);
     match (child.stdout, child.stderr) {
         (Some(stdout), Some(stderr)) => Ok(Spawned { pid, socket, stdout: stdout.into(), stderr: stderr.into() }),
@@ -103,8 +105,8 @@ unsafe impl Send for Image {}
 unsafe impl Sync for Image {}
 
 impl Image {
-    fn new(plan: &NodePlan, config: &NodeConfig) -> io::Result<Self> {
-        let program = CString::new(plan.program.as_os_str().as_bytes())?;
+    fn new(program: &Path, plan: &NodePlan, config: &NodeConfig) -> io::Result<Self> {
+        let program = CString::new(program.as_os_str().as_bytes())?;
         let mut texts = vec![program.clone()];
         for arg in &plan.args {
             texts.push(CString::new(arg.as_str())?);

@@ -12,7 +12,7 @@ pub(crate) struct Feeds(Vec<Feed>);
 
 #[derive(Debug)]
 enum Feed {
-    /// Nobody ever tells the node to end: it has no inputs from others, or one that never ends.
+    /// Nobody ever tells the node to end: it has no inputs from others, one that never ends, or one that may come back.
     Endless,
     /// It is told to end when these nodes have.
     From(BTreeSet<usize>),
@@ -26,12 +26,19 @@ impl Feeds {
             let from: BTreeSet<_> = incoming.filter_map(|edge| edge.from.node()).map(|node| node as usize).collect();
             let is_endless = |source: &InputSource| !matches!(source, InputSource::Node { .. });
             let endless = !plan.exit_when_nodes_finish && node.inputs.iter().any(|input| is_endless(&input.source));
-            match endless || from.is_empty() || from.contains(&number) {
+            // A dynamic node may always come again.
+            let dynamic = from.iter().any(|node| plan.nodes.get(*node).is_some_and(|node| node.is_dynamic()));
+            match endless || from.is_empty() || from.contains(&number) || dynamic {
                 true => Feed::Endless,
                 false => Feed::From(from),
             }
         };
         Feeds(plan.nodes.iter().enumerate().map(feed).collect())
+    }
+
+    /// Whether nobody ever tells the node to end.
+    pub(crate) fn is_endless(&self, node: usize) -> bool {
+        matches!(self.0.get(node), Some(Feed::Endless))
     }
 
     /// The nodes that still run although their inputs have ended, once no node runs that would go on by itself.

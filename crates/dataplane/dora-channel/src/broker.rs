@@ -27,7 +27,7 @@ use crate::{
         memory::{allocate, allocated, memfd, reopen_read_only},
         sleep::{eventfd_wake, futex_wake, new_eventfd},
     },
-    protocol::{Bell, CLOSED, CONSUMER_ABSENT, CONSUMER_DEAD, CONSUMER_REPLACED},
+    protocol::{Bell, CLOSED, CONSUMER_ABSENT, CONSUMER_DEAD, CONSUMER_REPLACED, Pop, RxCursor},
     pulse::Sign,
     takeover,
 };
@@ -68,6 +68,12 @@ fn creating<T>(what: &'static str, result: io::Result<T>) -> Result<T, BrokerErr
 fn wake_in_any_case(bell: &Bell) {
     let _ = bell.notify(&mut 0); // moves the word: who is about to sleep does not
     futex_wake(bell.word());
+}
+
+/// The holders of a producer for a moment, and how many chunks it has.
+fn view(holders: BorrowedFd<'_>) -> Result<(HoldersMemory, usize), BrokerError> {
+    let count = HoldersMemory::chunks_within(creating("a view of holders", allocated(holders))?);
+    Ok((creating("a view of holders", HoldersMemory::map(holders))?, count))
 }
 
 /// The memory budget of a dataflow.
@@ -237,13 +243,34 @@ impl BrokeredEdge {
         wake_in_any_case(self.memory.header().space());
         producer.wake();
     }
+    /// Takes out what is queued and releases it, while no process reads: how many messages that were. A producer that
+    /// lives may queue one more meanwhile. `bit` and `holders` are those of this edge and of the producer.
+    pub fn discard_queued(&self, holders: BorrowedFd<'_>, bit: usize) -> Result<u64, BrokerError> {
+        if self.is_drained() {
+            return Ok(0);
+        }
+        let (memory, count) = view(holders)?;
+        let (ring, slots) = (self.memory.header(), self.memory.slots());
+        let mut consumer = RxCursor::default();
+        let mut discarded = 0;
+        while discarded < slots.len() as u64
+            && let Pop::Item(words) = consumer.pop(ring, slots)
+        {
+            discarded += 1;
+            // Nonsense from a producer harms only itself.
+            let chunk = takeover::chunk_of(&words).and_then(|chunk| memory.chunks()[..count].get(chunk as usize));
+            if let Some(holders) = chunk {
+                holders.release(bit);
+            }
+        }
+        Ok(discarded)
+    }
     /// Once the producer process is gone: settles what it would have settled after [`Self::consumer_replaced`]. `bit` and
     /// `holders` are those of this edge and of the producer.
     pub fn settle(&self, holders: BorrowedFd<'_>, bit: usize) -> Result<(), BrokerError> {
         if self.memory.header().state() & CONSUMER_REPLACED != 0 {
-            let chunks = HoldersMemory::chunks_within(creating("a view of holders", allocated(holders))?);
-            let memory = creating("a view of holders", HoldersMemory::map(holders))?;
-            takeover::settle(&self.memory, &memory.chunks()[..chunks], bit, None);
+            let (memory, count) = view(holders)?;
+            takeover::settle(&self.memory, &memory.chunks()[..count], bit, None);
         }
         Ok(())
     }

@@ -8,6 +8,7 @@
 use std::{
     fmt, io,
     os::fd::OwnedFd,
+    panic::RefUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering::Relaxed},
@@ -33,16 +34,26 @@ pub struct PeerArena {
     data: Mapping,
     holders: HoldersMemory,
     last_woken: AtomicU32,
+    _lease: Option<Lease>,
 }
+
+/// What must live as long as any message of a producer is held.
+pub type Lease = Arc<dyn fmt::Debug + Send + Sync + RefUnwindSafe>;
 
 impl PeerArena {
     /// From what the keeper hands out.
     pub fn open(arena_read_only: OwnedFd, holders: OwnedFd) -> io::Result<Arc<Self>> {
+        Self::open_with(arena_read_only, holders, None)
+    }
+
+    /// As [`Self::open`]; the lease is dropped after the last message.
+    pub fn open_with(arena_read_only: OwnedFd, holders: OwnedFd, lease: Option<Lease>) -> io::Result<Arc<Self>> {
         let len = rustix::fs::fstat(&arena_read_only)?.st_size as usize;
         Ok(Arc::new(PeerArena {
             data: Mapping::new(&arena_read_only, len, Access::Read, OnFork::Inherit)?,
             holders: HoldersMemory::map(&holders)?,
             last_woken: AtomicU32::new(0),
+            _lease: lease,
         }))
     }
 

@@ -80,6 +80,7 @@ impl RingMemory {
             received: ring.popped().saturating_sub(ring.lost()),
             lost_in_crash: ring.lost(),
             dropped: ring.dropped(),
+            unattended: ring.unattended(),
             queued: ring.len(),
             bytes: ring.bytes(),
             latency: self.latency().read(),

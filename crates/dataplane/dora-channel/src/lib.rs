@@ -61,7 +61,7 @@ mod waiter;
 pub use self::{
     arena::{AllocateError, Arena, Chunk},
     budget::BudgetMemory,
-    consumer::{Consumer, InEdge, Message, PeerArena, Polled},
+    consumer::{Consumer, InEdge, Lease, Message, PeerArena, Polled},
     counters::{Counters, LATENCY_BUCKETS, bucket_of},
     descriptor::{INLINE_LEN, MAX_HEADER_LEN},
     layout::MAX_CAPACITY,

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use common::{BUDGET, dup, open_producer, send};
 use dora_channel::{
-    AllocateError, Consumer, InEdge, MAX_CAPACITY, MAX_EDGES, MAX_HEADER_LEN, Message, OutEdge, Outgoing, Payload,
-    PeerArena, Policy, Polled, Producer, SendError, Waker,
+    AllocateError, Consumer, InEdge, Lease, MAX_CAPACITY, MAX_EDGES, MAX_HEADER_LEN, Message, OutEdge, Outgoing,
+    Payload, PeerArena, Policy, Polled, Producer, SendError, Waker,
     broker::{BrokerError, BrokeredEdge, Budget, NodeChannels},
 };
 
@@ -274,4 +274,51 @@ fn messages_for_an_absent_consumer_are_given_up_with_a_number() {
     assert_eq!(take(&mut reopen(&bench, &edge, 0)).payload().len(), 200);
     let counted = edge.counters();
     assert_eq!((counted.sent, counted.dropped, counted.received), (2, 1, 1));
+}
+
+#[test]
+fn what_an_absent_consumer_had_queued_is_taken_out_and_released() {
+    let mut bench = Bench::new(2);
+    let (edge, mut first) = bench.connect(0, 0);
+    let (other, _second) = bench.connect(1, 1);
+    for len in [100, 200, 300] {
+        bench.send(0, len);
+    }
+    bench.send(1, 50);
+    // It dies with one message in its hands.
+    std::mem::forget((take(&mut first), first));
+    edge.set_consumer_present(false, &bench.channels);
+    let holders = bench.channels.holders();
+    assert_eq!(edge.discard_queued(holders, 0).unwrap(), 2);
+    assert_eq!(edge.discard_queued(holders, 0).unwrap(), 0);
+    assert_eq!(bench.held(), 2, "the one in its hands and that of the other edge");
+    edge.consumer_replaced(&bench.channels, true);
+    bench.send(0, 400);
+    assert_eq!(bench.held(), 1);
+    edge.set_consumer_present(true, &bench.channels);
+    bench.send(0, 500);
+    assert_eq!(take(&mut reopen(&bench, &edge, 0)).payload().len(), 500);
+    let counted = edge.counters();
+    assert_eq!((counted.sent, counted.dropped, counted.unattended, counted.lost_in_crash), (5, 1, 1, 1));
+    assert_eq!(counted.received, 3, "who discards says so");
+    assert_eq!(other.counters().queued, 1);
+}
+
+#[test]
+fn a_lease_lives_as_long_as_a_message_is_held() {
+    let mut bench = Bench::new(1);
+    let (edge, first) = bench.connect(0, 0);
+    std::mem::forget(first);
+    let lease: Lease = Arc::new("a connection");
+    let watched = Arc::downgrade(&lease);
+    let (arena, holders) = (dup(bench.channels.arena_read_only()), dup(bench.channels.holders()));
+    let peer = PeerArena::open_with(arena, holders, Some(lease)).unwrap();
+    let mut consumer = Consumer::new(0);
+    consumer.add_edge(InEdge::open(0, dup(edge.ring().unwrap()), 4, Policy::DropOldest, 0, peer).unwrap());
+    bench.send(0, 100);
+    let message = take(&mut consumer);
+    drop(consumer);
+    assert!(watched.upgrade().is_some());
+    drop(message);
+    assert!(watched.upgrade().is_none());
 }

@@ -23,6 +23,9 @@
 //! node   -> Followed              everything from the old process was taken, the new edges are read
 //! ```
 //!
+//! A dynamic node, which found its keeper as [`attach`](crate::attach) tells, ends the conversation with `Left`. The
+//! connection itself stays open until the process has let go of every message that it received.
+//!
 //! The fields are named, unknown fields are ignored and new messages are answered by neither side dying: that is what
 //! lets neighbouring versions talk. This module must not know how memory is laid out (dora-channel) nor what a process
 //! is (dora-keeper).
@@ -99,6 +102,9 @@ pub struct NodeRunConfig {
     /// The keeper ends the outputs of a node that says [`FromNode::Dropped`]; otherwise the node does it itself.
     #[serde(default)]
     pub keeper_ends_outputs: bool,
+    /// Nobody started the process for the dataflow: it goes on when the dataflow ends, and may leave before.
+    #[serde(default)]
+    pub dynamic: bool,
     /// The expanded dataflow as JSON.
     pub descriptor: serde_json::Value,
 }
@@ -155,6 +161,8 @@ pub enum FromNode {
     /// The program has dropped its sending half without an end of its outputs. Often the process ends a moment later,
     /// and then its exit code tells whether the node has failed: what its consumers read before the end of the input.
     Dropped,
+    /// The process is this dynamic node no longer.
+    Left,
     /// Answers [`ToNode::NodeRestarted`]: the new edges from that node are read, the old ones never again.
     Followed {
         /// The node that was started again.
@@ -263,8 +271,11 @@ pub struct EdgeCounters {
     /// Messages that a process of the consumer had taken and not released when it crashed and was started again.
     #[serde(default)]
     pub lost_in_crash: u64,
-    /// Messages that the queue policy gave up.
+    /// Messages that the queue policy gave up, and those that nobody was there for.
     pub dropped: u64,
+    /// Those of the dropped messages that were sent while nobody was the consumer, which is a dynamic node.
+    #[serde(default)]
+    pub unattended: u64,
     /// Messages still queued when the consumer was gone.
     pub undelivered: u64,
     /// Payload bytes sent.
@@ -280,6 +291,7 @@ impl AddAssign<&EdgeCounters> for EdgeCounters {
         self.received += later.received;
         self.lost_in_crash += later.lost_in_crash;
         self.dropped += later.dropped;
+        self.unattended += later.unattended;
         self.undelivered += later.undelivered;
         self.bytes += later.bytes;
         self.latency.resize(self.latency.len().max(later.latency.len()), 0);

@@ -1,6 +1,7 @@
 //! What dora components say to each other: values only, no I/O, no clock, no async.
 
 pub mod arrow;
+pub mod attach;
 pub mod clock;
 pub mod id;
 pub mod keeper;

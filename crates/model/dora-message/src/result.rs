@@ -12,8 +12,10 @@ use crate::{
 /// How a node ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NodeResult {
-    /// By itself with exit code 0, or in order after a stop.
+    /// By itself with exit code 0, or in order after a stop; a dynamic node however its processes ended.
     Success,
+    /// A dynamic node that no process has joined as.
+    NeverJoined,
     /// By itself, with an exit code other than 0 or by a signal.
     Failed(ExitStatus),
     /// It did not end in time after a stop and was killed.
@@ -33,11 +35,19 @@ pub enum NodeResult {
     Lost,
 }
 
+impl NodeResult {
+    /// Whether the node ended well.
+    pub fn is_success(&self) -> bool {
+        matches!(self, NodeResult::Success | NodeResult::NeverJoined)
+    }
+}
+
 /// For people, to follow the name of the node: "exited with code 3".
 impl fmt::Display for NodeResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NodeResult::Success => f.write_str("finished"),
+            NodeResult::NeverJoined => f.write_str("is dynamic, and no process has joined as it"),
             NodeResult::Failed(status) => status.fmt(f),
             NodeResult::GraceExceeded => f.write_str("was killed because it did not stop in time"),
             NodeResult::Overdue(overdue) => overdue.fmt(f),

@@ -35,13 +35,13 @@ pub struct LaunchPlan {
     pub edges: Vec<EdgePlan>,
 }
 
-/// One process to start.
+/// One node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NodePlan {
     /// The node.
     pub id: NodeId,
-    /// Absolute path of the program.
-    pub program: PathBuf,
+    /// Absolute path of the program; `None`: the node is dynamic, a process that nobody starts here joins by itself.
+    pub program: Option<PathBuf>,
     /// Its arguments, already split.
     pub args: Vec<String>,
     /// Its whole environment, without `DORA_NODE_CONFIG`, which the keeper adds.
@@ -64,6 +64,13 @@ pub struct NodePlan {
     /// Whether it is started again after its end; `None`: never.
     #[serde(default)]
     pub restart: Option<RestartRule>,
+}
+
+impl NodePlan {
+    /// Whether a process that nobody starts here joins as this node.
+    pub fn is_dynamic(&self) -> bool {
+        self.program.is_none()
+    }
 }
 
 /// When a node is started again after its end.
@@ -399,6 +406,24 @@ pub enum FromKeeper {
         never_connected: bool,
         /// Last lines of its standard error, and before them the message of its last panic, if that came earlier.
         last_stderr: Vec<String>,
+    },
+    /// A process has become a dynamic node, and exchanges messages.
+    Joined {
+        /// The node.
+        node: NodeId,
+        /// Its process id, if the keeper can see it.
+        pid: Option<u32>,
+        /// How many processes have been this node, this one included.
+        joins: u32,
+    },
+    /// The process that was a dynamic node is it no longer.
+    Left {
+        /// The node.
+        node: NodeId,
+        /// It said so; otherwise it has crashed, was killed, or ended without dropping its node.
+        in_order: bool,
+        /// How many processes have been this node.
+        joins: u32,
     },
     /// Something went wrong that is not a node's fault; the run goes on.
     Warning {

@@ -9,7 +9,10 @@ use dora_message::{
     parameter::ParameterError,
 };
 
-use crate::{connection::ConnectError, fork::Forked};
+use crate::{
+    connection::{AttachError, ConnectError, JoinError},
+    fork::Forked,
+};
 
 /// Result of the calls of a node.
 pub type NodeResult<T> = Result<T, NodeError>;
@@ -27,15 +30,9 @@ pub enum NodeError {
     /// The connection to the dataflow could not be made.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// Nodes that attach to a running dataflow are not served yet.
-    #[error(
-        "node `{node}` cannot attach to a running dataflow: dynamic nodes are not supported yet. Give the node a `path` \
-         in the dataflow file and let `dora run FILE` start it"
-    )]
-    DynamicNode {
-        /// The id that was asked for.
-        node: NodeId,
-    },
+    /// The process could not join a dataflow as a dynamic node.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
     /// A name that is not an id.
     #[error(transparent)]
     InvalidId(#[from] InvalidId),
@@ -114,6 +111,15 @@ pub enum NodeError {
     /// Log output of the `tracing` crate could not be set up.
     #[error("cannot set up tracing: {0}")]
     Tracing(String),
+}
+
+impl From<JoinError> for NodeError {
+    fn from(error: JoinError) -> Self {
+        match error {
+            JoinError::Attach(error) => error.into(),
+            JoinError::Connect(error) => error.into(),
+        }
+    }
 }
 
 /// Why a test run of a node, or a recording for one, failed.

@@ -29,7 +29,7 @@ mod run_config;
 #[cfg(feature = "tracing")]
 mod tracing_output;
 
-pub use connection::ConnectError;
+pub use connection::{AttachError, ConnectError, Running};
 pub use dora_channel::os::signal::on_interrupt;
 pub use error::{NodeError, NodeResult, PatternError, TestingError};
 pub use event_stream::{

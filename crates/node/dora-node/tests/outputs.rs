@@ -4,7 +4,10 @@
 mod common;
 
 use common::{node, start};
-use dora_message::{id::DataflowId, metadata::MetadataParameters};
+use dora_message::{
+    id::{DataflowId, NodeId},
+    metadata::MetadataParameters,
+};
 use dora_node::{DoraNode, NodeError};
 
 fn lone() -> (common::Keeper, DoraNode) {
@@ -72,10 +75,16 @@ fn what_is_not_served_says_so() {
     ] {
         assert!(error.to_string().contains("extension `gpu` is not available"), "{error}");
     }
+}
+
+#[test]
+fn a_dynamic_node_needs_a_dataflow_that_has_it() {
+    let id = || NodeId::from("no-dataflow-has-this-node");
     for error in [
-        DoraNode::init_from_node_id("d".into()).unwrap_err(),
-        DoraNode::builder().node_id("d".into()).dynamic().daemon_port(1).build().unwrap_err(),
+        DoraNode::init_from_node_id(id()).unwrap_err(),
+        DoraNode::builder().node_id(id()).dynamic().daemon_port(1).build().unwrap_err(),
+        DoraNode::builder().node_id(id()).dataflow_id(DataflowId::nil()).build().unwrap_err(),
     ] {
-        assert!(error.to_string().contains("node `d` cannot attach"), "{error}");
+        assert!(matches!(error, NodeError::Attach(_)) && error.to_string().contains(id().as_str()), "{error}");
     }
 }

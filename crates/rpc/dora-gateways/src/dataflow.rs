@@ -147,7 +147,7 @@ pub struct DataflowResult {
 impl DataflowResult {
     /// Whether every node ended well.
     pub fn is_success(&self) -> bool {
-        self.trouble.is_none() && self.nodes.iter().all(|node| node.result == NodeResult::Success)
+        self.trouble.is_none() && self.nodes.iter().all(|node| node.result.is_success())
     }
 }
 

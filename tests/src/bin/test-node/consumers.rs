@@ -1,16 +1,17 @@
 //! Roles that receive, on any input.
 
-use dora_node_api::{DoraArray, DoraNode, Event};
+use dora_node_api::{DoraArray, Event};
 
 use crate::Outcome;
 
 /// Receives everything and tells at the end what it was.
 pub(crate) fn sink() -> Outcome {
-    let (_node, mut events) = DoraNode::init_from_env()?;
+    let (_node, mut events) = crate::start()?;
     let mut numbers: Vec<u64> = Vec::new();
     let mut bytes = 0;
     while let Some(event) = events.recv() {
         match event {
+            Event::Input { data, .. } if is_tick(&data) => {}
             Event::Input { data, .. } => {
                 if numbers.is_empty() && bytes == 0 {
                     println!("receiving");
@@ -38,10 +39,11 @@ pub(crate) fn sink() -> Outcome {
 
 /// Receives everything and tells of each event in a line.
 pub(crate) fn tell() -> Outcome {
-    let (_node, mut events) = DoraNode::init_from_env()?;
+    let (_node, mut events) = crate::start()?;
     println!("telling");
     while let Some(event) = events.recv() {
         match event {
+            Event::Input { data, .. } if is_tick(&data) => {}
             Event::Input { id, data, .. } => match u64::try_from(&data) {
                 Ok(number) => println!("{id} = {number}"),
                 Err(_) => println!("{id} has {} bytes", checked_len(&data)?),
@@ -57,6 +59,11 @@ pub(crate) fn tell() -> Outcome {
     Ok(())
 }
 
+/// Whether it comes from a timer.
+fn is_tick(data: &DoraArray) -> bool {
+    data.type_name() == "Null"
+}
+
 /// The length of a message of bytes, whose two ends must be equal.
 fn checked_len(data: &DoraArray) -> Result<usize, Box<dyn std::error::Error>> {
     let bytes: &[u8] = data.try_into()?;
@@ -68,7 +75,7 @@ fn checked_len(data: &DoraArray) -> Result<usize, Box<dyn std::error::Error>> {
 
 /// Prints every text that it receives, with the name of the input.
 pub(crate) fn listen() -> Outcome {
-    let (_node, mut events) = DoraNode::init_from_env()?;
+    let (_node, mut events) = crate::start()?;
     println!("listening");
     while let Some(event) = events.recv() {
         match event {
@@ -84,7 +91,7 @@ pub(crate) fn listen() -> Outcome {
 
 /// Keeps the first `count` messages, and lets go of the others.
 pub(crate) fn hold(count: usize) -> Outcome {
-    let (_node, mut events) = DoraNode::init_from_env()?;
+    let (_node, mut events) = crate::start()?;
     let mut held = Vec::new();
     while let Some(event) = events.recv() {
         let Event::Input { data, .. } = event else { continue };
@@ -103,7 +110,7 @@ pub(crate) fn hold(count: usize) -> Outcome {
 
 /// Connects, and never looks at an input.
 pub(crate) fn stuck() -> Outcome {
-    let _connected = DoraNode::init_from_env()?;
+    let _connected = crate::start()?;
     println!("stuck");
     loop {
         std::thread::park();
@@ -120,7 +127,7 @@ pub(crate) fn linger() -> Outcome {
 
 /// Computes for ever after the first event.
 pub(crate) fn busy() -> Outcome {
-    let (_node, mut events) = DoraNode::init_from_env()?;
+    let (_node, mut events) = crate::start()?;
     println!("first: {}", events.recv().is_some());
     loop {
         std::hint::spin_loop();

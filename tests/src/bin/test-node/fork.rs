@@ -1,7 +1,7 @@
 //! The role of a node that forks while it holds a message.
 #![allow(unsafe_code)]
 
-use dora_node_api::{DoraNode, Event, MetadataParameters, dora_core::config::DataId};
+use dora_node_api::{Event, MetadataParameters, dora_core::config::DataId};
 
 use crate::Outcome;
 
@@ -10,7 +10,7 @@ const ALL_WELL: i32 = 42;
 
 /// Receives messages; at the first, forks a child that reads it too, while the parent goes on.
 pub(crate) fn read_in_child() -> Outcome {
-    let (mut node, mut events) = DoraNode::init_from_env()?;
+    let (mut node, mut events) = crate::start()?;
     let mut held = None;
     while let Some(event) = events.recv() {
         let Event::Input { data, .. } = event else { continue };

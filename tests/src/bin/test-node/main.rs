@@ -3,11 +3,14 @@
 //! What a role has to tell it prints in one line, which tests wait for.
 
 mod consumers;
+mod dynamic;
 mod fork;
 mod producers;
 mod restarts;
 
 use std::process::ExitCode;
+
+use dora_node_api::{DoraNode, EventStream, NodeResult};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -36,6 +39,8 @@ fn main() -> ExitCode {
         "crashing-sink" => restarts::sink(number, second),
         "relay" => restarts::relay(),
         "fail-first" => restarts::fail_first(),
+        "cycle" => dynamic::cycle(number),
+        "keep" => dynamic::keep(),
         "fork" => fork::read_in_child(),
         _ => Err(format!("unknown role `{role}`").into()),
     };
@@ -45,6 +50,14 @@ fn main() -> ExitCode {
             eprintln!("{role}: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Starts as the dataflow says, or joins as the dynamic node that `DORA_TEST_JOIN` names.
+fn start() -> NodeResult<(DoraNode, EventStream)> {
+    match std::env::var("DORA_TEST_JOIN") {
+        Ok(id) => DoraNode::init_from_node_id(id.into()),
+        Err(_) => DoraNode::init_from_env(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use dora_node_api::{DoraNode, Event, MetadataParameters, dora_core::config::DataId};
+use dora_node_api::{Event, MetadataParameters, dora_core::config::DataId};
 
 use crate::Outcome;
 
@@ -12,7 +12,7 @@ fn data() -> DataId {
 
 /// Sends the numbers below `count`, and ends.
 pub(crate) fn source(count: usize) -> Outcome {
-    let (mut node, _events) = DoraNode::init_from_env()?;
+    let (mut node, _events) = crate::start()?;
     for number in 0..count as u64 {
         node.send_output(data(), MetadataParameters::default(), number)?;
     }
@@ -22,7 +22,7 @@ pub(crate) fn source(count: usize) -> Outcome {
 
 /// Sends messages of `size` bytes until it is stopped.
 pub(crate) fn flood(size: usize) -> Outcome {
-    let (mut node, mut events) = DoraNode::init_from_env()?;
+    let (mut node, mut events) = crate::start()?;
     let mut sent = 0_u64;
     loop {
         while let Ok(event) = events.try_recv() {
@@ -59,7 +59,7 @@ fn stamp(bytes: &mut [u8], number: u64) {
 
 /// Sends `count` messages of 1000 bytes that start with their number.
 pub(crate) fn numbered(count: usize) -> Outcome {
-    let (mut node, _events) = DoraNode::init_from_env()?;
+    let (mut node, _events) = crate::start()?;
     for number in 0..count as u64 {
         node.send_output_raw(data(), MetadataParameters::default(), 1000, |bytes| stamp(bytes, number))?;
     }
@@ -69,7 +69,7 @@ pub(crate) fn numbered(count: usize) -> Outcome {
 
 /// Sends one message of `size` bytes, each of them 7.
 pub(crate) fn big(size: usize) -> Outcome {
-    let (mut node, _events) = DoraNode::init_from_env()?;
+    let (mut node, _events) = crate::start()?;
     node.send_output_raw(data(), MetadataParameters::default(), size, |bytes| bytes.fill(7))?;
     println!("sent {size} bytes");
     Ok(())
@@ -77,7 +77,7 @@ pub(crate) fn big(size: usize) -> Outcome {
 
 /// Sends a number at each tick; ends after `count` of them, or never if that is 0.
 pub(crate) fn ticker(count: usize) -> Outcome {
-    let (mut node, mut events) = DoraNode::init_from_env()?;
+    let (mut node, mut events) = crate::start()?;
     let mut sent = 0;
     while let Some(event) = events.recv() {
         match event {
@@ -98,7 +98,7 @@ pub(crate) fn ticker(count: usize) -> Outcome {
 
 /// Logs with the API, and prints.
 pub(crate) fn log() -> Outcome {
-    let (node, _events) = DoraNode::init_from_env()?;
+    let (node, _events) = crate::start()?;
     let fields = [("celsius".to_owned(), "91".to_owned())].into();
     node.log_with_fields("warn", "it is hot", Some("cpu"), Some(&fields));
     node.log_debug("details");
@@ -108,7 +108,7 @@ pub(crate) fn log() -> Outcome {
 
 /// Connects, and ends with this exit code.
 pub(crate) fn fail(code: usize) -> ExitCode {
-    let connected = DoraNode::init_from_env();
+    let connected = crate::start();
     eprintln!("about to fail, connected: {}", connected.is_ok());
     // A crash gives no time to close outputs.
     std::mem::forget(connected);
@@ -117,7 +117,7 @@ pub(crate) fn fail(code: usize) -> ExitCode {
 
 /// Sends `count` messages, and returns an error: its node is dropped before the process ends.
 pub(crate) fn err(count: usize) -> Outcome {
-    let (mut node, _events) = DoraNode::init_from_env()?;
+    let (mut node, _events) = crate::start()?;
     for number in 0..count as u64 {
         node.send_output(data(), MetadataParameters::default(), number)?;
     }
@@ -134,7 +134,7 @@ pub(crate) fn leave(count: usize) -> Outcome {
 
 /// Sends one message after that many milliseconds.
 pub(crate) fn late(millis: usize) -> Outcome {
-    let (mut node, mut events) = DoraNode::init_from_env()?;
+    let (mut node, mut events) = crate::start()?;
     let time = std::time::Duration::from_millis(millis as u64);
     // Nothing comes: this is a way to sleep.
     while events.recv_timeout(time).is_some_and(|event| !matches!(event, Event::Error(_))) {}

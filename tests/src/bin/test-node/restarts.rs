@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dora_node_api::{DoraNode, Event, MetadataParameters, dora_core::config::DataId};
+use dora_node_api::{Event, MetadataParameters, dora_core::config::DataId};
 
 use crate::Outcome;
 
@@ -15,7 +15,7 @@ fn data() -> DataId {
 
 /// Sends `count` numbers and crashes; ends well in its restart number `crashes`.
 pub(crate) fn source(count: usize, crashes: usize) -> Outcome {
-    let (mut node, _events) = DoraNode::init_from_env()?;
+    let (mut node, _events) = crate::start()?;
     let restart = node.restart_count();
     assert_eq!(node.is_restart(), restart > 0);
     for number in 0..count as u64 {
@@ -30,7 +30,7 @@ pub(crate) fn source(count: usize, crashes: usize) -> Outcome {
 
 /// Receives numbered messages; each process crashes with the message number `each` in its hands, until restart `crashes`.
 pub(crate) fn sink(each: usize, crashes: usize) -> Outcome {
-    let (node, mut events) = DoraNode::init_from_env()?;
+    let (node, mut events) = crate::start()?;
     let mut received = 0;
     while let Some(event) = events.recv() {
         let Event::Input { data, .. } = event else { continue };
@@ -48,7 +48,7 @@ pub(crate) fn sink(each: usize, crashes: usize) -> Outcome {
 
 /// Sends on what it receives, until its inputs end or it is stopped.
 pub(crate) fn relay() -> Outcome {
-    let (mut node, mut events) = DoraNode::init_from_env()?;
+    let (mut node, mut events) = crate::start()?;
     println!("relaying in restart {}", node.restart_count());
     while let Some(event) = events.recv() {
         if let Event::Input { data: array, .. } = event {
@@ -61,14 +61,15 @@ pub(crate) fn relay() -> Outcome {
     Ok(())
 }
 
-/// Fails before it connects the first time that it is started in a directory.
+/// Fails before it connects the first time that it is started in a directory; sends a message the next time.
 pub(crate) fn fail_first() -> Outcome {
     let mark = Path::new("was-here");
     if !mark.exists() {
         std::fs::write(mark, "")?;
         return Err("not today".into());
     }
-    let (node, _events) = DoraNode::init_from_env()?;
+    let (mut node, _events) = crate::start()?;
+    node.send_output(data(), MetadataParameters::default(), u64::from(node.restart_count()))?;
     println!("here in restart {}", node.restart_count());
     Ok(())
 }

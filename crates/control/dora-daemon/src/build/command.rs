@@ -62,7 +62,7 @@ impl Command<'_> {
     fn plan(self) -> LaunchPlan {
         let node = NodePlan {
             id: self.node.clone(),
-            program: self.program,
+            program: Some(self.program),
             args: self.args,
             env: self.env.to_vec(),
             working_dir: self.dir.to_owned(),

@@ -21,12 +21,12 @@ use std::{
 use dora_channel::os::clock::{monotonic_ns, wall_ns};
 use dora_descriptor::{
     Dataflow, Input, Node, NodeKind, Source,
-    model::{PathKind, RestartPolicy, RestartRules, Standard},
+    model::{PathKind, RestartPolicy, RestartRules},
 };
 use dora_message::{
     id::{DataId, DataflowId},
     keeper::{InputConfig, InputSource},
-    supervision::{LaunchPlan, LogPlan, NodePlan, RestartAfter, RestartRule},
+    supervision::{LaunchPlan, Limits, LogPlan, NodePlan, RestartAfter, RestartRule},
 };
 
 pub use memory::default_memory_budget;
@@ -145,9 +145,8 @@ fn node_plan(
     mistakes: &mut Mistakes,
     warnings: &mut Vec<String>,
 ) -> Option<NodePlan> {
-    let standard = match served(node) {
-        Ok(standard) => standard,
-        Err(what) => return mistakes.add(node, Problem::NotServed { what }),
+    let NodeKind::Standard(standard) = &node.kind else {
+        return mistakes.add(node, Problem::NotServed { what: "a node that hosts operators".to_owned() });
     };
     let before = mistakes.count();
     let environment = &environment.for_node(node, &place.dir);
@@ -159,10 +158,16 @@ fn node_plan(
     if !working_dir.is_dir() {
         mistakes.add::<()>(node, Problem::WorkingDir { dir: working_dir.clone() });
     }
-    let downloaded = place.sources.download(&node.id);
-    let command = program::command_line(standard, downloaded, &working_dir, environment, |problem| {
-        mistakes.add::<()>(node, problem);
-    });
+    let is_dynamic = standard.path_kind() == PathKind::Dynamic;
+    let command = match is_dynamic {
+        true => None,
+        false => {
+            let downloaded = place.sources.download(&node.id);
+            Some(program::command_line(standard, downloaded, &working_dir, environment, |problem| {
+                mistakes.add::<()>(node, problem);
+            })?)
+        }
+    };
     let input = |(id, input): (&DataId, &Input)| InputConfig {
         id: id.clone(),
         source: input_source(input),
@@ -173,29 +178,20 @@ fn node_plan(
     if mistakes.count() > before {
         return None;
     }
-    let CommandLine { program, args } = command?;
+    let (program, args) = command.map(|CommandLine { program, args }| (program, args)).unzip();
     Some(NodePlan {
         id: node.id.clone(),
         program,
-        args,
+        args: args.unwrap_or_default(),
         env: environment.of(node, warnings),
         working_dir,
         inputs: node.inputs.iter().map(input).collect(),
         outputs: node.outputs.keys().filter(|output| !log::carries_lines(node, output)).cloned().collect(),
         cpu_affinity: defaults.cores(node, warnings),
-        limits: defaults.limits(node),
+        limits: if is_dynamic { Limits::default() } else { defaults.limits(node) },
         log: LogPlan::default(),
-        restart: restart_rule(&node.restart),
+        restart: restart_rule(&node.restart).filter(|_| !is_dynamic),
     })
-}
-
-/// What the node runs, if this version can run it; otherwise what it cannot.
-fn served(node: &Node) -> Result<&Standard, String> {
-    let NodeKind::Standard(standard) = &node.kind else { return Err("a node that hosts operators".to_owned()) };
-    match standard.path_kind() {
-        PathKind::Program | PathKind::Python | PathKind::Shell | PathKind::Url => Ok(standard),
-        PathKind::Dynamic => Err("a dynamic node".to_owned()),
-    }
 }
 
 fn restart_rule(rules: &RestartRules) -> Option<RestartRule> {

@@ -29,18 +29,18 @@ pub struct Interpreter {
 /// chooses.
 pub fn interpreter(plan: &NodePlan) -> Option<Interpreter> {
     let is_python = |program: &Path| name(program).is_some_and(|name| name.starts_with("python"));
-    if is_python(&plan.program) {
+    let started = plan.program.as_deref()?;
+    if is_python(started) {
         let file = plan.args.iter().find(|argument| !argument.starts_with('-'))?;
-        let reason = of_search_path(plan);
-        return Some(Interpreter { program: plan.program.clone(), file: file.into(), reason });
+        let reason = of_search_path(started, plan);
+        return Some(Interpreter { program: started.to_owned(), file: file.into(), reason });
     }
-    let program = of_script(&first_lines(&plan.program)?, variable(plan, "PATH").map(OsStr::new))?;
-    let reason = format!("`{}` names it in its first line", plan.program.display());
-    is_python(&program).then(|| Interpreter { program, file: plan.program.clone(), reason })
+    let program = of_script(&first_lines(started)?, variable(plan, "PATH").map(OsStr::new))?;
+    let reason = format!("`{}` names it in its first line", started.display());
+    is_python(&program).then(|| Interpreter { program, file: started.to_owned(), reason })
 }
 
-fn of_search_path(plan: &NodePlan) -> String {
-    let program = &plan.program;
+fn of_search_path(program: &Path, plan: &NodePlan) -> String {
     let mut first = format!("the first `{}` on the PATH", name(program).unwrap_or_default());
     if program.ends_with("python3") {
         first += ", as there is no `python` of version 3";

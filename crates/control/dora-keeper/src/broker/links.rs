@@ -16,6 +16,8 @@ pub(super) struct Link {
     pub(super) memory: Option<Rc<NodeChannels>>,
     pub(super) mapped_by_producer: bool,
     pub(super) mapped_by_consumer: bool,
+    /// Messages that were queued for a process of a dynamic node that has left.
+    discarded: u64,
 }
 
 impl Link {
@@ -25,6 +27,7 @@ impl Link {
             memory: Some(Rc::clone(memory)),
             mapped_by_producer: false,
             mapped_by_consumer: false,
+            discarded: 0,
         })
     }
 
@@ -36,14 +39,27 @@ impl Link {
         }
     }
 
+    /// Whether somebody reads from now on. What is queued nobody will read: best effort, for lack of memory it stays.
+    pub(super) fn set_attended(&mut self, attended: bool, bit: u16) {
+        let Some(memory) = &self.memory else { return };
+        if !attended {
+            self.ring.set_consumer_present(false, memory);
+        }
+        self.discarded += self.ring.discard_queued(memory.holders(), bit.into()).unwrap_or(0);
+        if attended {
+            self.ring.set_consumer_present(true, memory);
+        }
+    }
+
     fn counters(&self) -> EdgeCounters {
         let counted = self.ring.counters();
         EdgeCounters {
             sent: counted.sent,
-            received: counted.received,
+            received: counted.received.saturating_sub(self.discarded),
             lost_in_crash: counted.lost_in_crash,
             dropped: counted.dropped,
-            undelivered: counted.queued,
+            unattended: counted.unattended,
+            undelivered: counted.queued + self.discarded,
             bytes: counted.bytes,
             latency: counted.latency.to_vec(),
         }
@@ -96,7 +112,8 @@ impl Links {
     pub(super) fn remove(&mut self, at: usize) {
         if let Some(link) = self.links.remove(at) {
             let mut counted = link.counters();
-            counted.dropped += std::mem::take(&mut counted.undelivered);
+            counted.dropped += counted.undelivered - link.discarded;
+            counted.undelivered = link.discarded;
             self.past += &counted;
         }
     }

@@ -19,9 +19,8 @@ impl Wiring {
         self.told.retain(|(_, to)| *to != node);
         for edge in &mut self.edges {
             if edge.from == node
-                && let Some(link) = edge.links.present_mut()
+                && let Some(link) = edge.links.present()
             {
-                link.mapped_by_producer = true;
                 link.settle(edge.bit);
             }
             if edge.to == node {
@@ -48,6 +47,11 @@ impl Wiring {
                 self.remove(from, node, 0);
             }
         }
+        self.renew_memory(plan, node)
+    }
+
+    /// Memory and rings for the next process of the node, unless nobody has used the present ones.
+    pub(super) fn renew_memory(&mut self, plan: &LaunchPlan, node: usize) -> Result<(), BrokerError> {
         if !self.nodes[node].used {
             return Ok(());
         }
@@ -64,8 +68,12 @@ impl Wiring {
         for to in self.receivers(node) {
             self.forget_waiting(node, to);
         }
-        for (number, link) in new {
-            self.edges[number].links.push(link);
+        for (number, mut link) in new {
+            let edge = &mut self.edges[number];
+            if self.nodes[edge.to].presence == Presence::Away {
+                link.set_attended(false, edge.bit);
+            }
+            edge.links.push(link);
         }
         self.nodes[node].channels = Some(channels);
         self.nodes[node].used = false;
@@ -116,7 +124,10 @@ impl Wiring {
     /// Whether the consumer is to be told of the next process of the producer, by [`Self::next_grants`]: not if there is
     /// none, or if it is still moving on to the one before.
     pub(crate) fn follow(&mut self, from: usize, to: usize) -> bool {
-        self.links_between(from, to).is_some_and(|count| count > 1) && self.told.insert((from, to))
+        // The rings that wait for the next process of a dynamic node are nobody's yet.
+        self.nodes[from].presence != Presence::Away
+            && self.links_between(from, to).is_some_and(|count| count > 1)
+            && self.told.insert((from, to))
     }
     /// The consumer reads what it was told of by [`Self::follow`], and nothing older any more.
     pub(crate) fn followed(&mut self, from: usize, to: usize) {

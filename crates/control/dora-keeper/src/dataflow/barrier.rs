@@ -31,19 +31,22 @@ impl Dataflow {
         let waited_for = |node: &Node| match &node.life {
             Life::Running(_) => node.conversation.stage() != Stage::Ready,
             Life::Ended(status, _, Some(_)) | Life::Waiting(status, _) => !status.is_success(),
-            Life::Ended(..) | Life::Over => false,
+            Life::Ended(..) | Life::Over | Life::Dynamic => false,
         };
         if self.barrier != Barrier::Waiting || self.nodes.iter().any(waited_for) {
             return;
         }
         self.barrier = Barrier::Passed;
         let now = Instant::now();
-        for (number, node) in self.nodes.iter_mut().enumerate().filter(|(_, node)| node.pid().is_some()) {
+        let starts = |node: &Node| node.pid().is_some() || node.conversation.stage() == Stage::Ready;
+        for (number, node) in self.nodes.iter_mut().enumerate().filter(|(_, node)| starts(node)) {
             self.wiring.started(number);
             node.conversation.start();
             node.watchdog.started(now);
         }
         link.send(&FromKeeper::AllReady);
+        let joined: Vec<_> = (0..self.nodes.len()).filter(|number| self.nodes[*number].is_started_guest()).collect();
+        joined.into_iter().for_each(|number| self.guest_started(number, link));
     }
 
     /// The dataflow does not start: all nodes are told why and have some time to end.

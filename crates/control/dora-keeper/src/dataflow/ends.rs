@@ -53,7 +53,11 @@ impl Dataflow {
                 message: format!("node `{}` exited before it connected; the others start without it", plan.id),
             }),
             Barrier::Waiting => self.fail_barrier(self.blame(number, status), link),
-            Barrier::Passed if cause.is_failure(status) => self.tell_consumers(number, status),
+            Barrier::Passed if cause.is_failure(status) => {
+                let node = &self.nodes[number];
+                let how = node.overdue.map_or_else(|| status.to_string(), |overdue| overdue.to_string());
+                self.tell_consumers(number, format!("{how}{}", last_words(node)));
+            }
             _ => {}
         }
         self.wiring.gone(number);
@@ -102,10 +106,7 @@ impl Dataflow {
         }
     }
     /// The node has failed: its consumers read that before they read the end of its messages.
-    fn tell_consumers(&mut self, number: usize, status: &ExitStatus) {
-        let node = &self.nodes[number];
-        let how = node.overdue.map_or_else(|| status.to_string(), |overdue| overdue.to_string());
-        let error = format!("{how}{}", last_words(node));
+    pub(super) fn tell_consumers(&mut self, number: usize, error: String) {
         let failed = ToNode::NodeFailed { node: self.plan.nodes[number].id.clone(), error };
         for consumer in self.wiring.consumers(number) {
             if self.nodes[consumer].conversation.mail(&failed) {

@@ -87,8 +87,8 @@ impl Dataflow {
         }
     }
 
-    /// A process that was started again has mapped its edges: it joins those that run.
-    pub(super) fn join(&mut self, number: usize) {
+    /// A process that was started again, or came by itself, has mapped its edges: it joins those that run.
+    pub(super) fn join(&mut self, number: usize, link: &mut SupervisorLink) {
         // Before it can send, so that its consumers learn where from before they hear that there is something.
         for consumer in self.wiring.consumers(number) {
             match self.wiring.is_direct(number, consumer) {
@@ -103,6 +103,7 @@ impl Dataflow {
         for producer in self.wiring.producers(number) {
             self.follow(producer, number);
         }
+        self.guest_started(number, link);
     }
 
     /// The consumer reads the new edges from that node.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use dora_message::{keeper::ToNode, supervision::ExitCause};
 
-use super::{Barrier, Dataflow};
+use super::{Barrier, Dataflow, dynamic::Farewell};
 use crate::{conversation::Stage, node::Signalled, stop::Ladder, supervisor::SupervisorLink};
 
 impl Dataflow {
@@ -34,6 +34,7 @@ impl Dataflow {
     pub(crate) fn kill(&mut self, link: &mut SupervisorLink) {
         self.stopping = true;
         self.logs.hurry(Instant::now());
+        self.farewell = Farewell::Over;
         for node in &mut self.nodes {
             node.watchdog.off();
             node.kill(Signalled::KilledByOrder);

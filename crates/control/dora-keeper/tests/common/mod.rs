@@ -60,7 +60,7 @@ impl Build for LaunchPlan {
     fn node(mut self, id: &str, program: impl AsRef<Path>, args: &[&str]) -> Self {
         self.nodes.push(NodePlan {
             id: id.into(),
-            program: program.as_ref().to_owned(),
+            program: Some(program.as_ref().to_owned()),
             args: args.iter().map(|&arg| arg.to_owned()).collect(),
             env: std::env::vars().collect(),
             working_dir: "/".into(),

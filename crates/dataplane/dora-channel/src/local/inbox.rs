@@ -63,6 +63,7 @@ impl<T> Inbox<T> {
             received: 0,
             lost_in_crash: 0,
             dropped: 0,
+            unattended: 0,
             queued: 0,
             bytes: 0,
             latency: [0; LATENCY_BUCKETS],

@@ -6,9 +6,10 @@ mod linux {
     pub mod clock;
     pub mod fork;
     pub mod memory;
+    pub mod named;
     pub mod packet;
     pub mod signal;
     pub mod sleep;
 }
 
-pub use linux::{clock, fork, memory, packet, signal, sleep};
+pub use linux::{clock, fork, memory, named, packet, signal, sleep};

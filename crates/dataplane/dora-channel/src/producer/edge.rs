@@ -180,7 +180,12 @@ impl OutEdge {
         if state & (CONSUMER_DEAD | CONSUMER_LEFT) != 0 {
             return Reader::Gone;
         }
-        if state & CONSUMER_ABSENT != 0 { Reader::Absent } else { Reader::Here }
+        if state & CONSUMER_ABSENT == 0 {
+            return Reader::Here;
+        }
+        // Ends the push: once per message.
+        self.ring.header().count_unattended();
+        Reader::Absent
     }
 
     /// Releases what a dead process of the consumer held, while no message is being sent. True if that was anything.

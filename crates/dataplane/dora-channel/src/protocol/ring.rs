@@ -47,6 +47,7 @@ struct ProducerLine {
     refused: AtomicU64,
     bytes: AtomicU64,
     lost: AtomicU64,
+    unattended: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -173,6 +174,14 @@ impl RingHeader {
     /// Producer: a message was not queued.
     pub fn count_refused(&self) {
         count(&self.tail.0.refused, 1);
+    }
+    /// Refused messages that nobody was there to read.
+    pub fn unattended(&self) -> u64 {
+        self.tail.0.unattended.load(Relaxed)
+    }
+    /// Producer: nobody is there to read a message; [`Self::count_refused`] counts it as well.
+    pub fn count_unattended(&self) {
+        count(&self.tail.0.unattended, 1);
     }
     /// Producer: payload bytes of a message.
     #[inline]

@@ -61,6 +61,9 @@ fn running_node(
 ) -> Option<DraftNode> {
     let mut parts = Parts::default();
     let kind = kind(fields, &mut parts, &mut places, ctx);
+    if matches!(&kind, NodeKind::Standard(standard) if standard.path_kind() == PathKind::Dynamic) {
+        warn_of_idle_keys(fields, ctx);
+    }
     let mut env = parts.env;
     env.extend(file::env(fields, "env", ctx));
     let node = Node {
@@ -83,6 +86,31 @@ fn running_node(
         cpu_affinity: fields.ints("cpu_affinity"),
     };
     id.map(|_| DraftNode { node, inputs: parts.inputs, places, faulty: false })
+}
+
+/// What is done with a process that is started here, and not with one that joins.
+const FOR_STARTED_NODES: [&str; 14] = [
+    "restart_policy",
+    "max_restarts",
+    "restart_delay",
+    "max_restart_delay",
+    "restart_window",
+    "startup_timeout",
+    "health_check_timeout",
+    "finish_grace_secs",
+    "cpu_affinity",
+    "min_log_level",
+    "max_log_size",
+    "max_rotated_files",
+    "send_stdout_as",
+    "send_logs_as",
+];
+
+fn warn_of_idle_keys(fields: &Fields, ctx: &mut Context<'_>) {
+    for (key, span) in FOR_STARTED_NODES.iter().filter_map(|key| Some((key, fields.key_span(key)?))) {
+        let message = format!("`{key}` has no effect on a dynamic node, which somebody else starts");
+        ctx.sink.push(Diagnostic::warning(Code::Suspicious, span, message).help(format!("remove `{key}`")));
+    }
 }
 
 fn kind(fields: &mut Fields, parts: &mut Parts, places: &mut NodePlaces, ctx: &mut Context<'_>) -> NodeKind {

@@ -1,6 +1,9 @@
 //! The conversation of a node with its keeper from `Hello` to `Start`.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    sync::Arc,
+};
 
 use dora_channel::os::{
     memory::read_memfd,
@@ -11,6 +14,7 @@ use dora_message::keeper::{FromNode, MAX_PACKET, NodeRunConfig, PROTOCOL_VERSION
 use super::{
     ConnectError,
     inherited::KeeperSocket,
+    lease::Lease,
     trying,
     wiring::{Wired, Wiring},
 };
@@ -19,7 +23,7 @@ use super::{
 const MAX_CONFIG: u64 = 64 << 20;
 
 /// Runs it. Blocks until every node of the dataflow is ready.
-pub(super) fn run(socket: &KeeperSocket) -> Result<(NodeRunConfig, Wired), ConnectError> {
+pub(super) fn run(socket: &Arc<KeeperSocket>) -> Result<(NodeRunConfig, Wired), ConnectError> {
     let mut talk = Talk { socket, buffer: vec![0; MAX_PACKET] };
     talk.say(&FromNode::Hello { version: PROTOCOL_VERSION, api: env!("CARGO_PKG_VERSION").to_owned() })?;
     match talk.get_ready() {
@@ -39,7 +43,7 @@ pub(super) fn run(socket: &KeeperSocket) -> Result<(NodeRunConfig, Wired), Conne
 }
 
 struct Talk<'a> {
-    socket: &'a KeeperSocket,
+    socket: &'a Arc<KeeperSocket>,
     buffer: Vec<u8>,
 }
 
@@ -76,7 +80,8 @@ impl Talk<'_> {
                 let json = trying("read the configuration", read_memfd(memory, config_len, MAX_CONFIG))?;
                 let config: NodeRunConfig =
                     serde_json::from_slice(&json).map_err(|error| ConnectError::Protocol(error.to_string()))?;
-                break (Wiring::new(&config, budget_slot as usize, fds)?, config);
+                let lease = config.dynamic.then(|| Lease::of(self.socket));
+                break (Wiring::new(&config, budget_slot as usize, fds, lease)?, config);
             }
         };
         loop {

@@ -16,7 +16,7 @@ use super::ConnectError;
 /// Descriptors that this process uses as its connection now.
 static TAKEN: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
 
-/// The socket to the keeper. There is at most one of each number.
+/// The socket to the keeper, inherited or found. There is at most one of each number.
 #[derive(Debug)]
 pub(crate) struct KeeperSocket(OwnedFd);
 
@@ -40,6 +40,13 @@ pub(super) fn take(fd: RawFd) -> Result<KeeperSocket, ConnectError> {
     // SAFETY: the descriptor is open and the process was started with it, so nobody in here owns it; `TAKEN` sees to it
     // that we own it once.
     Ok(KeeperSocket(unsafe { OwnedFd::from_raw_fd(fd) }))
+}
+
+impl KeeperSocket {
+    /// One that this process has opened itself.
+    pub(super) fn found(socket: OwnedFd) -> Self {
+        KeeperSocket(socket)
+    }
 }
 
 impl AsFd for KeeperSocket {

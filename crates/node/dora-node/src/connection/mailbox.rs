@@ -17,6 +17,7 @@ use dora_channel::{
     os::packet::{self, Blocking},
 };
 use dora_message::keeper::{EdgeGrant, FromNode, MAX_PACKET, ToNode};
+use rustix::net::Shutdown;
 
 use super::inherited::KeeperSocket;
 
@@ -34,7 +35,7 @@ pub(crate) enum Mail {
 /// The mail of one node. Without a socket it stays empty.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
-    socket: Option<KeeperSocket>,
+    socket: Option<Arc<KeeperSocket>>,
     control: Option<Arc<SenderControl>>,
     new: AtomicBool,
     state: Mutex<State>,
@@ -48,7 +49,7 @@ struct State {
 }
 
 impl Mailbox {
-    pub(crate) fn new(socket: Option<KeeperSocket>, control: Option<Arc<SenderControl>>) -> Self {
+    pub(crate) fn new(socket: Option<Arc<KeeperSocket>>, control: Option<Arc<SenderControl>>) -> Self {
         Mailbox { socket, control, new: AtomicBool::new(false), state: Mutex::default() }
     }
 
@@ -58,7 +59,7 @@ impl Mailbox {
 
     /// What to wait on for mail; nothing if none can come.
     pub(super) fn socket(&self) -> Option<BorrowedFd<'_>> {
-        self.socket.as_ref().map(AsFd::as_fd)
+        self.socket.as_deref().map(AsFd::as_fd)
     }
 
     /// Whether there is mail to take.
@@ -119,8 +120,17 @@ impl Mailbox {
 
     /// Ends the conversation from our side; whoever waits on the socket is woken.
     pub(super) fn hang_up(&self) {
+        self.shut_down(Shutdown::Both);
+    }
+
+    /// Hears no more; whoever waits on the socket is woken.
+    pub(super) fn stop_hearing(&self) {
+        self.shut_down(Shutdown::Read);
+    }
+
+    fn shut_down(&self, direction: Shutdown) {
         if let Some(socket) = self.socket() {
-            let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
+            let _ = rustix::net::shutdown(socket, direction);
         }
     }
 }

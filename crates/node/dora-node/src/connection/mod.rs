@@ -1,6 +1,8 @@
 //! The connection of a node to its keeper: from the inherited socket to mapped edges and a thread that reads mail.
 //!
 //! - `inherited`: the one descriptor that the process was started with.
+//! - `attach`: how a process that was not started for a dataflow finds one, as a dynamic node.
+//! - `lease`: how long it stays that node.
 //! - `handshake`: the conversation up to `Start`.
 //! - `wiring`: what the keeper grants, mapped.
 //! - `mailbox`: what the keeper says while the dataflow runs.
@@ -8,8 +10,10 @@
 //!
 //! It must not know what events are.
 
+mod attach;
 mod handshake;
 mod inherited;
+mod lease;
 mod mailbox;
 mod watcher;
 mod wiring;
@@ -17,8 +21,14 @@ mod wiring;
 use std::{io, sync::Arc};
 
 use dora_channel::Waiter;
-use dora_message::keeper::{FromNode, NodeConfig, NodeRunConfig};
+use dora_message::{
+    id::{DataflowId, NodeId},
+    keeper::{FromNode, NodeConfig, NodeRunConfig},
+};
 
+pub use attach::{AttachError, Running};
+use inherited::KeeperSocket;
+use lease::Lease;
 pub(crate) use mailbox::{Mail, Mailbox};
 use watcher::Watcher;
 pub(crate) use wiring::{Incoming, Wired};
@@ -79,6 +89,8 @@ pub(crate) struct Connection {
     mailbox: Arc<Mailbox>,
     /// Taken when dropped.
     watcher: Option<Watcher>,
+    /// Of a dynamic node.
+    lease: Option<Arc<Lease>>,
 }
 
 impl Connection {
@@ -94,7 +106,13 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.mailbox.hang_up();
+        match &self.lease {
+            Some(_) => {
+                self.mailbox.say(&FromNode::Left);
+                self.mailbox.stop_hearing();
+            }
+            None => self.mailbox.hang_up(),
+        }
         if let Some(watcher) = self.watcher.take() {
             watcher.join();
         }
@@ -103,11 +121,30 @@ impl Drop for Connection {
 
 /// Connects to the keeper and returns when the dataflow starts.
 pub(crate) fn connect(config: &NodeConfig) -> Result<Connected, ConnectError> {
-    let socket = inherited::take(config.keeper_fd)?;
+    start(inherited::take(config.keeper_fd)?)
+}
+
+/// Why a process is no dynamic node.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum JoinError {
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+}
+
+/// Joins a running dataflow as this dynamic node, and returns when the dataflow has started. `dataflow`: only this one.
+pub(crate) fn join(node: &NodeId, dataflow: Option<DataflowId>) -> Result<Connected, JoinError> {
+    Ok(start(KeeperSocket::found(attach::find(node, dataflow)?))?)
+}
+
+fn start(socket: KeeperSocket) -> Result<Connected, ConnectError> {
+    let socket = Arc::new(socket);
     let (config, wired) = handshake::run(&socket)?;
+    let lease = wired.incoming.lease();
     let mailbox = Arc::new(Mailbox::new(Some(socket), Some(wired.producer.control())));
     let watcher = trying("start the thread that hears the keeper", Watcher::start(&mailbox, wired.waiter.waker()))?;
-    let connection = Arc::new(Connection { mailbox, watcher: Some(watcher) });
+    let connection = Arc::new(Connection { mailbox, watcher: Some(watcher), lease });
     Ok(Connected { config, wired, connection })
 }
 

@@ -8,7 +8,7 @@ use dora_message::{
     keeper::{EdgeGrant, NodeRunConfig, QueuePolicy},
 };
 
-use super::{ConnectError, handshake::missing, trying};
+use super::{ConnectError, handshake::missing, lease::Lease, trying};
 
 /// Both halves of a node and what it sleeps on.
 #[derive(Debug)]
@@ -27,13 +27,20 @@ pub(crate) struct Incoming {
     inputs: Vec<DataId>,
     /// Another process of this node may go on with them.
     kept: bool,
+    /// What messages that were received keep alive.
+    lease: Option<Arc<Lease>>,
     arenas: HashMap<u32, Arc<PeerArena>>,
 }
 
 impl Incoming {
-    fn new(config: &NodeRunConfig) -> Self {
+    fn new(config: &NodeRunConfig, lease: Option<Arc<Lease>>) -> Self {
         let inputs = config.inputs.iter().map(|input| input.id.clone()).collect();
-        Incoming { inputs, kept: config.keeps_edges, arenas: HashMap::new() }
+        Incoming { inputs, kept: config.keeps_edges, lease, arenas: HashMap::new() }
+    }
+
+    /// What must live until the last message was dropped.
+    pub(super) fn lease(&self) -> Option<Arc<Lease>> {
+        self.lease.clone()
     }
 
     /// `fds`: ring, and of a new peer arena and holders.
@@ -44,7 +51,9 @@ impl Incoming {
         let mut next = |what| fds.next().ok_or_else(|| missing(what));
         let ring = next("a ring")?;
         if grant.new_peer {
-            let arena = trying("map the memory of a peer", PeerArena::open(next("an arena")?, next("holders")?))?;
+            let lease = self.lease.clone().map(|lease| lease as dora_channel::Lease);
+            let arena = PeerArena::open_with(next("an arena")?, next("holders")?, lease);
+            let arena = trying("map the memory of a peer", arena)?;
             self.arenas.insert(grant.peer_index, arena);
         }
         let arena = self.arenas.get(&grant.peer_index).ok_or_else(|| missing("the arena of a producer"))?.clone();
@@ -78,6 +87,7 @@ impl Wiring {
         config: &NodeRunConfig,
         budget_slot: usize,
         mut fds: impl Iterator<Item = OwnedFd>,
+        lease: Option<Arc<Lease>>,
     ) -> Result<Self, ConnectError> {
         let mut next = |what| fds.next().ok_or_else(|| missing(what));
         let waiter = trying("map the bell", Waiter::open(next("a bell")?, next("an eventfd")?))?;
@@ -86,7 +96,7 @@ impl Wiring {
         let arena = trying("map the memory for messages", Arena::open(arena, holders, budget, budget_slot))?;
         let producer = Producer::new(arena, config.outputs.len());
         let consumer = Consumer::new(config.clock_anchor_ns);
-        let wired = Wired { producer, consumer, waiter, incoming: Incoming::new(config) };
+        let wired = Wired { producer, consumer, waiter, incoming: Incoming::new(config, lease) };
         Ok(Wiring { wired, wakers: HashMap::new() })
     }
 

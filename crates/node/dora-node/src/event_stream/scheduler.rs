@@ -52,6 +52,8 @@ pub struct EventScheduler {
     course: Course,
     /// The last event was a tick: inputs are next.
     ticked: bool,
+    /// The process goes on when the dataflow ends.
+    dynamic: bool,
 }
 
 /// How far the stream has come.
@@ -102,6 +104,7 @@ impl EventScheduler {
             pending: VecDeque::new(),
             course: Course::Running,
             ticked: false,
+            dynamic: config.dynamic,
         }
     }
 
@@ -119,6 +122,7 @@ impl EventScheduler {
             pending: VecDeque::new(),
             course: Course::Running,
             ticked: false,
+            dynamic: false,
         }
     }
 
@@ -321,6 +325,8 @@ impl EventScheduler {
     fn read_mail(&mut self) {
         for mail in self.mail.take() {
             let event = match mail {
+                // A node of the dataflow is about to be killed; one that joined is merely told that it is over.
+                Mail::KeeperGone if self.dynamic => self.event_of(ToNode::Stop),
                 Mail::KeeperGone => {
                     self.leave(Course::Orphaned);
                     None

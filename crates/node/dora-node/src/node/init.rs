@@ -61,12 +61,36 @@ impl DoraNode {
         integration_testing::from_env().map(Self::test).transpose()
     }
 
-    /// Attaches to a running dataflow as this node. Not served yet.
+    /// Joins a running dataflow as this node, which has `path: dynamic` in the dataflow file.
+    ///
+    /// ```no_run
+    /// # use dora_node::DoraNode;
+    /// // While `dora run` runs a dataflow with `- { id: plot, path: dynamic, .. }`, in any terminal of the same user:
+    /// let (_node, mut events) = DoraNode::init_from_node_id("plot".into())?;
+    /// while let Some(event) = events.recv() {
+    ///     println!("{event:?}");
+    /// }
+    /// # Ok::<(), dora_node::NodeError>(())
+    /// ```
+    ///
+    /// It receives what is sent from now on, returns when the dataflow has started, and never waits for one. Dropping both
+    /// halves leaves the dataflow: consumers read the end of its outputs. This process, or another one, may join again
+    /// once every message that was received is dropped. The end of the dataflow is a [`Stop`](crate::Event::Stop) and the
+    /// end of the stream; nobody ends the process. If several running dataflows have such a node, `DORA_DATAFLOW_ID` says
+    /// which one is meant, or [`builder`](Self::builder) does.
     ///
     /// # Errors
-    /// Always [`NodeError::DynamicNode`].
+    /// [`NodeError::Attach`] if there is no such node to be, which says what runs and what to do; [`NodeError::Connect`]
+    /// if the dataflow does not start, or the versions do not match.
     pub fn init_from_node_id(node_id: NodeId) -> NodeResult<(Self, EventStream)> {
-        Err(NodeError::DynamicNode { node: node_id })
+        Self::join(&node_id, None)
+    }
+
+    pub(super) fn join(node_id: &NodeId, dataflow: Option<DataflowId>) -> NodeResult<(Self, EventStream)> {
+        fork::check()?;
+        node_id.check()?;
+        fork::watch();
+        Self::connected(connection::join(node_id, dataflow)?)
     }
 
     /// As the environment says, and if that says nothing, as [`Self::init_from_node_id`].
@@ -90,7 +114,11 @@ impl DoraNode {
     pub fn init(node_config: NodeConfig) -> NodeResult<(Self, EventStream)> {
         fork::check()?;
         fork::watch();
-        let Connected { config, wired, connection } = connection::connect(&node_config)?;
+        Self::connected(connection::connect(&node_config)?)
+    }
+
+    fn connected(connected: Connected) -> NodeResult<(Self, EventStream)> {
+        let Connected { config, wired, connection } = connected;
         let clock = Arc::new(NodeClock::new(Anchor::from_ns(config.clock_anchor_ns), &config.node_id));
         let recorded_to = config.write_events_to.clone();
         let recorded_to = recorded_to.or_else(|| std::env::var_os("DORA_WRITE_EVENTS_TO").map(PathBuf::from));

@@ -160,6 +160,7 @@ impl Keeper {
             keeps_edges: false,
             exit_when_nodes_finish: spec.exit_when_nodes_finish,
             write_events_to: spec.write_events_to.clone(),
+            dynamic: false,
             health_checked: true,
             keeper_ends_outputs: false,
             descriptor: serde_json::json!({ "nodes": [{ "id": spec.id }] }),

@@ -26,13 +26,16 @@ pub(super) fn lines(prepared: &Prepared) -> Vec<String> {
 }
 
 fn node_line(node: &NodePlan) -> String {
+    let Some(program) = &node.program else {
+        return format!("node `{}` is dynamic: a process joins as it by itself", node.id);
+    };
     let arguments: String = node.args.iter().map(|argument| format!(" {argument:?}")).collect();
-    format!("node `{}` runs {}{arguments} in {}", node.id, node.program.display(), node.working_dir.display())
+    format!("node `{}` runs {}{arguments} in {}", node.id, program.display(), node.working_dir.display())
 }
 
 /// Which Python runs a node, and why.
 fn python_line(node: &NodePlan) -> Option<String> {
-    if node.program.ends_with("uv") {
+    if node.program.as_ref().is_some_and(|program| program.ends_with("uv")) {
         return Some(format!("node `{}` is given its Python by uv, as the project wants it", node.id));
     }
     let Interpreter { program, reason, .. } = interpreter(node)?;

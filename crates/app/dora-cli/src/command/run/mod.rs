@@ -2,6 +2,7 @@
 //!
 //! Here is what one can ask for; `session` runs it, `interrupts` stops it, `explain` tells what will happen, `summary` what has happened, `strangers` which module nodes imported instead of ours.
 
+mod dynamic;
 mod explain;
 mod failures;
 mod interrupts;
@@ -39,6 +40,7 @@ Examples:
   dora run -v dataflow.yml                  with programs, edges and their figures
 
 First it builds what was never built and runs all `build:` lines; `dora help build` tells more.
+Nodes with `path: dynamic` are not started: processes join as them, also later, and leave (docs/guide/dynamic.md).
 What nodes write to standard output goes to standard output, everything else to standard error.
 Ctrl-C asks the nodes to stop (SIGTERM after --grace-duration, SIGKILL after half of it again), a second one
 sends SIGTERM at once and SIGKILL two seconds later, a third SIGKILL at once. SIGTERM and SIGHUP count as Ctrl-C.

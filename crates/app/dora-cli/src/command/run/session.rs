@@ -10,7 +10,7 @@ use dora_daemon::{Event, Execution, NodeOutcome, Outcome, Prepared, become_subre
 use dora_descriptor::model::LogLevel;
 use dora_message::{id::NodeId, supervision::ExitStatus};
 
-use super::{RunCommand, explain, failures, interrupts::Orders, summary};
+use super::{RunCommand, dynamic, explain, failures, interrupts::Orders, summary};
 use crate::{error::CommandError, log::Printer, signals::Interrupts};
 
 /// Time that a keeper has to kill all nodes when it is told to.
@@ -38,8 +38,9 @@ pub(super) fn run(
     let orders = Orders::follow(interrupts, execution.control(), grace);
     let stop_after = command.stop_after.and_then(|time| Instant::now().checked_add(time));
     let due = stop_after.map(Due::Stop);
+    let invitation = dynamic::invitation(&prepared.plan);
     let verbose = command.verbose;
-    let mut session = Session { execution, printer, orders, due, failed: 0, grace, verbose, started: None };
+    let mut session = Session { execution, printer, orders, due, failed: 0, grace, invitation, verbose, started: None };
     let outcome = session.follow();
     let killed = session.orders.count() >= Orders::KILL;
     let flowed = session.started.map(|started| started.elapsed());
@@ -87,6 +88,8 @@ struct Session {
     /// Nodes that have failed by themselves.
     failed: usize,
     grace: Duration,
+    /// What to tell once dynamic nodes may join.
+    invitation: Option<String>,
     verbose: bool,
     /// When messages began to flow.
     started: Option<Instant>,
@@ -111,6 +114,20 @@ impl Session {
                 Event::AllReady => {
                     self.started = Some(Instant::now());
                     self.detail("all nodes are ready, messages flow".to_owned());
+                    if let Some(invitation) = self.invitation.take() {
+                        self.printer.own(LogLevel::Info, invitation);
+                    }
+                }
+                Event::Joined { node, pid, joins } => {
+                    if self.verbose || is_told(joins) {
+                        self.printer.own(LogLevel::Info, dynamic::joined(&node, pid));
+                    }
+                }
+                Event::Left { node, in_order, joins } => {
+                    if self.verbose || is_told(joins) {
+                        let level = if in_order { LogLevel::Info } else { LogLevel::Warn };
+                        self.printer.own(level, dynamic::left(&node, in_order));
+                    }
                 }
                 Event::Spawned { node, pid } => self.detail(format!("node `{node}` is process {pid}")),
                 Event::Woken => self.tell_interrupts(),
@@ -175,9 +192,10 @@ impl Session {
     }
 }
 
-/// Of a node that is started again and again the first restarts are told, and then each whose number is a power of two.
-fn is_told(restart: u32) -> bool {
-    restart <= 4 || restart.is_power_of_two()
+/// Of a node that is started, or joins, again and again the first times are told, and then each whose number is a power
+/// of two.
+fn is_told(number: u32) -> bool {
+    number <= 4 || number.is_power_of_two()
 }
 
 fn restart_words(node: &NodeId, status: &ExitStatus, restart: u32, delay: Duration) -> String {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use dora_daemon::{EdgeOutcome, NodeOutcome, Outcome, Prepared};
+use dora_daemon::{EdgeOutcome, NodeOutcome, NodeResult, Outcome, Prepared};
 use dora_descriptor::model::LogLevel;
 use dora_message::supervision::EdgePlan;
 use serde_json::{Value, json};
@@ -30,15 +30,15 @@ pub(super) fn tell(
     let for_programs = printer.format() == Format::Json;
     for (edge, plan) in outcome.edges.iter().zip(&prepared.plan.edges) {
         match losses(edge, plan) {
-            Some(line) if for_programs => printer.own_with(LogLevel::Warn, line, figures(edge, plan, flowed)),
-            Some(line) => say(LogLevel::Warn, &line),
+            Some((level, line)) if for_programs => printer.own_with(level, line, figures(edge, plan, flowed)),
+            Some((level, line)) => say(level, &line),
             None if for_programs && verbose => {
                 printer.own_with(LogLevel::Info, words(edge), figures(edge, plan, flowed))
             }
             None => {}
         }
     }
-    if !for_programs && outcome.edges.iter().any(|edge| edge.counters.dropped > 0) {
+    if !for_programs && outcome.edges.iter().any(|edge| edge.counters.dropped > edge.counters.unattended) {
         error::tell_hint(
             "`queue_size: N` of the input keeps more messages, `queue_policy: backpressure` makes the sender wait",
         );
@@ -58,6 +58,9 @@ pub(super) fn tell(
     if let Some(trouble) = &outcome.trouble {
         tell(LogLevel::Error, trouble.to_string());
         tell(LogLevel::Info, "`dora doctor` tells what this machine allows, and what to do about it".to_owned());
+    }
+    for node in outcome.nodes.iter().filter(|node| node.result == NodeResult::NeverJoined) {
+        tell(LogLevel::Info, format!("node `{}` {}", node.node, node.result));
     }
     let failures: Vec<&NodeOutcome> = outcome.failures().collect();
     if failures.is_empty() {
@@ -92,15 +95,20 @@ fn say(level: LogLevel, line: &str) {
     error::tell_line(&format!("{colour}{line}{colour:#}"));
 }
 
-/// What an edge did not deliver, if anything.
-fn losses(edge: &EdgeOutcome, plan: &EdgePlan) -> Option<String> {
+/// What an edge did not deliver, if anything. No warning, if nobody was there to get it.
+fn losses(edge: &EdgeOutcome, plan: &EdgePlan) -> Option<(LogLevel, String)> {
     let counters = &edge.counters;
     if counters.dropped == 0 && counters.undelivered == 0 && counters.lost_in_crash == 0 {
         return None;
     }
     let mut parts = Vec::new();
-    if counters.dropped > 0 {
-        parts.push(format!("{} dropped ({}, queue {})", counters.dropped, policy_word(plan.policy), plan.capacity));
+    let unattended = counters.unattended.min(counters.dropped);
+    let dropped = counters.dropped - unattended;
+    if unattended > 0 {
+        parts.push(format!("{unattended} sent while nobody was `{}`", edge.to));
+    }
+    if dropped > 0 {
+        parts.push(format!("{dropped} dropped ({}, queue {})", policy_word(plan.policy), plan.capacity));
     }
     if counters.undelivered > 0 {
         parts.push(format!("{} still queued when `{}` ended", counters.undelivered, edge.to));
@@ -108,7 +116,9 @@ fn losses(edge: &EdgeOutcome, plan: &EdgePlan) -> Option<String> {
     if counters.lost_in_crash > 0 {
         parts.push(format!("{} lost when `{}` crashed", counters.lost_in_crash, edge.to));
     }
-    Some(format!("{}: of {} messages {}", words(edge), counters.sent, parts.join(", ")))
+    let line = format!("{}: of {} messages {}", words(edge), counters.sent, parts.join(", "));
+    let expected = dropped == 0 && counters.undelivered == 0 && counters.lost_in_crash == 0;
+    Some((if expected { LogLevel::Info } else { LogLevel::Warn }, line))
 }
 
 fn words(edge: &EdgeOutcome) -> String {
@@ -128,6 +138,7 @@ fn figures(edge: &EdgeOutcome, plan: &EdgePlan, flowed: Option<Duration>) -> Val
         "sent": counters.sent,
         "received": counters.received,
         "dropped": counters.dropped,
+        "unattended": counters.unattended,
         "undelivered": counters.undelivered,
         "lost_in_crash": counters.lost_in_crash,
         "bytes": counters.bytes,
@@ -195,7 +206,7 @@ mod tests {
         let policy = QueuePolicy::DropOldest;
         let plan =
             EdgePlan { from: EdgeSource::Node(0), output: "x".into(), to: 1, input: "y".into(), capacity: 10, policy };
-        losses(&edge, &plan)
+        losses(&edge, &plan).map(|(_, line)| line)
     }
 
     #[test]

@@ -16,7 +16,7 @@ fn pipe(path: &Path) {
 fn writer(files: &[&Path]) -> Writer {
     let node = |path: &&Path| NodePlan {
         id: path.file_name().unwrap().to_string_lossy().into_owned().into(),
-        program: "/bin/true".into(),
+        program: Some("/bin/true".into()),
         args: Vec::new(),
         env: Default::default(),
         working_dir: "/".into(),
