@@ -67,6 +67,22 @@ pub struct NodePlan {
 }
 
 impl NodePlan {
+    /// A program without arguments, environment, edges or rules, whose lines are shown and not kept.
+    pub fn of_program(id: NodeId, program: PathBuf, working_dir: PathBuf) -> Self {
+        NodePlan {
+            id,
+            program: Some(program),
+            args: Vec::new(),
+            env: Vec::new(),
+            working_dir,
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            cpu_affinity: Vec::new(),
+            limits: Limits::default(),
+            log: LogPlan::default(),
+            restart: None,
+        }
+    }
     /// Whether a process that nobody starts here joins as this node.
     pub fn is_dynamic(&self) -> bool {
         self.program.is_none()

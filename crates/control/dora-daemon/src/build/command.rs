@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use dora_message::{
     id::NodeId,
     result::NodeResult,
-    supervision::{LaunchPlan, Limits, LogPlan, NodePlan, OutputStream},
+    supervision::{LaunchPlan, NodePlan, OutputStream},
 };
 
 use super::{BuildProblem, crew::Crew};
@@ -60,20 +60,9 @@ impl Command<'_> {
     }
 
     fn plan(self) -> LaunchPlan {
-        let node = NodePlan {
-            id: self.node.clone(),
-            program: Some(self.program),
-            args: self.args,
-            env: self.env.to_vec(),
-            working_dir: self.dir.to_owned(),
-            inputs: Vec::new(),
-            outputs: Vec::new(),
-            cpu_affinity: Vec::new(),
-            limits: Limits::default(),
-            // What a build prints is kept by whoever asked for it.
-            log: LogPlan::default(),
-            restart: None,
-        };
+        // What a build prints is kept by whoever asked for it.
+        let node = NodePlan::of_program(self.node.clone(), self.program, self.dir.to_owned());
+        let node = NodePlan { args: self.args, env: self.env.to_vec(), ..node };
         LaunchPlan {
             dataflow_id: uuid::Uuid::now_v7(),
             clock_anchor_ns: 0,

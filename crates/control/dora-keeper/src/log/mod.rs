@@ -53,8 +53,8 @@ impl Logs {
         let clock = Anchor::from_ns(plan.clock_anchor_ns);
         let outputs = LogOutputs::create(plan, wiring);
         let outputs = outputs.map_err(|error| format!("the edges of log entries cannot be made: {error}"))?;
-        let writer =
-            Writer::start(plan).map_err(|error| format!("the thread of the log files cannot be started: {error}"))?;
+        let writer = Writer::start(&plan.nodes)
+            .map_err(|error| format!("the thread of the log files cannot be started: {error}"))?;
         Ok(Logs {
             dataflow: plan.dataflow_id,
             clock,

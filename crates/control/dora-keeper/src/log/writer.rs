@@ -20,10 +20,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use dora_message::{
-    id::NodeId,
-    supervision::{LaunchPlan, NodePlan},
-};
+use dora_message::{id::NodeId, supervision::NodePlan};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::file::{LogFile, Notice, line_count};
@@ -71,12 +68,12 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread. `None`: no node has a log file.
-    pub(super) fn start(plan: &LaunchPlan) -> io::Result<Option<Self>> {
+    pub(super) fn start(nodes: &[NodePlan]) -> io::Result<Option<Self>> {
         let feed = |node: &NodePlan| {
             let path = node.log.file.clone()?;
             Some(Feed { id: node.id.clone(), path, left_out: 0, lost: 0 })
         };
-        let feeds: Vec<_> = plan.nodes.iter().map(feed).collect();
+        let feeds: Vec<_> = nodes.iter().map(feed).collect();
         if feeds.iter().all(Option::is_none) {
             return Ok(None);
         }
@@ -85,7 +82,7 @@ impl Writer {
         rustix::io::ioctl_fionbio(&wakes, true)?;
         rustix::io::ioctl_fionbio(&wake, true)?;
         let ((jobs, orders), (tell, notices)) = (mpsc::channel(), mpsc::channel());
-        let files = plan.nodes.iter().map(LogFile::of).collect();
+        let files = nodes.iter().map(LogFile::of).collect();
         let pen = Pen { files, shared: Arc::clone(&shared), tell, wake };
         thread::Builder::new().name("log-writer".to_owned()).stack_size(STACK).spawn(move || pen.write_all(orders))?;
         Ok(Some(Writer { jobs: Some(jobs), shared, feeds, notices, wakes, is_written: false, patience: None }))

@@ -17,8 +17,8 @@ use dora_channel::os::{
 use dora_message::{
     keeper::{MAX_PACKET, QueuePolicy},
     supervision::{
-        EdgePlan, EdgeSource, ExitCause, ExitStatus, FinalReport, FromKeeper, LaunchPlan, Limits, LogPlan, NodePlan,
-        OutputStream, RestartRule, ToKeeper,
+        EdgePlan, EdgeSource, ExitCause, ExitStatus, FinalReport, FromKeeper, LaunchPlan, NodePlan, OutputStream,
+        RestartRule, ToKeeper,
     },
 };
 use rustix::{
@@ -59,17 +59,9 @@ pub trait Build {
 impl Build for LaunchPlan {
     fn node(mut self, id: &str, program: impl AsRef<Path>, args: &[&str]) -> Self {
         self.nodes.push(NodePlan {
-            id: id.into(),
-            program: Some(program.as_ref().to_owned()),
             args: args.iter().map(|&arg| arg.to_owned()).collect(),
             env: std::env::vars().collect(),
-            working_dir: "/".into(),
-            inputs: Vec::new(),
-            outputs: Vec::new(),
-            cpu_affinity: Vec::new(),
-            limits: Limits::default(),
-            log: LogPlan::default(),
-            restart: None,
+            ..NodePlan::of_program(id.into(), program.as_ref().to_owned(), "/".into())
         });
         self
     }

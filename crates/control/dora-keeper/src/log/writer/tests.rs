@@ -14,30 +14,12 @@ fn pipe(path: &Path) {
 }
 
 fn writer(files: &[&Path]) -> Writer {
-    let node = |path: &&Path| NodePlan {
-        id: path.file_name().unwrap().to_string_lossy().into_owned().into(),
-        program: Some("/bin/true".into()),
-        args: Vec::new(),
-        env: Default::default(),
-        working_dir: "/".into(),
-        inputs: Vec::new(),
-        outputs: Vec::new(),
-        cpu_affinity: Vec::new(),
-        limits: Default::default(),
-        log: LogPlan { file: Some(path.to_path_buf()), ..LogPlan::default() },
-        restart: None,
+    let node = |path: &&Path| {
+        let id = path.file_name().unwrap().to_string_lossy().into_owned().into();
+        let log = LogPlan { file: Some(path.to_path_buf()), ..LogPlan::default() };
+        NodePlan { log, ..NodePlan::of_program(id, "/bin/true".into(), "/".into()) }
     };
-    let plan = LaunchPlan {
-        dataflow_id: uuid::Uuid::new_v4(),
-        clock_anchor_ns: 0,
-        memory_budget: 0,
-        exit_when_nodes_finish: false,
-        write_events_to: None,
-        descriptor: serde_json::Value::Null,
-        nodes: files.iter().map(node).collect(),
-        edges: Vec::new(),
-    };
-    Writer::start(&plan).unwrap().unwrap()
+    Writer::start(&files.iter().map(node).collect::<Vec<_>>()).unwrap().unwrap()
 }
 
 fn write(writer: &mut Writer, node: usize, text: &str) -> Option<Notice> {
