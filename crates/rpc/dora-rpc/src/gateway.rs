@@ -42,6 +42,10 @@ pub trait Request: Sized + Send + 'static {
 /// It implements the trait that [`gateway!`](crate::gateway!) declared. It can be cloned, and sent in messages: what is
 /// called over a connection can so be given a way to call back. Every call has a deadline, [`DEFAULT_DEADLINE`] if
 /// [`within`](Self::within) says nothing else; when it passes, or when the caller drops the call, the endpoint is told.
+///
+/// A connection lives as long as who dialled holds a gateway, or reads a stream, of it. When it ends, its gateways stay
+/// dead: [`closed`](Self::closed) completes, and somebody connects again
+/// ([`RetryingRegistration::keep`](crate::RetryingRegistration::keep)).
 pub struct Gateway<R> {
     target: Target<R>,
     deadline: Duration,
@@ -193,7 +197,9 @@ impl<'de, R: Request> Deserialize<'de> for Gateway<R> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let endpoint = u64::deserialize(deserializer)?;
         let connection = scope::current().map_err(serde::de::Error::custom)?.holder();
-        Ok(Self::there(connection.map_err(serde::de::Error::custom)?, endpoint, DEFAULT_DEADLINE))
+        let connection = connection.map_err(serde::de::Error::custom)?;
+        let deadline = connection.shared().limits.deadline;
+        Ok(Self::there(connection, endpoint, deadline))
     }
 }
 

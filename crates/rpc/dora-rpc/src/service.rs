@@ -63,7 +63,7 @@ impl RpcConfig {
 impl From<&RpcConfig> for Limits {
     fn from(config: &RpcConfig) -> Self {
         let backlog = config.message_limit.saturating_mul(8).max(4 << 20);
-        Self { message: config.message_limit, backlog, patience: config.deadline }
+        Self { message: config.message_limit, backlog, deadline: config.deadline }
     }
 }
 
@@ -81,6 +81,8 @@ pub(crate) struct Inner {
     controls: Mutex<Vec<Control>>,
     doors: Mutex<JoinSet<()>>,
     failure: watch::Sender<Option<EndpointPanic>>,
+    /// Held while the service stops: who asks again waits for the same end.
+    stopping: tokio::sync::Mutex<()>,
 }
 
 /// An endpoint has panicked: its process is expected to end, with a code that says so.
@@ -100,7 +102,8 @@ impl RpcService {
         let phase = watch::Sender::new(Phase::Open);
         let doorkeeper = Doorkeeper::new(config.clone(), registry.clone(), phase.subscribe());
         let (controls, doors, failure) = (Mutex::default(), Mutex::default(), watch::Sender::new(None));
-        Self { inner: Arc::new(Inner { config, registry, doorkeeper, phase, controls, doors, failure }) }
+        let stopping = tokio::sync::Mutex::default();
+        Self { inner: Arc::new(Inner { config, registry, doorkeeper, phase, controls, doors, failure, stopping }) }
     }
 
     /// Starts an endpoint under a name.
@@ -171,6 +174,7 @@ impl RpcService {
     /// Stops in good order: nobody is let in any more; the endpoints end, the last one started first; what they have
     /// answered is written; connections are closed.
     pub async fn stop(&self) {
+        let _stopping = self.inner.stopping.lock().await;
         self.inner.phase.send_modify(|phase| *phase = Phase::Closing.max(*phase));
         let controls = mem::take(&mut *self.inner.controls.lock().unwrap_or_else(PoisonError::into_inner));
         for control in controls.into_iter().rev() {

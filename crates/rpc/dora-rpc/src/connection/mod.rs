@@ -86,8 +86,8 @@ pub(crate) struct Limits {
     pub message: usize,
     /// Bytes that may wait to be written.
     pub backlog: usize,
-    /// How long a stream waits for its reader to appear.
-    pub patience: Duration,
+    /// How long a call of a gateway that came over it may take, and a stream waits for its reader to appear.
+    pub deadline: Duration,
 }
 
 /// A connection, for as long as somebody holds it. It is closed in good order when the last one lets go.

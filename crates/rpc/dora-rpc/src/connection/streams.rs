@@ -120,7 +120,7 @@ impl Shared {
 /// Writes the entries of a stream as the reader gives credit for them.
 async fn pump<T: Message>(shared: Arc<Shared>, stream: u64, queue: Arc<Queue<T>>, credit: Arc<Semaphore>) {
     // A message that was never read, because its caller was gone, leaves a stream without a reader.
-    let mut turn = timeout(shared.limits.patience, credit.acquire()).await.ok().and_then(Result::ok);
+    let mut turn = timeout(shared.limits.deadline, credit.acquire()).await.ok().and_then(Result::ok);
     let mut end = Vec::new();
     while let Some(permit) = turn.take() {
         permit.forget();

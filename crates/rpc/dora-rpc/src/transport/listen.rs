@@ -17,7 +17,8 @@ use crate::{Identity, IdentityError};
 /// Where a service is to be reached.
 #[derive(Debug)]
 pub enum ListenOn {
-    /// TCP without encryption. Port 0 lets the system choose.
+    /// TCP without encryption. Port 0 lets the system choose. Unless a token is demanded, every user of this machine, on the
+    /// loopback too, may connect.
     Tcp {
         /// The address and port.
         address: SocketAddr,

@@ -23,6 +23,7 @@ crate::over_every_link!(
     a_gateway_in_an_argument_is_called_back,
     a_call_under_way_ends_with_the_endpoint,
     names_and_gateways_must_match,
+    a_full_mailbox_is_said_from_outside_and_waited_for_inside,
 );
 
 async fn a_call_is_answered(link: Link) {
@@ -155,6 +156,28 @@ async fn a_call_under_way_ends_with_the_endpoint(link: Link) {
     assert_eq!(call.await.unwrap(), Err(RpcError::Unanswered { method: "keep".to_owned() }.into()));
     let later = world.gateway.add(1).await;
     assert!(matches!(later, Err(ScriptError::Rpc(RpcError::Stopped { .. }))));
+}
+
+async fn a_full_mailbox_is_said_from_outside_and_waited_for_inside(link: Link) {
+    let world = World::with(link, RpcConfig { mailbox: 1, ..config(Role::Coordinator) }).await;
+    let mut calls = JoinSet::new();
+    for _ in 0..100 {
+        let gateway = world.gateway.clone();
+        calls.spawn(async move { gateway.add(1).await });
+    }
+    let mut served = 0;
+    while let Some(call) = calls.join_next().await {
+        match call.unwrap() {
+            Ok(_) => served += 1,
+            Err(ScriptError::Rpc(error)) => {
+                assert_eq!(error, RpcError::Overloaded { endpoint: "ScriptGateway".to_owned() });
+                assert_ne!(link, Link::Memory, "a caller in the same process waits");
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(served > 0);
+    assert_eq!(world.gateway.add(1).await, Ok(served + 1), "each call was served once or not at all");
 }
 
 async fn names_and_gateways_must_match(link: Link) {
