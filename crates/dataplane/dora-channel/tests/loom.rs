@@ -12,8 +12,10 @@
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use dora_channel::protocol::{
-    Bell, CLOSED, CONSUMER_DEAD, CONSUMER_LEFT, EdgeSet, Holders, Pop, RingHeader, RxCursor, SleepOn, Slot, TxCursor,
+    Bell, CLOSED, CONSUMER_DEAD, CONSUMER_LEFT, CONSUMER_REPLACED, EdgeSet, Holders, Pop, RingHeader, RxCursor,
+    SleepOn, Slot, TxCursor,
     order::{Site, mutate},
+    takeover,
 };
 use loom::{
     cell::UnsafeCell,
@@ -423,6 +425,76 @@ fn consumer_dies_reading() {
     keeper.join().unwrap();
 }
 
+/// What a producer does before it writes an entry, and when it has nothing to send; `chunk`: that of the message.
+fn settle(shared: &World, chunk: Option<usize>) {
+    if shared.ring.state() & CONSUMER_REPLACED != 0 {
+        let chunk_of = |entry: &[u64; 2]| Some(parts(*entry).0 as u32);
+        let in_hand = chunk.map(|chunk| chunk as u32);
+        takeover::settle(&shared.ring, &shared.slots, &shared.holders, 0, in_hand, chunk_of);
+    }
+}
+
+/// A consumer process dies with a sample in its hands, and another one goes on with the queue, while the producer sends.
+/// The producer releases what the dead one held, and nothing that the living one holds or will get.
+fn consumer_is_replaced(evicts: bool, messages: usize) {
+    let shared = world(1, messages);
+    let mut tx = TxCursor::new(1);
+    shared.write(0);
+    shared.arm(0, &[0]);
+    assert!(shared.push(&mut tx, 0, 1));
+    let consumers = thread::spawn({
+        let shared = shared.clone();
+        move || {
+            let (mut first, mut lost) = (RxCursor::default(), 0);
+            if let Pop::Item(entry) = shared.pop(&mut first) {
+                shared.read(parts(entry).0); // its last act
+                lost = 1;
+            }
+            shared.ring.replace_consumer(true);
+            let (mut second, mut got) = (RxCursor::default(), 0);
+            loop {
+                match shared.pop(&mut second) {
+                    Pop::Item(entry) => {
+                        let (chunk, _) = parts(entry);
+                        shared.read(chunk);
+                        assert!(shared.holders[chunk].is_held_by(0), "somebody else has released it");
+                        shared.holders[chunk].release(0);
+                        got += 1;
+                    }
+                    Pop::Empty => thread::yield_now(),
+                    Pop::Closed => return (lost, got),
+                    Pop::Broken => panic!("broken"),
+                }
+            }
+        }
+    });
+    for chunk in 1..messages {
+        shared.write(chunk);
+        shared.arm(chunk, &[0]);
+        loop {
+            let is_full = tx.is_full(&shared.ring);
+            settle(&shared, Some(chunk));
+            if !is_full && shared.push(&mut tx, chunk, chunk as u64 + 1) {
+                break;
+            }
+            match evicts {
+                true => {
+                    if let Some(oldest) = tx.evict(&shared.ring, &shared.slots) {
+                        shared.holders[parts(oldest).0].release(0);
+                    }
+                }
+                false => thread::yield_now(),
+            }
+        }
+    }
+    shared.ring.set_state(CLOSED);
+    let (lost, got) = consumers.join().unwrap();
+    settle(&shared, None);
+    assert_eq!(shared.ring.lost(), lost, "what the dead one held is lost, and nothing else");
+    assert_eq!(lost + got + shared.ring.dropped(), messages as u64);
+    assert!(shared.holders.iter().all(|holders| holders.is_free(1)), "a chunk stays held");
+}
+
 fn full() -> bool {
     std::env::var_os("DORA_TEST_FULL").is_some()
 }
@@ -514,14 +586,23 @@ fn samples_outlive_their_edge() {
     check("consumer dies reading", None, consumer_dies_reading);
 }
 
+#[test]
+fn another_process_goes_on_with_the_queue_of_a_dead_one() {
+    check("consumer replaced, lossless, 2 messages", None, || consumer_is_replaced(false, 2));
+    check("consumer replaced, lossless, 4 messages", unless_full(4), || consumer_is_replaced(false, 4));
+    check("consumer replaced, drop_oldest, 3 messages", deeper(3), || consumer_is_replaced(true, 3));
+}
+
 /// The models that catch each ordering when it is weakened.
 fn catching(site: Site) -> Vec<fn()> {
     match site {
         Site::TailPublish | Site::TailSeen => vec![|| drop_oldest(1, 1, 2, 2)],
-        Site::HeadPop | Site::FullSeesPop => vec![|| blocked_sender(1, 1, 2)],
+        Site::HeadPop | Site::FullSeesPop => vec![|| blocked_sender(1, 1, 2), || consumer_is_replaced(false, 3)],
         Site::HeadEvict | Site::PopSeesEvict => vec![|| drop_oldest(1, 1, 2, 3)],
         Site::StateSet | Site::StateSeen => {
-            vec![|| end_of_stream(false), || consumer_goes_with_a_sample(false), consumer_dies_reading]
+            vec![|| end_of_stream(false), || consumer_goes_with_a_sample(false), consumer_dies_reading, || {
+                consumer_is_replaced(false, 2)
+            }]
         }
         Site::HolderRelease | Site::HolderFree => vec![two_holders, || drop_oldest(1, 1, 2, 2)],
         Site::BellSleepFence | Site::BellWakeFence => vec![|| doorbell(1, 1, false), sender_waits_for_memory],

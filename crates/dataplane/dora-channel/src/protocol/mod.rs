@@ -7,11 +7,13 @@
 //! - [`RingHeader`] with [`Slot`]s: a bounded queue from one producer to one consumer, from which the producer may also
 //!   take the oldest entry back.
 //! - [`Holders`]: which consumers still hold a chunk of payload.
+//! - [`takeover`]: what of it a dead consumer held, while another process goes on with its queue.
 
 mod bell;
 mod holders;
 pub mod order;
 mod ring;
+pub mod takeover;
 mod watch;
 
 pub use bell::{Bell, Sleep, SleepOn};
