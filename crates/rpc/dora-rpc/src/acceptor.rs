@@ -58,7 +58,6 @@ impl Doorkeeper {
             let caller = tokio::select! {
                 caller = listener.accept() => caller,
                 Some(greeted) = strangers.join_next() => {
-                    oldest.retain(|stranger| !stranger.is_finished());
                     if let Ok(Some(session)) = greeted {
                         sessions.spawn(Session::hold(session, self.phase.clone()));
                     }
@@ -69,6 +68,7 @@ impl Doorkeeper {
             };
             match caller {
                 Ok(caller) => {
+                    oldest.retain(|stranger| !stranger.is_finished());
                     if oldest.len() == MAX_STRANGERS
                         && let Some(stranger) = oldest.pop_front()
                     {

@@ -32,7 +32,7 @@ pub struct RpcConfig {
     pub message_limit: usize,
     /// Calls that wait for one endpoint: 1024.
     pub mailbox: usize,
-    /// Connections that others have opened: 256.
+    /// Connections that others have opened and that were let in: 2048.
     pub max_connections: usize,
     /// How long reaching a service and exchanging greetings may take: 2 s.
     pub handshake_timeout: Duration,
@@ -52,7 +52,7 @@ impl RpcConfig {
             deadline: DEFAULT_DEADLINE,
             message_limit: 10 << 20,
             mailbox: 1024,
-            max_connections: 256,
+            max_connections: 2048,
             handshake_timeout: Duration::from_secs(2),
             grace: Duration::from_secs(10),
             force_serialization: false,
