@@ -17,9 +17,9 @@
 //! | `printer` | - | prints `BENCH_COUNT` lines of `BENCH_SIZE` bytes, `BENCH_LINES_PER_MS` at a time (0: all at once), and a rate row |
 //!
 //! `BENCH_VARIANT`: `inplace` writes 8 bytes into the message, `copy` copies the whole payload in, `value` sends one
-//! number as an Arrow array. `BENCH_RECV`: `blocking`, `tokio` or `futures`. `BENCH_CPU`: the CPU to stay on.
+//! number as an Arrow array. `BENCH_BARE`: the memory of a bare bell, which is rung after each message. `BENCH_RECV`: `blocking`, `tokio` or `futures`. `BENCH_CPU`: the CPU to stay on.
 
-use bench_common::{Csv, GAP_MS, Outcome, Plan, now_ns, pin_to_cpu, sleep_ms};
+use bench_common::{Bare, Csv, GAP_MS, Outcome, Plan, now_ns, pin_to_cpu, sleep_ms};
 use dora_node_api::{DoraArray, DoraNode, Event, EventStream, MetadataParameters, dora_core::config::DataId};
 use std::{fs::OpenOptions, io::Write, str::FromStr};
 
@@ -67,6 +67,7 @@ fn plan() -> Plan {
 fn send_all(mut node: DoraNode) -> Outcome<()> {
     let (out, gap) = (output(), number("BENCH_GAP_MS", GAP_MS));
     let variant = text("BENCH_VARIANT").unwrap_or_default();
+    let bare = bare()?;
     let mut payload = vec![7u8; number("BENCH_SIZE", 8)];
     sleep_ms(number("BENCH_SETTLE_MS", 200));
     for _ in 0..plan().total() {
@@ -84,8 +85,17 @@ fn send_all(mut node: DoraNode) -> Outcome<()> {
                 message[..8].copy_from_slice(&now.to_ne_bytes());
             })?,
         }
+        if let Some(bare) = &bare {
+            sleep_ms(gap);
+            bare.ring()?;
+        }
     }
     Ok(())
+}
+
+/// The bell that is rung in between the messages, if one is.
+fn bare() -> Outcome<Option<Bare>> {
+    Ok(text("BENCH_BARE").map(|path| Bare::open(&path)).transpose()?)
 }
 
 /// The time that the sender wrote, whether it sent a number or bytes.
@@ -101,6 +111,7 @@ fn receive_all(events: EventStream) -> Outcome<()> {
     let (plan, gap) = (plan(), number("BENCH_GAP_MS", GAP_MS));
     let is_number = text("BENCH_VARIANT").as_deref() == Some("value");
     let mut samples = Vec::with_capacity(if gap > 0 { plan.total() } else { 0 });
+    let (mut bare, mut wakes) = (bare()?, Vec::new());
     let (mut seen, mut first, mut last) = (0, 0, 0);
     for_each_event(events, |event| {
         if let Event::Input { data, .. } = event {
@@ -112,10 +123,16 @@ fn receive_all(events: EventStream) -> Outcome<()> {
             if gap > 0 {
                 samples.extend(sent_at(&data, is_number).map(|sent| (sent, last - sent)));
             }
+            drop(data);
+            wakes.extend(bare.as_mut().map(Bare::wait));
         }
     })?;
     let (csv, metric, size) = (Csv::new("dora"), text("BENCH_METRIC").unwrap_or_default(), number("BENCH_SIZE", 8));
     let measured = samples.split_off(plan.warm.min(samples.len()));
+    if !wakes.is_empty() {
+        let wakes = wakes.split_off(plan.warm.min(wakes.len()));
+        Csv::named("floor").latency(&format!("futex_beside_{metric}"), size, wakes);
+    }
     if gap > 0 {
         record("BENCH_RAW", &measured.iter().map(|(sent, span)| format!("{sent},{span}\n")).collect::<String>())?;
         csv.latency(&metric, size, measured.into_iter().map(|(_, span)| span).collect());

@@ -3,7 +3,7 @@
 use crate::bench::{Bench, System};
 use crate::flow::{Node, Queue};
 use crate::place::Place;
-use bench_common::{GAP_MS, Outcome, Plan, SIZES, percentile};
+use bench_common::{BareMemory, GAP_MS, Outcome, Plan, SIZES, percentile};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -61,10 +61,12 @@ impl Stream {
         bench.dataflow(system, &format!("{}_{}", self.metric, self.size), self.pair())
     }
 
-    /// Measures it at this place.
+    /// With a bare wake-up of the same two processes after each message.
     pub fn run_at(mut self, place: Place, bench: &Bench, system: &System) -> Outcome<()> {
         self.metric = place.metric(&self.metric);
-        bench.dataflow(system, &format!("{}_{}", self.metric, self.size), place.put(self.pair()))
+        let memory = BareMemory::new()?;
+        let nodes = place.put(self.pair()).into_iter().map(|node| node.env("BENCH_BARE", memory.path())).collect();
+        bench.dataflow(system, &format!("{}_{}", self.metric, self.size), nodes)
     }
 
     fn pair(&self) -> Vec<Node> {
@@ -81,7 +83,6 @@ pub fn wake(bench: &Bench, place: Place) -> Outcome<()> {
 pub fn one_way(bench: &Bench) -> Outcome<()> {
     let metric = "oneway_5ms_inplace";
     let turn = |size, place: Place| {
-        wake(bench, place)?;
         let peer = format!("oneway --size {size} --metric {}{}", place.metric(metric), place.option());
         bench.peer("iceoryx2", &peer)?;
         bench.each(|system| Stream::one_way(metric, size, "inplace").run_at(place, bench, system))
@@ -97,7 +98,6 @@ fn one_hop(bench: &Bench, system: &System, place: Place) -> Outcome<()> {
 /// Async receive, inside of tokio and outside.
 pub fn asynchronous(bench: &Bench) -> Outcome<()> {
     let turn = |system: &System, place| {
-        wake(bench, place)?;
         one_hop(bench, system, place)?;
         ["tokio", "futures"].into_iter().try_for_each(|receive| {
             let stream = Stream::one_way(&format!("oneway_5ms_async_{receive}"), 8, "value");

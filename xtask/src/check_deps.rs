@@ -33,7 +33,7 @@ const HOMES: [(&str, &[&str]); 11] = [
 ];
 
 /// The only places that may lift the ban on `unsafe`.
-const UNSAFE_HOMES: [&str; 8] = [
+const UNSAFE_HOMES: [&str; 9] = [
     "crates/dataplane/dora-channel",
     "crates/control/dora-keeper",
     "crates/node/dora-node",
@@ -44,6 +44,8 @@ const UNSAFE_HOMES: [&str; 8] = [
     "crates/model/dora-arrow-convert/src/arrow_v58.rs",
     // A node that forks, to see what its child may still do.
     "tests/src/bin/test-node/fork.rs",
+    // A bare wake-up between two processes, to compare with.
+    "benches/common/src/bare.rs",
     // The peers of the benchmarks are a workspace of their own, and measure bare system calls.
     "benches/peers",
 ];

@@ -24,6 +24,11 @@ impl Csv {
         Self { peer, lang: "rust", file: std::env::var_os("BENCH_CSV").map(PathBuf::from) }
     }
 
+    /// Rows of `peer`, whatever `BENCH_PEER` says.
+    pub fn named(peer: &str) -> Self {
+        Self { peer: peer.into(), ..Self::new(peer) }
+    }
+
     /// Rows of `peer` into `file`.
     pub fn to_file(peer: &str, file: &Path) -> Self {
         Self { peer: peer.into(), lang: "rust", file: Some(file.into()) }

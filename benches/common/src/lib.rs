@@ -9,12 +9,14 @@
 //! It knows nothing of the systems that are measured.
 
 mod args;
+mod bare;
 mod csv;
 mod machine;
 mod plan;
 mod stats;
 
 pub use args::Args;
+pub use bare::{Bare, BareMemory};
 pub use csv::{Csv, FIELDS, Row};
 pub use machine::{now_ns, pin_to_cpu, sleep_ms, wait_until_quiet};
 pub use plan::{GAP_MS, Plan, SIZES};
