@@ -7,6 +7,7 @@ mod check_deps;
 mod demo;
 mod examples;
 mod markdown;
+mod packages;
 mod python;
 mod report;
 mod shell;
@@ -42,6 +43,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Build the wheel of the Python module and that of the `dora` command, and tell their sizes.
     Wheel,
+    /// Run node packages of the public index with our Python module, and write what happened into docs/compat.md.
+    Packages,
     /// Check which crate depends on which, against the rules of ARCHITECTURE.md.
     CheckDeps,
     /// Check file sizes, words that do not belong into sources, descriptions of crates, links between documents, translations.
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Wheel => wheel::run(),
+        Command::Packages => packages::run(),
         Command::CheckDeps => check_deps::run().map_err(report::Trouble::from),
         Command::Tidy => tidy::run().map_err(report::Trouble::from),
     };

@@ -2,6 +2,7 @@
 
 use crate::check_deps;
 use crate::examples;
+use crate::packages;
 use crate::python;
 use crate::report::{Outcome, Report, Trouble};
 use crate::shell::{Shell, release_binary};
@@ -92,7 +93,11 @@ impl Tests<'_> {
         });
         if self.filter.is_none() {
             examples::run_all(report)?;
-            report.step("the Python module, installed from its wheel", python::test);
+            let module = "the Python module and the command, installed from their wheels";
+            report.step(module, python::test);
+            if report.succeeded(module) {
+                report.step("node packages of the public index, with our module", packages::test);
+            }
         }
         Ok(())
     }

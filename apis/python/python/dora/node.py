@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -52,14 +53,24 @@ class Node(_NativeNode):
     =================  =======================  =============================================================
 
     Every way to receive gives the same events in the same order: iteration, `next`, `try_recv`, `drain`, `recv_async`.
-    A node may be shared by threads; while one waits, others run, and may send. A process that was forked from a node is
-    no node itself.
+    A process is one node: as long as there is one, `Node()` gives the same one again. It may be shared by threads; while one
+    waits, others run, and may send. A process that was forked from a node is no node itself.
 
     Raises RuntimeError if the process was not started as a node, or the dataflow does not start.
     """
 
+    def __new__(cls, node_id: str | None = None, daemon_port: int | None = None) -> Node:
+        if "DORA_NODE_CONFIG" in os.environ:
+            for node in _open:
+                if type(node) is cls and node._process == os.getpid():
+                    return node
+        return super().__new__(cls, node_id, daemon_port)
+
     def __init__(self, node_id: str | None = None, daemon_port: int | None = None) -> None:
         del node_id, daemon_port  # `__new__` has used them
+        if self in _open:
+            return
+        self._process = os.getpid()
         self._waiting: Waiting | None = None
         _open.add(self)
         _logging.install(self)
