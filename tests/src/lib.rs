@@ -18,6 +18,7 @@
 mod binaries;
 mod leftovers;
 pub mod page;
+pub mod reader;
 mod running;
 mod web;
 mod workbench;

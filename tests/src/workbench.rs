@@ -116,9 +116,15 @@ impl Workbench {
 
     fn at_home(&self, mut command: Command) -> Command {
         command.current_dir(self.path()).env(leftovers::MARK, &self.mark);
-        for variable in
-            ["RUST_BACKTRACE", "DORA_LOG_LEVEL", "DORA_LOG_FORMAT", "DORA_LOG_FILTER", "NO_COLOR", "CLICOLOR_FORCE"]
-        {
+        for variable in [
+            "RUST_BACKTRACE",
+            "DORA_LOG_LEVEL",
+            "DORA_LOG_FORMAT",
+            "DORA_LOG_FILTER",
+            "NO_COLOR",
+            "CLICOLOR_FORCE",
+            "VIRTUAL_ENV",
+        ] {
             command.env_remove(variable);
         }
         command

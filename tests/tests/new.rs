@@ -93,7 +93,7 @@ fn what_cannot_be_made_is_refused_with_what_can() {
     let cases: [(&[&str], i32, &str); 5] = [
         (&["new", "My Robot"], 2, "`my-robot` would do"),
         (&["new", "test"], 2, "`my-test` would do"),
-        (&["new", "robot", "--lang", "python"], 2, "`dora new --lang python` is not served by this version yet"),
+        (&["new", "robot", "--lang", "c"], 2, "`dora new --lang c` is not served by this version yet"),
         (&["new", "robot", "--lang", "c++"], 2, "`dora new --lang cxx` is not served by this version yet"),
         (&["new", "robot", "--api-path", "."], 2, "`.` holds no `dora-node-api`"),
     ];

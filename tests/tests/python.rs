@@ -22,7 +22,7 @@ fn with_stranger() -> Workbench {
 
 fn run(bench: &Workbench, arguments: &[&str]) -> Command {
     let mut command = bench.command([&["run"], arguments].concat());
-    command.env("PYTHONPATH", bench.path().join("site")).env_remove("VIRTUAL_ENV");
+    command.env("PYTHONPATH", bench.path().join("site"));
     command.env("DORA_PYTHON_WHEEL", bench.write("dora_rs-1.2.0-cp311-abi3-linux_x86_64.whl", ""));
     command
 }

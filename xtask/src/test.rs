@@ -49,7 +49,7 @@ fn checks(report: &mut Report) {
     report.step("tidiness", || Ok(tidy::run()?));
     report.step("clippy", || {
         needs("cargo clippy --version", "clippy: `rustup component add clippy`")?;
-        Shell::new("cargo clippy --workspace --all-targets --locked -- -D warnings").run()
+        Shell::new("cargo clippy --workspace --all-targets --features dora-tests/python --locked -- -D warnings").run()
     });
     report.step("documentation", || {
         let strict = "-D warnings -A rustdoc::private_intra_doc_links";
@@ -96,10 +96,22 @@ impl Tests<'_> {
             let module = "the Python module and the command, installed from their wheels";
             report.step(module, python::test);
             if report.succeeded(module) {
+                report.step("end-to-end tests with the module", || self.with_python(&released));
                 report.step("node packages of the public index, with our module", packages::test);
             }
         }
         Ok(())
+    }
+
+    /// The end-to-end tests that need the module in the environment of [`python::test`].
+    fn with_python(&self, released: &[String]) -> Outcome {
+        let runner = if self.has_nextest { "cargo nextest run" } else { "cargo test" };
+        let dora = release_binary("dora").display().to_string();
+        Shell::new(runner)
+            .args(["--release", "--locked", "--features", "dora-tests/python", "--test", "with_python"])
+            .args(released)
+            .env("DORA_TEST_BINARY", &dora)
+            .run()
     }
 
     /// The start of a command line that runs tests: nextest where it is installed, else cargo's own runner.

@@ -1,7 +1,7 @@
 //! `dora new`: a project that runs at once.
 //!
 //! `name` says what it may be called, `api` where it finds the API, `project` which files it has; the files themselves
-//! are in `rust/`, where the nodes are ordinary sources: the end-to-end tests build them.
+//! are in `rust/` and `python/`, where the nodes are ordinary sources: the end-to-end tests run them.
 
 pub(crate) mod api;
 mod name;
@@ -14,17 +14,24 @@ use std::{
 
 use clap::ValueEnum;
 
-use self::{api::Api, name::ProjectName, project::Project};
-use crate::{error::CommandError, unserved};
+use dora_daemon::PythonModule;
+
+use self::{
+    api::Api,
+    name::ProjectName,
+    project::{Project, ProjectLanguage},
+};
+use crate::{error::CommandError, python_module, unserved};
 
 const EXAMPLES: &str = "\
 Examples:
   dora new robot                            a dataflow of two nodes, in the directory robot
   dora new camera --kind node               a node, with a dataflow to try it alone
   dora new robot work/robot                 in another directory
+  dora new robot --lang python              with nodes in Python
   dora new robot --api-path ~/dora          with the node API of that clone of dora
 
-The project depends on `dora-node-api` in the clone of dora's repository that this program was built from.";
+A project in Rust depends on `dora-node-api` in the clone of dora's repository that this program was built from.";
 
 /// Make a new dataflow or node that runs at once.
 #[derive(clap::Args)]
@@ -59,7 +66,6 @@ enum Kind {
 enum Language {
     #[default]
     Rust,
-    #[value(hide = true)]
     Python,
     #[value(hide = true)]
     C,
@@ -68,20 +74,25 @@ enum Language {
 }
 
 pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
-    if arguments.lang != Language::Rust {
-        let language = arguments.lang.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-        let flag = format!("--lang {language}");
-        return Err(unserved::unserved_flag("new", &flag, "`--lang rust` makes a project in Rust"));
-    }
-    let api = match &arguments.api_path {
-        Some(directory) => Api::in_directory(directory)?,
-        None => Api::of_this_build().ok_or_else(no_api)?,
+    let language = match arguments.lang {
+        Language::Rust => ProjectLanguage::Rust(match &arguments.api_path {
+            Some(directory) => Api::in_directory(directory)?,
+            None => Api::of_this_build().ok_or_else(no_api)?,
+        }),
+        Language::Python => ProjectLanguage::Python,
+        Language::C | Language::Cxx => return Err(not_served(arguments.lang)),
     };
     let directory = arguments.directory.clone().unwrap_or_else(|| PathBuf::from(arguments.name.as_str()));
-    let project = Project { kind: arguments.kind, name: &arguments.name, api: &api, directory: &directory };
+    let project = Project { kind: arguments.kind, name: &arguments.name, language: &language, directory: &directory };
     project.write()?;
     super::print(&next_steps(&project))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn not_served(language: Language) -> CommandError {
+    let language = language.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+    let instead = "`--lang rust` makes a project in Rust, `--lang python` one in Python";
+    unserved::unserved_flag("new", &format!("--lang {language}"), instead)
 }
 
 fn no_api() -> CommandError {
@@ -92,9 +103,10 @@ fn no_api() -> CommandError {
 
 /// What was made, and what to type now.
 fn next_steps(project: &Project<'_>) -> String {
+    let language = project.language.name();
     let what = match project.kind {
-        Kind::Dataflow => "a dataflow of two nodes in Rust",
-        Kind::Node => "a node in Rust",
+        Kind::Dataflow => format!("a dataflow of two nodes in {language}"),
+        Kind::Node => format!("a node in {language}"),
     };
     let places = project.places();
     let width = places.iter().map(|(path, _)| path.display().to_string().len()).max().unwrap_or_default();
@@ -102,16 +114,46 @@ fn next_steps(project: &Project<'_>) -> String {
     for (path, purpose) in places {
         text += &format!("  {:<width$}  {purpose}\n", path.display().to_string());
     }
-    text += &format!("Its Cargo.toml takes `dora-node-api` from {}\n", project.api.path());
+    text += &match project.language {
+        ProjectLanguage::Rust(api) => how_to_run_rust(project, api),
+        ProjectLanguage::Python => how_to_run_python(project, &python_module::find()),
+    };
+    text
+}
+
+fn how_to_run_rust(project: &Project<'_>, api: &Api) -> String {
+    let (name, directory) = (project.name, project.directory.display());
+    let mut text = format!("Its Cargo.toml takes `dora-node-api` from {}\n", api.path());
     text += &format!(
         "\nBuild it and run it; Ctrl-C stops it:\n  cd {}\n  dora run dataflow.yml\n",
         shell_word(project.directory)
     );
     if project.kind == Kind::Node {
-        let (name, directory) = (project.name, project.directory.display());
         text += &format!(
             "\nIn a dataflow file beside the directory it is\n  - id: {name}\n    path: {directory}/target/debug/{name}\n    \
              build: cargo build --manifest-path {directory}/Cargo.toml\n"
+        );
+    }
+    text
+}
+
+fn how_to_run_python(project: &Project<'_>, module: &PythonModule) -> String {
+    let (name, directory) = (project.name, project.directory.display());
+    let mut text =
+        format!("\nRun it; Ctrl-C stops it:\n  cd {}\n  dora run dataflow.yml --uv\n", shell_word(project.directory));
+    text += &match module.wheel() {
+        Ok(wheel) => format!(
+            "`--uv` brings the module `dora` along. To do without, install it once:\n  pip install {}\n",
+            shell_word(wheel)
+        ),
+        Err(_) => {
+            "The module `dora` must be installed first: `cargo xtask wheel` in a clone of dora makes its wheel.\n"
+                .to_owned()
+        }
+    };
+    if project.kind == Kind::Node {
+        text += &format!(
+            "\nIn a dataflow file beside the directory it is\n  - id: {name}\n    path: {directory}/main.py\n"
         );
     }
     text

@@ -14,54 +14,94 @@ use crate::{
 /// A file of a template: where it goes, its text, and what it is for if that is worth a line.
 struct Template(&'static str, &'static str, Option<&'static str>);
 
-const SHARED: &[Template] = &[
+const THE_DATAFLOW: Option<&str> = Some("which nodes there are, and who listens to whom");
+const THE_TALKER: Option<&str> = Some("a node with a timer: sends a greeting at each tick");
+const THE_LISTENER: Option<&str> = Some("a node that prints what it receives");
+const THE_NODE: Option<&str> = Some("the node");
+const ALONE: Option<&str> = Some("a dataflow to try the node alone");
+
+const RUST: &[Template] = &[
     Template("Cargo.toml", include_str!("rust/Cargo.toml.in"), None),
     Template(".gitignore", include_str!("rust/gitignore.in"), None),
 ];
-
-const DATAFLOW: &[Template] = &[
-    Template(
-        "dataflow.yml",
-        include_str!("rust/dataflow/dataflow.yml.in"),
-        Some("which nodes there are, and who listens to whom"),
-    ),
-    Template(
-        "src/bin/talker.rs",
-        include_str!("rust/dataflow/talker.rs"),
-        Some("a node with a timer: sends a greeting at each tick"),
-    ),
-    Template(
-        "src/bin/listener.rs",
-        include_str!("rust/dataflow/listener.rs"),
-        Some("a node that prints what it receives"),
-    ),
+const RUST_DATAFLOW: &[Template] = &[
+    Template("dataflow.yml", include_str!("rust/dataflow/dataflow.yml.in"), THE_DATAFLOW),
+    Template("src/bin/talker.rs", include_str!("rust/dataflow/talker.rs"), THE_TALKER),
+    Template("src/bin/listener.rs", include_str!("rust/dataflow/listener.rs"), THE_LISTENER),
+];
+const RUST_NODE: &[Template] = &[
+    Template("src/main.rs", include_str!("rust/node/main.rs"), THE_NODE),
+    Template("dataflow.yml", include_str!("rust/node/dataflow.yml.in"), ALONE),
 ];
 
-const NODE: &[Template] = &[
-    Template("src/main.rs", include_str!("rust/node/main.rs"), Some("the node")),
-    Template("dataflow.yml", include_str!("rust/node/dataflow.yml.in"), Some("a dataflow to try the node alone")),
+const PYTHON: &[Template] = &[Template(".gitignore", include_str!("python/gitignore.in"), None)];
+const PYTHON_DATAFLOW: &[Template] = &[
+    Template("dataflow.yml", include_str!("python/dataflow/dataflow.yml.in"), THE_DATAFLOW),
+    Template("talker.py", include_str!("python/dataflow/talker.py"), THE_TALKER),
+    Template("listener.py", include_str!("python/dataflow/listener.py"), THE_LISTENER),
 ];
+const PYTHON_NODE: &[Template] = &[
+    Template("main.py", include_str!("python/node/main.py"), THE_NODE),
+    Template("dataflow.yml", include_str!("python/node/dataflow.yml.in"), ALONE),
+];
+
+/// The language of a project, with what its nodes are built with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ProjectLanguage {
+    /// Rust, with the API in this directory.
+    Rust(Api),
+    /// Python; the module is installed or brought by uv.
+    Python,
+}
+
+impl ProjectLanguage {
+    /// For people.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            ProjectLanguage::Rust(_) => "Rust",
+            ProjectLanguage::Python => "Python",
+        }
+    }
+
+    fn api(&self) -> Option<&Api> {
+        match self {
+            ProjectLanguage::Rust(api) => Some(api),
+            ProjectLanguage::Python => None,
+        }
+    }
+}
 
 /// A project that is to be made.
 pub(super) struct Project<'a> {
     pub(super) kind: Kind,
     pub(super) name: &'a ProjectName,
-    pub(super) api: &'a Api,
+    pub(super) language: &'a ProjectLanguage,
     pub(super) directory: &'a Path,
 }
 
 impl Project<'_> {
     /// Its files: path below the directory, and content.
     fn files(&self) -> impl Iterator<Item = (&'static str, String)> {
-        let api = self.api.as_toml();
+        let api = self.language.api().map(Api::as_toml).unwrap_or_default();
         let values = move |text| fill(text, &[("name", self.name.as_str()), ("api", &api)]);
-        SHARED.iter().chain(templates(self.kind)).map(move |Template(path, text, _)| (*path, values(text)))
+        let (shared, own) = self.templates();
+        shared.iter().chain(own).map(move |Template(path, text, _)| (*path, values(text)))
     }
 
     /// The files that its user will change, each with what it is for.
     pub(super) fn places(&self) -> Vec<(PathBuf, &'static str)> {
         let place = |template: &Template| Some((self.directory.join(template.0), template.2?));
-        templates(self.kind).iter().filter_map(place).collect()
+        self.templates().1.iter().filter_map(place).collect()
+    }
+
+    /// What every project in this language has, and what those of its kind have.
+    fn templates(&self) -> (&'static [Template], &'static [Template]) {
+        match (self.language, self.kind) {
+            (ProjectLanguage::Rust(_), Kind::Dataflow) => (RUST, RUST_DATAFLOW),
+            (ProjectLanguage::Rust(_), Kind::Node) => (RUST, RUST_NODE),
+            (ProjectLanguage::Python, Kind::Dataflow) => (PYTHON, PYTHON_DATAFLOW),
+            (ProjectLanguage::Python, Kind::Node) => (PYTHON, PYTHON_NODE),
+        }
     }
 
     /// Writes it into a directory that is new or empty.
@@ -87,13 +127,6 @@ impl Project<'_> {
             let _ = fs::remove_file(self.directory.join(path));
         }
         let _ = fs::remove_dir_all(self.directory.join("src"));
-    }
-}
-
-fn templates(kind: Kind) -> &'static [Template] {
-    match kind {
-        Kind::Dataflow => DATAFLOW,
-        Kind::Node => NODE,
     }
 }
 
@@ -124,10 +157,17 @@ mod tests {
 
     use super::*;
 
+    fn rust() -> ProjectLanguage {
+        ProjectLanguage::Rust(Api::of_this_build().expect("the sources"))
+    }
+
     fn written(kind: Kind, directory: &Path) -> Result<(), CommandError> {
+        written_in(&rust(), kind, directory)
+    }
+
+    fn written_in(language: &ProjectLanguage, kind: Kind, directory: &Path) -> Result<(), CommandError> {
         let name = ProjectName::from_str("robot").expect("a name");
-        let api = Api::of_this_build().expect("the sources");
-        Project { kind, name: &name, api: &api, directory }.write()
+        Project { kind, name: &name, language, directory }.write()
     }
 
     #[test]
@@ -140,6 +180,17 @@ mod tests {
             assert!(manifest.contains("name = \"robot\"") && !manifest.contains("{{"), "{manifest}");
             let dataflow = fs::read_to_string(directory.path().join("dataflow.yml")).expect("a dataflow");
             assert!(!dataflow.contains("{{"), "{dataflow}");
+        }
+    }
+
+    #[test]
+    fn what_python_needs_is_there_and_nothing_of_rust() {
+        for (kind, program) in [(Kind::Dataflow, "talker.py"), (Kind::Node, "main.py")] {
+            let directory = tempfile::tempdir().expect("a directory");
+            written_in(&ProjectLanguage::Python, kind, directory.path()).expect("written");
+            let dataflow = fs::read_to_string(directory.path().join("dataflow.yml")).expect("a dataflow");
+            assert!(dataflow.contains(program) && !dataflow.contains("{{"), "{dataflow}");
+            assert!(directory.path().join(program).is_file() && !directory.path().join("Cargo.toml").exists());
         }
     }
 
@@ -161,8 +212,7 @@ mod tests {
         let fresh = directory.path().join("fresh");
         written(Kind::Node, &fresh).expect("written");
         let name = ProjectName::from_str("robot").expect("a name");
-        let api = Api::of_this_build().expect("the sources");
-        Project { kind: Kind::Node, name: &name, api: &api, directory: &fresh }.withdraw(false);
+        Project { kind: Kind::Node, name: &name, language: &rust(), directory: &fresh }.withdraw(false);
         assert_eq!(fs::read_dir(&fresh).expect("the directory was not ours").count(), 0);
     }
 }
