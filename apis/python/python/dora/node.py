@@ -53,7 +53,7 @@ class Node(_NativeNode):
     =================  =======================  =============================================================
 
     Every way to receive gives the same events in the same order: iteration, `next`, `try_recv`, `drain`, `recv_async`.
-    A process is one node: as long as there is one, `Node()` gives the same one again. It may be shared by threads; while one
+    A process that `dora run` started is one node: `Node()` gives the same one again. It may be shared by threads; while one
     waits, others run, and may send. A process that was forked from a node is no node itself.
 
     Raises RuntimeError if the process was not started as a node, or the dataflow does not start.
