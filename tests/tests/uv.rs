@@ -66,8 +66,8 @@ fn each_node_that_is_built_has_an_environment() {
     for expected in [
         format!("installed: tool --fast with {}\n", at("installed")),
         format!("script: python -u {script} one\n"),
-        format!("project: uv run --with {wheel} python -u {script} two\n"),
-        format!("command: uv run --with {wheel} other-tool three\n"),
+        format!("project: uv run --with {wheel} --with pyarrow<26 python -u {script} two\n"),
+        format!("command: uv run --with {wheel} --with pyarrow<26 other-tool three\n"),
     ] {
         assert!(run.stdout.contains(&expected), "no {expected} in {}", run.stdout);
     }

@@ -8,7 +8,7 @@ use std::{
 
 use dora_descriptor::model::{PathKind, Standard};
 
-use super::{Problem, environment::Environment, python, search};
+use super::{Problem, environment::Environment, python, search, uv};
 use crate::python::PythonModule;
 
 /// A program with its arguments.
@@ -74,8 +74,9 @@ fn python(environment: &Environment<'_>) -> Result<CommandLine, Problem> {
 fn uv_run(module: &PythonModule, words: &[&str], environment: &Environment<'_>) -> Result<CommandLine, Problem> {
     let program = search::find("uv", environment.search_path()).ok_or(Problem::NoUv)?;
     let wheel = text(module.wheel().map_err(Problem::no_python_module)?)?;
-    let words = words.iter().map(|word| (*word).to_owned());
-    Ok(CommandLine { program, args: ["run".to_owned(), "--with".to_owned(), wheel].into_iter().chain(words).collect() })
+    let with_module = ["run", "--with", &wheel, "--with", uv::ANY_NUMPY];
+    let words = with_module.iter().chain(words);
+    Ok(CommandLine { program, args: words.map(|word| (*word).to_owned()).collect() })
 }
 
 fn text(path: &Path) -> Result<String, Problem> {

@@ -12,7 +12,7 @@ use dora_descriptor::{Node, model::PathKind};
 
 /// What an environment begins with. Later versions import only beside numpy 2 and do not say so, and many packages want an
 /// older numpy: installed first, this one stays unless a package asks for another.
-const ANY_NUMPY: &str = "pyarrow<26";
+pub(super) const ANY_NUMPY: &str = "pyarrow<26";
 
 /// The variable that names lists of overrides.
 const VARIABLE: &str = "UV_OVERRIDE";
