@@ -36,7 +36,7 @@ fn restarts() {
 
 #[test]
 fn nodes_that_come_and_go() {
-    read("dynamic.md");
+    read("dynamic.md", &[]);
 }
 
 /// Each section is a mistake of its own, made in a fresh project whose nodes are built.
