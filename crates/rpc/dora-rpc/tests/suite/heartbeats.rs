@@ -1,15 +1,20 @@
-//! Who is alive. On a paused clock, so the times are exact.
+//! Who is alive. On a paused clock, so the times are exact; over a cable that is cut, on the real one.
 
 use std::time::Duration;
 
 use dora_rpc::{
-    Gateway, HeartbeatConfig, HeartbeatListener, HeartbeatManager, MainThread, RpcEndpoint, RpcError, Server,
-    Unreachable,
+    Address, Gateway, HeartbeatConfig, HeartbeatListener, HeartbeatManager, MainThread, Role, RpcEndpoint, RpcError,
+    Server, Token, Unreachable,
 };
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, watch},
+    time::Instant,
+};
 
 use crate::{
-    link::{Link, World},
+    link::{self, Link, World},
     scripted::{CallbackCall, ScriptCall, ScriptError, ScriptGateway},
 };
 
@@ -19,6 +24,8 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Watcher {
     heartbeats: HeartbeatManager<u32>,
     gateway: Gateway<ScriptCall>,
+    /// Heartbeats that were answered.
+    beats: watch::Sender<u64>,
     lost: mpsc::UnboundedSender<(u32, Unreachable)>,
 }
 
@@ -35,8 +42,10 @@ impl HeartbeatListener<u32> for Watcher {
 
     fn heartbeat(&mut self, target: &u32) -> impl Future<Output = Result<(), RpcError>> + Send + 'static {
         let (gateway, answers) = (self.gateway.within(60 * SECOND), target.is_multiple_of(2));
+        let beats = self.beats.clone();
         async move {
             let beat = if answers { gateway.add(1).await.map(|_| ()) } else { gateway.work().await };
+            beats.send_modify(|beats| *beats += u64::from(beat.is_ok()));
             beat.map_err(|error| match error {
                 ScriptError::Rpc(error) => error,
                 ScriptError::Refused(_) => unreachable!(),
@@ -53,9 +62,18 @@ async fn watch(
     world: &World,
     targets: impl IntoIterator<Item = u32>,
 ) -> (Server<Watcher>, mpsc::UnboundedReceiver<(u32, Unreachable)>) {
+    watch_at(world, world.gateway.clone(), HeartbeatConfig::default(), watch::Sender::default(), targets).await
+}
+
+async fn watch_at(
+    world: &World,
+    gateway: Gateway<ScriptCall>,
+    config: HeartbeatConfig,
+    beats: watch::Sender<u64>,
+    targets: impl IntoIterator<Item = u32>,
+) -> (Server<Watcher>, mpsc::UnboundedReceiver<(u32, Unreachable)>) {
     let (lost, losses) = mpsc::unbounded_channel();
-    let heartbeats = HeartbeatManager::new(HeartbeatConfig::default());
-    let watcher = Watcher { heartbeats, gateway: world.gateway.clone(), lost };
+    let watcher = Watcher { heartbeats: HeartbeatManager::new(config), gateway, beats, lost };
     let server = world.client.start_server("watcher", watcher).unwrap();
     for target in targets {
         server.executor().call(move |watcher, main| HeartbeatManager::monitor(watcher, main, target)).await.unwrap();
@@ -152,4 +170,47 @@ async fn a_slow_log_reader_delays_no_heartbeat() {
         assert!(world.gateway.add(0).await.unwrap() >= 25, "heartbeats went on");
     })
     .await;
+}
+
+/// Between caller and service until it is cut: then both keep an open connection on which nothing comes any more, as when a
+/// cable is pulled.
+async fn cable(to: String) -> (u16, watch::Sender<bool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (cut, mut is_cut) = watch::channel(false);
+    tokio::spawn(async move {
+        let (mut near, _) = listener.accept().await.unwrap();
+        let mut far = TcpStream::connect(to).await.unwrap();
+        tokio::select! {
+            _ = copy_bidirectional(&mut near, &mut far) => {}
+            _ = is_cut.wait_for(|cut| *cut) => {}
+        }
+        // Both ends stay open until the test is over.
+        let _ = is_cut.wait_for(|cut| !*cut).await;
+    });
+    (port, cut)
+}
+
+#[tokio::test]
+async fn who_is_cut_off_without_a_word_is_unreachable() {
+    let token = Token::generate().unwrap();
+    let world = World::with_token(Link::Tcp, link::config(Role::Coordinator), token.clone()).await;
+    let (port, cut) = cable(world.address.to_string()).await;
+    let address = Address::tcp("127.0.0.1", port).with_token(token);
+    let gateway: Gateway<ScriptCall> = world.client.connect(&address, "script").await.unwrap();
+    let config =
+        HeartbeatConfig { interval: Duration::from_millis(20), timeout: Duration::from_millis(1500), failures: 2 };
+    let (beats, mut answered) = watch::channel(0);
+    let (_server, mut losses) = watch_at(&world, gateway.clone(), config, beats, [2]).await;
+    answered.wait_for(|beats| *beats >= 3).await.unwrap();
+    assert!(losses.try_recv().is_err());
+    cut.send_replace(true);
+    let (_, reason) = losses.recv().await.unwrap();
+    assert!(matches!(reason, Unreachable::Silent(_)), "{reason:?}");
+    let within = Duration::from_millis(50);
+    let late = gateway.within(within).add(0).await;
+    assert_eq!(late, Err(RpcError::Deadline { method: "add".to_owned(), within }.into()));
+    // The way that was not cut is none the worse, and the service can stop although nobody hears it.
+    assert!(world.gateway.add(0).await.is_ok());
+    world.service.stop().await;
 }
