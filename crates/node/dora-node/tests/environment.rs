@@ -77,8 +77,10 @@ fn nothing_in_the_environment_is_an_error_with_a_way_out() {
         text.contains("cannot start: this process was not started as a node") && text.contains("dora run"),
         "{text}"
     );
-    let text = stdout(&run("flexible", "", &[]));
-    assert!(text.contains("node `flexible` cannot attach to a running dataflow"), "{text}");
+    // It would join whatever runs beside the test.
+    let nowhere = uuid::Uuid::nil().to_string();
+    let text = stdout(&run("flexible", "", &[("DORA_DATAFLOW_ID", &nowhere)]));
+    assert!(text.contains(&format!("node `flexible` cannot join dataflow {nowhere}")), "{text}");
 }
 
 #[test]
