@@ -4,6 +4,8 @@
 //! older than its capsules, and newer versions keep them.
 #![allow(unsafe_code)]
 
+use std::fmt::Display;
+
 use arrow::{
     array::{Array, make_array},
     ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi, to_ffi},
@@ -17,7 +19,8 @@ use crate::bridge::Bridge;
 pub(crate) fn to_python<'py>(py: Python<'py>, bridge: &Bridge, array: &DoraArray) -> PyResult<Bound<'py, PyAny>> {
     let (mut data, mut schema) = to_ffi(&array.0.to_data()).map_err(|error| unknown_type(array, &error))?;
     // pyarrow moves both structures out, or leaves them for us to release when it refuses.
-    bridge.import_array.bind(py).call1(((&raw mut data).expose_provenance(), (&raw mut schema).expose_provenance()))
+    let addresses = ((&raw mut data).expose_provenance(), (&raw mut schema).expose_provenance());
+    bridge.import_array.bind(py).call1(addresses).map_err(|error| unknown_type(array, &error))
 }
 
 /// A `pyarrow.Array` as an array, which keeps its memory alive.
@@ -35,6 +38,6 @@ pub(crate) fn from_python(array: &Bound<'_, PyAny>) -> PyResult<DoraArray> {
     Ok(DoraArray(make_array(data)))
 }
 
-fn unknown_type(array: &DoraArray, error: &arrow::error::ArrowError) -> PyErr {
-    PyTypeError::new_err(format!("an array of type {} cannot be given to Python: {error}", array.type_name()))
+fn unknown_type(array: &DoraArray, error: &dyn Display) -> PyErr {
+    PyTypeError::new_err(format!("an array of type {} cannot be given to this pyarrow: {error}", array.type_name()))
 }

@@ -264,7 +264,7 @@ impl Node {
         self.log("warn", message, None, None);
     }
 
-    /// Log an information.
+    /// Log what is good to know.
     fn log_info(&self, message: &str) {
         self.log("info", message, None, None);
     }

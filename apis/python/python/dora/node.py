@@ -29,7 +29,8 @@ class Node(_NativeNode):
                 print(event["id"], event["value"])
 
     `Node()` connects this process, which `dora run` has started, and returns when all nodes of the dataflow are ready.
-    `Node("name")` does the same there; elsewhere it joins a running dataflow as the node of this name.
+    `Node("name")` does the same there; elsewhere it joins a running dataflow as the dynamic node of this name, and leaves it
+    as the node that it was before.
 
     An event is a dict. Each has "kind" ("dora"; or "external", see `merge_external_events`), and "id" (None where there is
     none). By "type":
@@ -64,6 +65,8 @@ class Node(_NativeNode):
             for node in _open:
                 if type(node) is cls and node._process == os.getpid():
                     return node
+        elif node_id is not None:
+            _close_nodes()
         return super().__new__(cls, node_id, daemon_port)
 
     def __init__(self, node_id: str | None = None, daemon_port: int | None = None) -> None:

@@ -175,7 +175,7 @@ class MockNode:
         self.log("warn", message)
 
     def log_info(self, message: str) -> None:
-        """Keep an information in `logs`."""
+        """Keep a message in `logs`."""
         self.log("info", message)
 
     def log_debug(self, message: str) -> None:
