@@ -9,7 +9,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFont
 
 EDGE, CORNER, BOX, PAPER = (255, 176, 0), (0, 230, 118), (255, 64, 129), (18, 18, 18)
 COLUMNS, MARGIN = 3, 8
-WAITING = 12
+WAITING = 30
 """Pictures that wait for what others find in them. They stay in shared memory."""
 
 
