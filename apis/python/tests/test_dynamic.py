@@ -1,0 +1,118 @@
+"""Python programs that join a running dataflow by name, leave it, and join again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import unittest
+
+from support import PATIENCE, Dataflow
+
+FLOW = """\
+    nodes:
+      - id: host
+        path: host.py
+        inputs:
+          tick: dora/timer/millis/5
+          word: guest/word
+        outputs: [number]
+      - id: guest
+        path: dynamic
+        inputs:
+          number: host/number
+        outputs: [word]
+"""
+
+HOST = """
+    from dora import Node
+    node = Node()
+    for number, event in enumerate(node):
+        if event["type"] == "INPUT" and event["id"] == "tick":
+            node.send_output("number", [number])
+        elif event["type"] == "INPUT":
+            print("heard", event["value"][0].as_py(), flush=True)
+        elif event["type"] == "STOP":
+            break
+"""
+
+
+class Dynamic(Dataflow):
+    def setUp(self) -> None:
+        super().setUp()
+        self.program("host", HOST)
+        self.flow = self.start_flow(FLOW)
+        self.addCleanup(self.flow.wait, PATIENCE)
+        self.addCleanup(self.flow.send_signal, signal.SIGINT)
+        self.seen = ""
+        words = "may join; this is dataflow "
+        self.dataflow = self.read_until(words).partition(words)[2].strip()
+
+    def tearDown(self) -> None:
+        self.flow.stdout and self.addCleanup(self.flow.stdout.close)
+
+    def read_until(self, words: str) -> str:
+        """The line in which the dataflow prints this."""
+        assert self.flow.stdout is not None
+        for line in self.flow.stdout:
+            self.seen += line
+            if words in line:
+                return line
+        self.fail(f"{words!r} is not in {self.seen}")
+
+    def guest(self, name: str, text: str) -> str:
+        """What a program printed that was started beside the dataflow."""
+        self.program(name, text)
+        finished = subprocess.run(
+            [sys.executable, f"{name}.py"],
+            cwd=self.directory,
+            env={**os.environ, "DORA_DATAFLOW_ID": self.dataflow},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE,
+        )
+        self.assertEqual(finished.returncode, 0, finished.stdout)
+        return finished.stdout
+
+    def test_a_program_joins_leaves_and_joins_again(self) -> None:
+        joining = """
+            from dora import Node
+            node = Node("guest")
+            numbers = [node.next()["value"][0].as_py() for _ in range(3)]
+            assert numbers == sorted(numbers), numbers
+            node.send_output("word", "hello")
+            print("saw three")
+        """
+        for _ in range(2):
+            self.assertIn("saw three", self.guest("joining", joining))
+            self.read_until("heard hello")
+            self.read_until("node `guest` has left")
+
+    def test_a_program_makes_a_new_node_each_round(self) -> None:
+        rounds = """
+            from dora import Node
+            for word in ["one", "two", "three"]:
+                node = Node("guest")
+                node.send_output("word", word)
+                while node.next(timeout=0.001)["type"] != "ERROR": pass
+            print("three rounds")
+        """
+        self.assertIn("three rounds", self.guest("rounds", rounds))
+        for word in ("one", "two", "three"):
+            self.read_until(f"heard {word}")
+
+    def test_an_unknown_name_is_told_with_those_that_are_there(self) -> None:
+        refused = """
+            from dora import Node
+            try:
+                Node("gest")
+            except RuntimeError as error:
+                print(error)
+        """
+        self.assertIn("guest", self.guest("refused", refused))
+
+
+if __name__ == "__main__":
+    unittest.main()
