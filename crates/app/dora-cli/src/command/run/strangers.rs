@@ -10,6 +10,9 @@ use crate::python_module;
 /// What Python says when there is no module at all.
 const NO_MODULE: &str = "No module named 'dora'";
 
+/// Also where the other module has our version; what it needs is there, in versions that other packages may depend on.
+const REPLACE: &str = "--force-reinstall --no-deps ";
+
 /// For each wrong module what is wrong, with the nodes that import it, and what mends it.
 pub(super) fn found(failures: &[&NodeOutcome], plan: &LaunchPlan) -> Vec<(String, String)> {
     let mut asked = BTreeMap::new();
@@ -39,11 +42,11 @@ fn words(imported: &Imported, misses_it: bool, module: &PythonModule) -> Option<
     match imported.stranger.as_ref()? {
         Stranger::None if !misses_it => None,
         Stranger::None => {
-            Some((format!("finds nothing: {python} has no such module"), install(imported, module, "brings it")))
+            Some((format!("finds nothing: {python} has no such module"), install(imported, module, "", "brings it")))
         }
         Stranger::Module { file, version: Some(version) } => {
             let what = format!("finds version {version} in {}, which cannot speak to this dora", file.display());
-            Some((what, install(imported, module, "replaces it")))
+            Some((what, install(imported, module, REPLACE, "replaces it")))
         }
         Stranger::Module { file, version: None } => {
             let what = format!("finds {}, which belongs to no package and is not the module of dora", file.display());
@@ -53,13 +56,13 @@ fn words(imported: &Imported, misses_it: bool, module: &PythonModule) -> Option<
 }
 
 /// The command that installs our module, and what that does.
-fn install(imported: &Imported, module: &PythonModule, does: &str) -> String {
+fn install(imported: &Imported, module: &PythonModule, flags: &str, does: &str) -> String {
     let python = imported.python.display();
     match module.wheel() {
         Ok(wheel) if imported.has_pip => {
-            format!("`{python} -m pip install --force-reinstall {}` {does}", wheel.display())
+            format!("`{python} -m pip install {flags}{}` {does}", wheel.display())
         }
-        Ok(wheel) => format!("`uv pip install --python {python} --reinstall {}` {does}", wheel.display()),
+        Ok(wheel) => format!("`uv pip install --python {python} {flags}{}` {does}", wheel.display()),
         Err(looked) => format!(
             "installing the module of this version into {python} {does}; there is no wheel of it (looked {looked}): \
              `cargo xtask wheel` in a clone of dora makes it"
@@ -90,11 +93,12 @@ mod tests {
         };
         let (what, hint) = told(module(Some("1.1.0")), true, false).expect("wrong");
         assert_eq!(what, "finds version 1.1.0 in /env/dora/__init__.py, which cannot speak to this dora");
-        assert_eq!(hint, "`/env/bin/python -m pip install --force-reinstall /w/dora_rs.whl` replaces it");
+        assert_eq!(hint, "`/env/bin/python -m pip install --force-reinstall --no-deps /w/dora_rs.whl` replaces it");
         assert!(told(module(Some("1.1.0")), false, false).expect("wrong").1.starts_with("`uv pip install --python"));
         assert!(told(module(None), true, false).expect("wrong").1.contains("rename it"));
         assert_eq!(told(Stranger::None, true, false), None);
-        assert!(told(Stranger::None, true, true).expect("wrong").1.ends_with("brings it"));
+        let hint = told(Stranger::None, true, true).expect("wrong").1;
+        assert_eq!(hint, "`/env/bin/python -m pip install /w/dora_rs.whl` brings it");
         assert_eq!((names(&["a"]), names(&["a", "b"])), ("node `a`".to_owned(), "nodes `a`, `b`".to_owned()));
     }
 }
