@@ -182,7 +182,6 @@ fn nonsense_ends_a_visit_and_nothing_else() {
     future.ask("guest");
     future.say(&FromNode::Hello { version: 999, api: "9.9.9".to_owned() });
     assert!(matches!(future.hear(), Some(ToNode::Refused { reason }) if reason.contains("9.9.9")));
-    drop(future);
     Visitor::enter(&dataflow, "guest").until(|packet| *packet == ToNode::Start);
     run.stop(10_000);
     run.finish();

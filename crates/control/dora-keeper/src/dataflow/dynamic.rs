@@ -110,6 +110,10 @@ impl Dataflow {
             Ok(node) => {
                 self.nodes[number] = node;
                 self.hear(number, hello, link);
+                // Who is refused does not stand in the way of others.
+                if self.nodes[number].conversation.stage() == Stage::Refused {
+                    self.guest_gone(number, link);
+                }
             }
             // Its socket is closed: it reads that the keeper is gone.
             Err(error) => link.warn(format!("node `{}` could not join: {error}", self.plan.nodes[number].id)),
