@@ -88,6 +88,20 @@ impl Holdings {
     }
 }
 
+/// Waits until a process holds at most `more` than it did. Nothing tells when it lets go of something.
+///
+/// # Panics
+/// When it holds more for long.
+pub fn await_holdings(pid: i32, before: Holdings, more: usize) {
+    let deadline = Instant::now() + PATIENCE / 4;
+    let is_more = |now: Holdings| now.descriptors > before.descriptors + more || now.mappings > before.mappings + more;
+    while is_more(Holdings::of(pid)) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let now = Holdings::of(pid);
+    assert!(!is_more(now), "it holds {now:?}, and held {before:?}");
+}
+
 /// KiB of memory that a process has of its own; 0 if it is gone.
 pub fn resident_kib(pid: i32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();

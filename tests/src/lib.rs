@@ -24,7 +24,9 @@ mod web;
 mod workbench;
 
 pub use binaries::{dora, programs, target_dir, test_node, test_runner};
-pub use leftovers::{Holdings, await_gone, await_shared_memory, marked_processes, resident_kib, shared_memory};
+pub use leftovers::{
+    Holdings, await_gone, await_holdings, await_shared_memory, marked_processes, resident_kib, shared_memory,
+};
 pub use running::{Finished, Running};
 pub use web::{Answer, WebServer};
 pub use workbench::Workbench;

@@ -124,10 +124,10 @@ impl Wiring {
     /// Whether the consumer is to be told of the next process of the producer, by [`Self::next_grants`]: not if there is
     /// none, or if it is still moving on to the one before.
     pub(crate) fn follow(&mut self, from: usize, to: usize) -> bool {
-        // The rings that wait for the next process of a dynamic node are nobody's yet.
-        self.nodes[from].presence != Presence::Away
-            && self.links_between(from, to).is_some_and(|count| count > 1)
-            && self.told.insert((from, to))
+        // The last ring of a dynamic node may wait for its next process, which is not there yet.
+        let producer = &self.nodes[from];
+        let waiting = usize::from(producer.presence == Presence::Away && !producer.used);
+        self.links_between(from, to).is_some_and(|count| count > 1 + waiting) && self.told.insert((from, to))
     }
     /// The consumer reads what it was told of by [`Self::follow`], and nothing older any more.
     pub(crate) fn followed(&mut self, from: usize, to: usize) {
