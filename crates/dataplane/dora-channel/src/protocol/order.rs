@@ -1,8 +1,8 @@
 //! Every memory ordering that the protocol rests on, by name, so that each can be weakened alone.
 //!
 //! In the product [`Site::ordering`] is a constant. Under loom one site may be switched to its weaker form by
-//! `mutate`; some model must then fail (`tests/loom.rs` goes through all of them). Accesses outside of this list are
-//! `Relaxed`: they are guesses that a CAS confirms, counters, or ordered by one of these sites.
+//! `mutate`; some model must then fail (`tests/loom/mutations.rs` goes through all of them). Accesses outside of this
+//! list are `Relaxed`: they are guesses that a CAS confirms, counters, or ordered by one of these sites.
 
 use std::sync::atomic::Ordering::{self, Acquire, Relaxed, Release};
 
