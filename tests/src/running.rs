@@ -179,4 +179,18 @@ impl Finished {
         assert_eq!(self.code, Some(code), "\n--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
         self
     }
+
+    /// The figures of an edge in the table of `dora run -v`: sent, received, dropped, undelivered, lost.
+    ///
+    /// # Panics
+    /// When there are none, or a message that was sent is not accounted for.
+    #[track_caller]
+    pub fn balanced(&self, edge: &str) -> [u64; 5] {
+        let line = self.stderr.lines().find(|line| line.starts_with(edge) && !line.contains(": of "));
+        let line = line.unwrap_or_else(|| panic!("no figures of {edge} in {}", self.stderr));
+        let words: Vec<u64> = line.split_whitespace().skip(5).take(5).map(|word| word.parse().expect(line)).collect();
+        let all @ [sent, received, dropped, undelivered, lost]: [u64; 5] = words.try_into().expect(line);
+        assert_eq!(sent, received + dropped + undelivered + lost, "{edge}: {all:?}");
+        all
+    }
 }

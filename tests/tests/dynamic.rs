@@ -3,10 +3,10 @@
 use std::process::Command;
 
 use dora_tests::{
-    Finished, Holdings, Running, Workbench, await_gone, await_holdings, await_shared_memory, marked_processes, rounds,
-    shared_memory, test_node,
+    Finished, Holdings, Running, Workbench, await_gone, await_holdings, await_shared_memory, rounds, shared_memory,
+    test_node,
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
 
 /// A dataflow with a dynamic node `guest`, run by `dora run -v`.
 struct Scene {
@@ -46,17 +46,6 @@ fn invited(run: &Running) -> String {
     text.split_once(WORDS).expect(WORDS).1.lines().next().expect("an id").to_owned()
 }
 
-/// The figures of an edge in the table of `dora run -v`: sent, received, dropped, undelivered, lost. They must add up.
-#[track_caller]
-fn balanced(run: &Finished, edge: &str) -> [u64; 5] {
-    let line = run.stderr.lines().find(|line| line.starts_with(edge) && !line.contains(": of "));
-    let line = line.unwrap_or_else(|| panic!("no figures of {edge} in {}", run.stderr));
-    let words: Vec<u64> = line.split_whitespace().skip(5).take(5).map(|word| word.parse().expect(line)).collect();
-    let all @ [sent, received, dropped, undelivered, lost]: [u64; 5] = words.try_into().expect(line);
-    assert_eq!(sent, received + dropped + undelivered + lost, "{edge}: {all:?}");
-    all
-}
-
 fn numbers(text: &str) -> Vec<u64> {
     text.lines().filter_map(|line| line.strip_prefix("in = ")?.parse().ok()).collect()
 }
@@ -87,7 +76,7 @@ fn a_consumer_gets_what_is_sent_while_it_is_there() {
     }
     let run = scene.stop();
     assert_eq!(run.stderr.matches("is gone without having left").count(), 2, "{}", run.stderr);
-    let [_, received, dropped, ..] = balanced(&run, "ticker/data");
+    let [_, received, dropped, ..] = run.balanced("ticker/data");
     assert!(received >= 10 && dropped >= 15, "{}", run.stderr);
     assert!(run.stderr.contains("sent while nobody was `guest`"), "{}", run.stderr);
     assert!(!run.stderr.contains("`queue_size: N`"), "that would not help: {}", run.stderr);
@@ -111,7 +100,7 @@ nodes:
     let expected = "telling|in = 0|in = 1|closed: in|restarted: guest|recovered: in|in = 0|in = 1|in = 2|closed: in|\
                     stopped: Manual";
     assert_eq!(told.join("|"), expected);
-    assert_eq!(balanced(&run, "guest/data"), [5, 5, 0, 0, 0]);
+    assert_eq!(run.balanced("guest/data"), [5, 5, 0, 0, 0]);
     assert!(
         run.stderr.contains("has joined as node `guest`") && run.stderr.contains("`guest` has left"),
         "{}",
@@ -129,9 +118,7 @@ nodes:
 ",
     );
     scene.run.await_text("tell: telling\n");
-    let processes = marked_processes(scene.bench.mark());
-    let tell = processes.iter().find(|(_, line)| line.trim_end().ends_with(" tell")).map(|(pid, _)| *pid);
-    let tell = tell.and_then(Pid::from_raw).expect("a consumer");
+    let tell = scene.bench.process(" tell");
     kill_process(tell, Signal::STOP).expect("a process that runs");
     for count in 1..=4 {
         scene.join(&format!("source {count}")).finish().expect_code(0);
@@ -140,7 +127,7 @@ nodes:
     scene.run.await_count("closed: in\n", 4);
     let run = scene.stop();
     assert_eq!(run.stdout.matches("restarted: guest").count(), 3, "{}", run.stdout);
-    assert_eq!(balanced(&run, "guest/data"), [10, 10, 0, 0, 0]);
+    assert_eq!(run.balanced("guest/data"), [10, 10, 0, 0, 0]);
 }
 
 #[test]
@@ -175,7 +162,7 @@ nodes:
         scene.run.await_count("closed: in\n", round);
     }
     let run = scene.stop();
-    balanced(&run, "guest/data");
+    run.balanced("guest/data");
     assert_eq!(run.stdout.matches("recovered: in").count() + 1, rounds(3, 20));
 }
 
@@ -213,7 +200,7 @@ nodes:
     }
     let run = scene.stop();
     for edge in ["flood/data -> guest/lossless", "flood/data -> guest/lossy", "guest/data -> sink/lossless"] {
-        balanced(&run, edge);
+        run.balanced(edge);
     }
     assert!(!run.stderr.contains("torn"), "{}", run.stderr);
 }
@@ -241,7 +228,7 @@ fn nobody_takes_the_place_of_a_process_that_holds_messages() {
     let held = "already, which has left but still holds messages that it received: drop these, or end it";
     assert!(guest.stdout.contains(held), "{}", guest.stdout);
     assert!(guest.stdout.contains("unchanged: true\njoined again"), "{}", guest.stdout);
-    balanced(&scene.stop(), "flood/data");
+    scene.stop().balanced("flood/data");
 }
 
 #[test]
@@ -321,7 +308,7 @@ nodes:
     let guest = guest.finish().expect_code(0);
     assert!(guest.stdout.contains("in = 29\nclosed: in\nstopped: AllInputsClosed"), "{}", guest.stdout);
     assert!(clock.finish().expect_code(0).stdout.contains("stopped: Manual"));
-    let [_, received, _, undelivered, _] = balanced(&run, "ticker/data -> guest/in");
+    let [_, received, _, undelivered, _] = run.balanced("ticker/data -> guest/in");
     assert_eq!((received, undelivered), (numbers(&guest.stdout).len() as u64, 0));
 }
 
@@ -364,6 +351,6 @@ nodes:
     await_holdings(keeper, before, 3);
     await_shared_memory(memory + (8 << 20));
     let run = scene.stop();
-    balanced(&run, "flood/data -> guest/in");
-    balanced(&run, "guest/data -> sink/in");
+    run.balanced("flood/data -> guest/in");
+    run.balanced("guest/data -> sink/in");
 }

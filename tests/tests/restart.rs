@@ -1,23 +1,7 @@
 //! Nodes that crash and are started again: nobody loses anything without a number, and nobody waits in vain.
 
-use dora_tests::{Finished, Running, Workbench, await_gone, rounds};
+use dora_tests::{Running, Workbench, await_gone, rounds};
 use rustix::process::{Signal, kill_process};
-
-/// The figures of an edge in the table of `dora run -v`: sent, received, dropped, undelivered, lost.
-fn figures(run: &Finished, edge: &str) -> [u64; 5] {
-    let line = run.stderr.lines().find(|line| line.starts_with(edge) && !line.contains(": of "));
-    let line = line.unwrap_or_else(|| panic!("no figures of {edge} in {}", run.stderr));
-    let words: Vec<u64> = line.split_whitespace().skip(5).take(5).map(|word| word.parse().expect(line)).collect();
-    words.try_into().expect(line)
-}
-
-/// Every message that was sent is accounted for.
-#[track_caller]
-fn balanced(run: &Finished, edge: &str) -> [u64; 5] {
-    let all @ [sent, received, dropped, undelivered, lost] = figures(run, edge);
-    assert_eq!(sent, received + dropped + undelivered + lost, "{edge}: {all:?}");
-    all
-}
 
 fn lines_of<'a>(text: &'a str, node: &str) -> Vec<&'a str> {
     let start = format!("{node}: ");
@@ -47,7 +31,7 @@ nodes:
                     in = 2000|in = 2001|in = 2002|closed: in|stopped: AllInputsClosed";
     assert_eq!(lines_of(&run.stdout, "tell").join("|"), expected, "{}", run.stdout);
     assert!(run.stderr.contains("was killed by SIGABRT; it is started again now (restart 1)"), "{}", run.stderr);
-    assert_eq!(balanced(&run, "source/data"), [9, 9, 0, 0, 0]);
+    assert_eq!(run.balanced("source/data"), [9, 9, 0, 0, 0]);
 }
 
 #[test]
@@ -104,7 +88,7 @@ nodes:
     let taken: Vec<u64> = run.stdout.lines().filter_map(|line| line.split_once("took ")?.1.parse().ok()).collect();
     assert_eq!(taken, (0..100).collect::<Vec<_>>(), "each message reached one process, in order");
     assert!(run.stdout.contains("took 65 in restart 5"), "{}", run.stdout);
-    assert_eq!(balanced(&run, "source/data"), [100, 95, 0, 0, 5]);
+    assert_eq!(run.balanced("source/data"), [100, 95, 0, 0, 5]);
 }
 
 #[test]
@@ -128,7 +112,7 @@ nodes:
     );
     let run = bench.dora(["run", "-v", "a.yml"]).finish().expect_code(0);
     assert!(run.stdout.contains("took 2 in restart 2"), "{}", run.stdout);
-    assert_eq!(balanced(&run, "source/data"), [10, 8, 0, 0, 2]);
+    assert_eq!(run.balanced("source/data"), [10, 8, 0, 0, 2]);
 }
 
 #[test]
@@ -174,7 +158,7 @@ nodes:
     // Processes that came and went while the sink was busy, and left nothing for it, are told as one.
     assert!((1..=kills).contains(&run.stdout.matches("restarted: relay").count()), "{}", run.stdout);
     for edge in ["flood/data -> relay/in", "relay/data -> sink/lossless", "relay/data -> sink/lossy"] {
-        balanced(&run, edge);
+        run.balanced(edge);
     }
     assert!(!run.stderr.contains("torn"), "{}", run.stderr);
     await_gone(bench.mark(), dora_tests::PATIENCE);
@@ -213,7 +197,7 @@ nodes:
     let run = run.finish().expect_code(0);
     let told = run.stdout.matches("restarted: relay").count();
     assert!((1..KILLS).contains(&told), "what no one could follow is told as one: {told}");
-    balanced(&run, "relay/data -> sink/in");
+    run.balanced("relay/data -> sink/in");
 }
 
 #[test]

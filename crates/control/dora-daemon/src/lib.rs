@@ -19,9 +19,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! In reading order: [`Build`] brings what is not there yet; [`prepare()`](fn@prepare) from a dataflow to a launch plan; [`Keeper`] the process that executes it;
-//! [`Execution`] what happens; [`Outcome`] how it ended. This crate decides (policy); how processes are made and channels
-//! brokered is in dora-keeper. It must not know of terminals, colours or exit codes of commands.
+//! In reading order: [`Build`] brings what is not there yet; [`prepare()`](fn@prepare) from a dataflow to a launch plan;
+//! [`Keeper`] the process that executes it; [`Execution`] what happens; [`Outcome`] how it ended. This crate decides
+//! (policy); how processes are made and channels brokered is in dora-keeper. It must not know of terminals, colours or
+//! exit codes of commands.
 
 mod adoption;
 mod build;

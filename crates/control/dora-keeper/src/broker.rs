@@ -1,8 +1,8 @@
 //! The edges of the dataflow and what its nodes share: creates them, hands them out, closes those of the dead.
 //!
 //! Here is what the edges are and how they end; `create` makes them, `grants` says what a process is given of them,
-//! `succession` what becomes of them when a node is started again, `dynamic` when it comes and goes, and `links` are the rings of one edge. It must not
-//! know of processes or sockets.
+//! `succession` what becomes of them when a node is started again, `dynamic` when it comes and goes, and `links` are the
+//! rings of one edge. It must not know of processes or sockets.
 
 mod create;
 mod dynamic;

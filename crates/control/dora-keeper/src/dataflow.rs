@@ -1,7 +1,8 @@
 //! The nodes of a dataflow together: started, listened to, looked after.
 //!
 //! The places where one node's fate becomes another's are below: `barrier` is the common start, `ends` the end of one
-//! node, `restarts` the life after it, `stopping` the end of all; `dynamic` are nodes that come and go. It must not know of descriptors.
+//! node, `restarts` the life after it, `stopping` the end of all; `dynamic` are nodes that come and go. It must not know
+//! of descriptors.
 
 mod barrier;
 mod dynamic;

@@ -15,8 +15,8 @@
 //!
 //! In reading order: `plan` what there is to do, one job per node; `crew` who does it, and how all of them are stopped;
 //! `job` one of them, from its source to its last line; `command` one program; `git`, `download` the two kinds of
-//! sources; `lock` keeps two builds from one directory; `session` remembers commits, `pins` prescribes them; `output` keeps what was printed;
-//! `problem` is what can go wrong.
+//! sources; `lock` keeps two builds from one directory; `session` remembers commits, `pins` prescribes them; `output`
+//! keeps what was printed; `problem` is what can go wrong.
 //!
 //! Every program is run by a keeper of its own. That is why a build leaves nothing behind, however it ends: a keeper
 //! kills all that its program ever started, and does so as well when the process that builds is killed.

@@ -6,7 +6,7 @@
 use std::{
     io::Read as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
@@ -77,17 +77,22 @@ pub fn imported(plan: &NodePlan) -> Option<Imported> {
 /// What a program prints, unless it fails or takes too long.
 fn output(mut command: Command) -> Option<String> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
-    let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).ok()?;
-    let patience = Timespec::try_from(PATIENCE).ok()?;
-    let ended = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&patience));
-    if !matches!(ended, Ok(1)) {
+    if !ends_in_time(&child) {
         let _ = child.kill();
     }
     let succeeded = child.wait().is_ok_and(|status| status.success());
-    let mut text = String::new();
-    // It is shorter than a pipe is deep.
-    child.stdout.take()?.read_to_string(&mut text).ok()?;
-    succeeded.then_some(text)
+    let mut stdout = child.stdout.take().filter(|_| succeeded)?;
+    // It is shorter than a pipe is deep, so all of it is there; whoever else holds the pipe open is not waited for.
+    rustix::io::ioctl_fionbio(&stdout, true).ok()?;
+    let mut bytes = Vec::new();
+    let _ = stdout.read_to_end(&mut bytes);
+    String::from_utf8(bytes).ok()
+}
+
+fn ends_in_time(child: &Child) -> bool {
+    let Ok(pidfd) = pidfd_open(Pid::from_child(child), PidfdFlags::empty()) else { return false };
+    let Ok(patience) = Timespec::try_from(PATIENCE) else { return false };
+    poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&patience)) == Ok(1)
 }
 
 fn parse(text: &str) -> Option<Imported> {
@@ -106,6 +111,25 @@ fn parse(text: &str) -> Option<Imported> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_program_leaves_behind_is_not_waited_for() {
+        let shell = |line: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", line]);
+            output(command)
+        };
+        assert_eq!(shell("echo said; sleep 1000 & echo $!").and_then(|text| kill_last(&text)).as_deref(), Some("said"));
+        assert_eq!(shell("echo said; exit 1"), None);
+    }
+
+    /// Ends the process whose number is in the second line; the first line.
+    fn kill_last(text: &str) -> Option<String> {
+        let (first, number) = text.split_once('\n')?;
+        let process = Pid::from_raw(number.trim().parse().ok()?)?;
+        rustix::process::kill_process(process, rustix::process::Signal::KILL).ok()?;
+        Some(first.to_owned())
+    }
 
     #[test]
     fn answers_are_understood() {

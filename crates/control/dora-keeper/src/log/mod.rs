@@ -1,9 +1,9 @@
 //! What becomes of what nodes print: log files, the supervisor, outputs and inputs of the dataflow.
 //!
-//! Lines of a node are cut (`splitter`), written to its file by a thread (`writer`, `file`), sent to whoever subscribes (`outputs`), and kept
-//! for the supervisor (`packets`) until it reads them. A node whose lines nobody reads waits in its own full pipe
-//! ([`Logs::is_full`]), and no other one does: every queue belongs to one node, and [`Logs::tell`] takes from them in turn.
-//! Nothing here waits, not even for the disk. It must not know of processes.
+//! Lines of a node are cut (`splitter`), written to its file by a thread (`writer`, `file`), sent to whoever subscribes
+//! (`outputs`), and kept for the supervisor (`packets`) until it reads them. A node whose lines nobody reads waits in its
+//! own full pipe ([`Logs::is_full`]), and no other one does: every queue belongs to one node, and [`Logs::tell`] takes
+//! from them in turn. Nothing here waits, not even for the disk. It must not know of processes.
 
 mod file;
 mod node;

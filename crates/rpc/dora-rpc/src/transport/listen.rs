@@ -22,7 +22,7 @@ pub enum ListenOn {
     Tcp {
         /// The address and port.
         address: SocketAddr,
-        /// The user has said that he wants this on an address that other machines reach.
+        /// The user wants this although other machines reach the address.
         insecure: bool,
     },
     /// TLS 1.3. Port 0 lets the system choose.

@@ -1,6 +1,8 @@
 //! `dora run`: a dataflow on this machine, without a service.
 //!
-//! Here is what one can ask for; `session` runs it, `interrupts` stops it, `explain` tells what will happen, `summary` what has happened, `strangers` which module nodes imported instead of ours.
+//! Here is what one can ask for; `session` runs it, `interrupts` stops it, `explain` tells what will happen, `dynamic` who
+//! joins and leaves, `summary` what has happened, `failures` which of many are worth a line, `strangers` which module nodes
+//! imported instead of ours.
 
 mod dynamic;
 mod explain;

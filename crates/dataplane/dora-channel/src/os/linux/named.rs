@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_name_is_found_connected_to_and_given_back() {
-        let prefix = format!("dora-test/{}/", std::process::id());
+        let prefix = format!("dora-test/{}/found/", std::process::id());
         let name = format!("{prefix}a");
         assert!(names(&prefix).unwrap().is_empty());
         let listener = listen(&name).unwrap();
