@@ -145,7 +145,7 @@ fn programs_and_lines_that_cannot_run_are_explained() {
         ("cd x && make", "without a shell"),
         ("CC=clang make", "`env:` sets variables"),
         ("slepe 1", "did you mean `sleep`?"),
-        ("./configre", "there is no program `./configre`"),
+        ("./configre", "cannot be run: there is no program `./configre`"),
         ("sh -c 'exit 3'", "`sh -c 'exit 3'` exited with code 3"),
         ("sh -c 'kill -SEGV $$'", "was killed by SIGSEGV"),
     ] {

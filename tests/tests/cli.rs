@@ -86,7 +86,10 @@ fn a_file_that_is_not_there_is_searched_nearby() {
         assert!(run.stderr.contains("holds other.yml"), "{verb}: {}", run.stderr);
     }
     let run = bench.dora(["run", "."]).finish().expect_code(1);
-    assert!(run.stderr.contains("is a directory"), "{}", run.stderr);
+    assert!(run.stderr.contains("is a directory") && run.stderr.contains("holds other.yml"), "{}", run.stderr);
+    bench.write("dataflow.yml", "nodes: []");
+    let run = bench.dora(["run", "."]).finish().expect_code(1);
+    assert!(run.stderr.contains("did you mean `./dataflow.yml`?"), "{}", run.stderr);
 }
 
 #[test]

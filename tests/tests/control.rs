@@ -111,6 +111,25 @@ fn a_keeper_that_does_not_answer_keeps_nobody() {
 }
 
 #[test]
+fn a_stopped_keeper_is_not_left_behind() {
+    let bench = bench(IGNORES_TERM);
+    for (signals, code) in [(&[Signal::KILL][..], None), (&[Signal::INT; 4], Some(130))] {
+        let run = started(&bench, "stubborn.yml", "ready");
+        rustix::process::kill_process(bench.keeper(), Signal::STOP).expect("a keeper");
+        let told = ["stopping the nodes", "SIGTERM to the nodes", "killing the nodes"];
+        for (signal, told) in signals.iter().zip(told) {
+            run.signal(*signal);
+            if code.is_some() {
+                run.await_text(told);
+            }
+        }
+        signals.iter().skip(told.len()).for_each(|signal| run.signal(*signal));
+        assert_eq!(run.finish().code, code);
+        await_gone(bench.mark(), Duration::from_secs(2));
+    }
+}
+
+#[test]
 fn a_time_can_be_given() {
     let bench = bench(IGNORES_TERM);
     let run = bench.dora(["run", "polite.yml", "--stop-after", "400ms"]).finish().expect_code(0);

@@ -174,6 +174,20 @@ fn a_reader_that_leaves_stops_the_dataflow() {
 }
 
 #[test]
+fn a_disk_that_is_full_under_standard_output_stops_nobody() {
+    let bench = Workbench::new();
+    bench.script("talk.sh", "echo one; sleep 0.1; echo two; sleep 0.1; echo three");
+    bench.write("a.yml", "nodes:\n  - id: talk\n    path: talk.sh\n");
+    let line = format!("{} run a.yml > /dev/full", dora_tests::dora().display());
+    let run = Running::start(bench.shell(&line)).finish().expect_code(0);
+    let told = run.stderr.matches("standard output cannot be written: No space left on device").count();
+    assert_eq!((told, run.stderr.contains("asked to stop")), (1, false), "{}", run.stderr);
+    let out = std::fs::read_dir(bench.path().join("out")).expect("a directory of log files");
+    let logs = out.flatten().filter_map(|run| std::fs::read_to_string(run.path().join("log_talk.jsonl")).ok());
+    assert_eq!(logs.map(|log| log.lines().count()).collect::<Vec<_>>(), [3]);
+}
+
+#[test]
 fn a_program_may_run_dataflows_itself() {
     let bench = Workbench::new();
     bench.script("talk.sh", "echo \"hello $GREETING\"; exit $CODE");

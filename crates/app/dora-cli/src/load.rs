@@ -70,8 +70,9 @@ pub(crate) fn load_quietly(path: &Path, options: &Options) -> Result<Result<Load
         ));
     }
     if path.is_dir() {
-        return Err(CommandError::failed(format!("`{shown}` is a directory, expected a dataflow file"))
-            .with_hint(format!("did you mean `{}`?", path.join("dataflow.yml").display())));
+        let usual = path.join("dataflow.yml");
+        let hint = if usual.exists() { format!("did you mean `{}`?", usual.display()) } else { nearby(&usual) };
+        return Err(CommandError::failed(format!("`{shown}` is a directory, expected a dataflow file")).with_hint(hint));
     }
     if !path.exists() {
         return Err(CommandError::failed(format!("there is no file `{shown}`")).with_hint(nearby(path)));

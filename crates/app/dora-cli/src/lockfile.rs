@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dora_daemon::{Pins, PinsError, Sources};
+use dora_daemon::{Pins, Sources};
 
 use crate::error::CommandError;
 
@@ -27,7 +27,10 @@ impl Lockfile {
                 "`--locked` obeys the lock file, `--write-lockfile` writes it anew",
                 "choose one of them",
             )),
-            (true, false) => Pins::read(&path).map(Lockfile::Obeyed).map_err(|error| failed(&error)),
+            (true, false) => Pins::read(&path).map(Lockfile::Obeyed).map_err(|error| {
+                CommandError::failed(error.to_string())
+                    .with_hint("`dora build --write-lockfile FILE` writes the lock file")
+            }),
             (false, true) => Ok(Lockfile::Written(path)),
             (false, false) if named => Err(CommandError::usage(
                 "`--lockfile` only names the lock file",
@@ -48,7 +51,7 @@ impl Lockfile {
     /// Everything is built: writes what the sources are, if that was asked for.
     pub(crate) fn keep(&self, sources: &Sources) -> Result<(), CommandError> {
         let Lockfile::Written(path) = self else { return Ok(()) };
-        sources.pins().and_then(|pins| pins.write(path)).map_err(|error| failed(&error))
+        sources.pins().and_then(|pins| pins.write(path)).map_err(|error| CommandError::failed(error.to_string()))
     }
 }
 
@@ -56,8 +59,4 @@ impl Lockfile {
 fn beside(file: &Path) -> PathBuf {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     file.with_file_name(format!("{stem}.dora-lock.yaml"))
-}
-
-fn failed(error: &PinsError) -> CommandError {
-    CommandError::failed(error.to_string()).with_hint("`dora build --write-lockfile FILE` writes the lock file")
 }

@@ -3,16 +3,24 @@
 //! A keeper that dies takes its nodes with it, and what they had left behind falls to the next subreaper above: to the
 //! supervisor, which kills it. If that dies in the same moment it would fall to init, and a process that had left its
 //! session would live on. So the keeper splits in two before it does anything: the guard stays above the keeper, waits
-//! for its end, and then kills whatever fell to it. It holds no descriptor, and shares all its memory with the keeper.
+//! for its end, and then kills whatever fell to it. It holds nothing of the keeper's, and shares all its memory with it.
+//!
+//! A keeper that is stopped (SIGSTOP) cannot see that its supervisor is gone. The guard sees it too, and kills a keeper
+//! that has not ended some time after.
 //!
 //! A keeper whose guard is killed dies with it, and the supervisor cleans up: only who kills supervisor and guard in one
 //! moment leaves something behind. Neither bears the name of `dora`, so that `pkill -9 dora` hits the supervisor alone.
 #![allow(unsafe_code)]
 
-use std::{io, process::ExitCode};
+use std::{
+    io,
+    os::fd::OwnedFd,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use rustix::{
-    event::{PollFd, PollFlags, poll},
+    event::{PollFd, PollFlags, Timespec, poll},
     process::{
         Pid, Signal, WaitOptions, WaitStatus, getpid, getppid, kill_process, set_child_subreaper,
         set_parent_process_death_signal, waitpid,
@@ -20,7 +28,10 @@ use rustix::{
     thread::set_name,
 };
 
-use crate::{cleanup::kill_descendants, signals::Signals};
+use crate::{cleanup::kill_descendants, signals::Signals, start::watch_parent};
+
+/// Time that a keeper has to end when its supervisor is gone: more than it takes for its last lines.
+const LAST_CHANCE: Duration = Duration::from_secs(1);
 
 /// Which of the two this process is.
 pub(crate) enum Role {
@@ -33,10 +44,11 @@ pub(crate) enum Role {
 /// The guard of a keeper.
 pub(crate) struct Guard {
     keeper: Pid,
+    supervisor: Option<Pid>,
 }
 
-/// Splits this process, which must have one thread, in two.
-pub(crate) fn split() -> io::Result<Role> {
+/// Splits this process, which must have one thread and was started by `supervisor`, in two.
+pub(crate) fn split(supervisor: Option<Pid>) -> io::Result<Role> {
     set_child_subreaper(Some(Pid::INIT))?;
     let guard = getpid();
     // SAFETY: there is one thread, so the child is a complete copy and may do whatever it wants.
@@ -50,7 +62,7 @@ pub(crate) fn split() -> io::Result<Role> {
             }
         }
         child => match Pid::from_raw(child.max(0)) {
-            Some(keeper) => Ok(Role::Guard(Guard { keeper })),
+            Some(keeper) => Ok(Role::Guard(Guard { keeper, supervisor })),
             None => Err(io::Error::last_os_error()),
         },
     }
@@ -78,18 +90,63 @@ impl Guard {
     /// Its status; `None` if the system does not tell.
     fn wait(&self) -> Option<WaitStatus> {
         let Ok(signals) = Signals::new() else { return self.status(WaitOptions::empty()) };
+        let supervisor = self.supervisor.and_then(watch_parent);
+        let mut supervision = supervisor.map_or(Supervision::Unknown, Supervision::By);
         loop {
             if let Some(status) = self.status(WaitOptions::NOHANG) {
                 return Some(status);
             }
-            let _ = poll(&mut [PollFd::from_borrowed_fd(signals.fd(), PollFlags::IN)], None);
+            let must_end = supervision.wait(&signals);
             if signals.take().terminate {
                 let _ = kill_process(self.keeper, Signal::TERM);
+            }
+            if must_end {
+                let _ = kill_process(self.keeper, Signal::KILL);
             }
         }
     }
 
     fn status(&self, options: WaitOptions) -> Option<WaitStatus> {
         waitpid(Some(self.keeper), options).ok().flatten().map(|(_, status)| status)
+    }
+}
+
+/// Whether anybody still supervises the keeper.
+enum Supervision {
+    /// This process does.
+    By(OwnedFd),
+    /// Nobody any more; until then the keeper may end by itself.
+    Until(Instant),
+    /// Nobody who can be watched: only the keeper's end is waited for.
+    Unknown,
+}
+
+impl Supervision {
+    /// Waits for a signal, or for whatever comes next here. Whether the keeper must be killed now.
+    fn wait(&mut self, signals: &Signals) -> bool {
+        let signalled = PollFd::from_borrowed_fd(signals.fd(), PollFlags::IN);
+        match self {
+            Self::By(supervisor) => {
+                let mut polled = [signalled, PollFd::new(supervisor, PollFlags::IN)];
+                if poll(&mut polled, None).is_ok() && polled[1].revents().contains(PollFlags::IN) {
+                    *self = Self::Until(Instant::now() + LAST_CHANCE);
+                }
+                false
+            }
+            Self::Until(at) => {
+                let left = at.saturating_duration_since(Instant::now());
+                let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+                let _ = poll(&mut [signalled], Some(&left));
+                let is_over = Instant::now() >= *at;
+                if is_over {
+                    *self = Self::Unknown;
+                }
+                is_over
+            }
+            Self::Unknown => {
+                let _ = poll(&mut [signalled], None);
+                false
+            }
+        }
     }
 }

@@ -56,10 +56,11 @@ pub(crate) struct Supervisor {
 pub(crate) fn settle() -> io::Result<Settled> {
     let stdin = io::stdin();
     let socket = stdin.as_fd().try_clone_to_owned()?;
-    let process = watch_creator(&socket);
+    let creator = socket_peercred(&socket).ok().map(|creator| creator.pid);
+    let process = creator.and_then(watch_parent);
     let null = std::fs::File::open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
-    match guard::split()? {
+    match guard::split(creator)? {
         Role::Guard(guard) => Ok(Settled::Guard(guard)),
         Role::Keeper => {
             set_child_subreaper(Some(Pid::INIT))?;
@@ -70,8 +71,7 @@ pub(crate) fn settle() -> io::Result<Settled> {
 
 /// A pidfd of the process that made the socket pair, if that is our parent: then the number was not reused meanwhile.
 /// Otherwise the parent is dead already, and the socket says so.
-fn watch_creator(socket: &OwnedFd) -> Option<OwnedFd> {
-    let creator = socket_peercred(socket).ok()?.pid;
+pub(crate) fn watch_parent(creator: Pid) -> Option<OwnedFd> {
     let pidfd = pidfd_open(creator, PidfdFlags::empty()).ok()?;
     (getppid() == Some(creator)).then_some(pidfd)
 }

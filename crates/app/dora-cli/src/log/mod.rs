@@ -10,4 +10,4 @@ mod printer;
 pub(crate) use entry::Entry;
 pub(crate) use filter::{Filter, parse_level, parse_rule};
 pub use format::Format;
-pub(crate) use printer::Printer;
+pub(crate) use printer::{Printer, StdoutTrouble};

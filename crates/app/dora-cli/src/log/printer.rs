@@ -19,7 +19,42 @@ pub(crate) struct Printer {
     dataflow: DataflowId,
     stdout_coloured: bool,
     stderr_coloured: bool,
-    stdout_closed: bool,
+    stdout: Stdout,
+}
+
+/// What standard output does with lines.
+#[derive(Default)]
+struct Stdout {
+    closed: bool,
+    failing: bool,
+    news: Option<StdoutTrouble>,
+}
+
+/// Why lines are not shown.
+pub(crate) enum StdoutTrouble {
+    /// Whoever read our standard output has gone; no further line is written to it.
+    NoReader,
+    /// It does not take lines, for example because a disk is full. The next ones are tried again.
+    Failing(io::Error),
+}
+
+impl Stdout {
+    fn write(&mut self, lines: &str) {
+        if self.closed {
+            return;
+        }
+        match io::stdout().lock().write_all(lines.as_bytes()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.closed = true;
+                self.news = Some(StdoutTrouble::NoReader);
+            }
+            Err(error) if !self.failing => {
+                self.failing = true;
+                self.news = Some(StdoutTrouble::Failing(error));
+            }
+            _ => {}
+        }
+    }
 }
 
 impl Printer {
@@ -38,7 +73,7 @@ impl Printer {
             dataflow,
             stdout_coloured: coloured(anstream::AutoStream::choice(&stdout), stdout.is_terminal()),
             stderr_coloured: coloured(anstream::AutoStream::choice(&stderr), stderr.is_terminal()),
-            stdout_closed: false,
+            stdout: Stdout::default(),
         }
     }
 
@@ -60,9 +95,9 @@ impl Printer {
         self.print(&Entry::own(Some(self.dataflow), level, message).with_fields(fields));
     }
 
-    /// Whether whoever read our standard output has gone.
-    pub(crate) fn stdout_closed(&self) -> bool {
-        self.stdout_closed
+    /// Why lines are not shown any more; each reason once.
+    pub(crate) fn stdout_trouble(&mut self) -> Option<StdoutTrouble> {
+        self.stdout.news.take()
     }
 
     pub(crate) fn format(&self) -> Format {
@@ -90,10 +125,8 @@ impl Printer {
             return;
         }
         match stream {
-            OutputStream::Stdout => {
-                // Nodes must not suffer when nobody reads what they print.
-                self.stdout_closed |= !self.stdout_closed && io::stdout().lock().write_all(lines.as_bytes()).is_err();
-            }
+            // Nodes must not suffer when nobody reads what they print.
+            OutputStream::Stdout => self.stdout.write(lines),
             OutputStream::Stderr => {
                 let _ = io::stderr().lock().write_all(lines.as_bytes());
             }

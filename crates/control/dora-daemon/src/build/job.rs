@@ -136,7 +136,7 @@ impl Tools<'_> {
                 }))
             };
             let Some(program) = self.program(&line.words[0], dir) else {
-                let how = format!("there is no program `{}`", line.words[0]);
+                let how = format!("cannot be run: there is no program `{}`", line.words[0]);
                 return Err(failed(how, self.missing(line)));
             };
             match self.execute(program, line.words[1..].to_vec(), dir, &self.job.env, &mut |_| {})? {

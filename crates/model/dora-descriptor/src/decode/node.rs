@@ -63,6 +63,8 @@ fn running_node(
     let kind = kind(fields, &mut parts, &mut places, ctx);
     if matches!(&kind, NodeKind::Standard(standard) if standard.path_kind() == PathKind::Dynamic) {
         warn_of_idle_keys(fields, ctx);
+    } else if fields.key_span("restart_policy").is_none() {
+        warn_of_rules_without_policy(fields, ctx);
     }
     let mut env = parts.env;
     env.extend(file::env(fields, "env", ctx));
@@ -111,6 +113,18 @@ fn warn_of_idle_keys(fields: &Fields, ctx: &mut Context<'_>) {
         let message = format!("`{key}` has no effect on a dynamic node, which somebody else starts");
         ctx.sink.push(Diagnostic::warning(Code::Suspicious, span, message).help(format!("remove `{key}`")));
     }
+}
+
+/// What has a meaning only beside `restart_policy`.
+const FOR_RESTARTS: [&str; 4] = ["max_restarts", "restart_delay", "max_restart_delay", "restart_window"];
+
+fn warn_of_rules_without_policy(fields: &Fields, ctx: &mut Context<'_>) {
+    let Some((key, span)) = FOR_RESTARTS.iter().find_map(|key| Some((key, fields.key_span(key)?))) else { return };
+    let message = format!("`{key}` has no effect without `restart_policy`: this node is never started again");
+    ctx.sink.push(
+        Diagnostic::warning(Code::Suspicious, span, message)
+            .help("add `restart_policy: on-failure`, or `always` for a restart after any end"),
+    );
 }
 
 fn kind(fields: &mut Fields, parts: &mut Parts, places: &mut NodePlaces, ctx: &mut Context<'_>) -> NodeKind {

@@ -136,7 +136,11 @@ fn id<T: FromStr<Err: Display>>(text: &str) -> Result<Value, Refusal> {
         Ok(_) => Ok(Value::Text(text.to_owned())),
         Err(error) => {
             let near = with_allowed_characters(text);
-            let help = near.parse::<T>().is_ok().then(|| format!("write for example `{near}`"));
+            let help = match near.contains(|c: char| c.is_ascii_alphanumeric()) {
+                true => near.parse::<T>().is_ok().then(|| format!("write for example `{near}`")),
+                // What is left of a name in Chinese says nothing, and is the same for each of its length.
+                false => Some("ids are written in ASCII, for example `camera_1`".to_owned()),
+            };
             Err(Refusal { code: Code::InvalidId, message: error.to_string(), help })
         }
     }
@@ -229,6 +233,14 @@ pub(crate) fn check_map_key(kind: MapKey, name: &str) -> Result<(), Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_get_a_suggestion_that_says_something() {
+        let help = |text| id::<NodeId>(text).expect_err("no id").help.unwrap_or_default();
+        assert_eq!(help("front camera"), "write for example `front_camera`");
+        assert_eq!(help("相机 1"), "write for example `___1`");
+        assert_eq!(help("相机"), "ids are written in ASCII, for example `camera_1`");
+    }
 
     #[test]
     fn sizes() {

@@ -52,6 +52,16 @@ nodes:
 }
 
 #[test]
+fn rules_of_restarts_without_their_policy_are_told() {
+    let warnings = |rules: &str| loaded(&format!("nodes:\n  - {{ id: a, path: a, {rules} }}\n")).warnings;
+    let told = warnings("max_restarts: 3, restart_delay: 1").to_string();
+    assert!(told.contains("`max_restarts` has no effect without `restart_policy`"), "{told}");
+    for policy in ["on-failure", "never"] {
+        assert_eq!(warnings(&format!("max_restarts: 3, restart_policy: {policy}")).len(), 0, "{policy}");
+    }
+}
+
+#[test]
 fn variables_are_expanded_once() {
     let flow = dataflow(
         "

@@ -11,7 +11,11 @@ use dora_descriptor::model::LogLevel;
 use dora_message::{id::NodeId, supervision::ExitStatus};
 
 use super::{RunCommand, dynamic, explain, failures, interrupts::Orders, summary};
-use crate::{error::CommandError, log::Printer, signals::Interrupts};
+use crate::{
+    error::CommandError,
+    log::{Printer, StdoutTrouble},
+    signals::Interrupts,
+};
 
 /// Time that a keeper has to kill all nodes when it is told to.
 const KILL_TIME: Duration = Duration::from_secs(1);
@@ -143,12 +147,18 @@ impl Session {
     }
 
     fn print(&mut self, print: impl FnOnce(&mut Printer)) {
-        let was_closed = self.printer.stdout_closed();
         print(&mut self.printer);
-        if self.printer.stdout_closed() && !was_closed {
-            self.printer
-                .own(LogLevel::Warn, "nobody reads standard output any more: the nodes are asked to stop".to_owned());
-            self.execution.control().stop(self.grace);
+        match self.printer.stdout_trouble() {
+            None => {}
+            Some(StdoutTrouble::NoReader) => {
+                let message = "nobody reads standard output any more: the nodes are asked to stop";
+                self.printer.own(LogLevel::Warn, message.to_owned());
+                self.execution.control().stop(self.grace);
+            }
+            Some(StdoutTrouble::Failing(error)) => {
+                let rest = "the nodes go on, and what they print is in their log files";
+                self.printer.own(LogLevel::Warn, format!("standard output cannot be written: {error}; {rest}"));
+            }
         }
     }
 
