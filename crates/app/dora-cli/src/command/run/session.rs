@@ -104,7 +104,11 @@ impl Session {
         loop {
             let left = self.due.map(|due| due.at().saturating_duration_since(Instant::now()));
             match self.execution.next_event(left) {
-                Event::Finished(outcome) => return outcome,
+                Event::Finished(outcome) => {
+                    // The end may be quicker than the news of the Ctrl-C that brought it.
+                    self.tell_interrupts();
+                    return outcome;
+                }
                 Event::Lines { node, stream, time_ns, lines } => self.print(|printer| {
                     printer.node_lines(&node, stream, time_ns, &lines);
                 }),
