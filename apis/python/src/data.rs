@@ -28,9 +28,9 @@ impl<'py> Data<'py> {
         }
         let bridge = Bridge::get(py)?;
         if value.is_instance(bridge.array_type.bind(py))? {
-            return Ok((Data::Array(arrays::from_python(value)?), None));
+            return Ok((Data::Array(arrays::from_python(bridge, value)?), None));
         }
         let (array, described) = bridge.prepare.bind(py).call1((value,))?.extract::<(Bound<'py, PyAny>, _)>()?;
-        Ok((Data::Array(arrays::from_python(&array)?), described))
+        Ok((Data::Array(arrays::from_python(bridge, &array)?), described))
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! - `node`: the class `Node`, one thin method per call.
 //! - `sender`, `receiver`: the two halves behind it, shared by the threads of the process.
-//! - `event`, `metadata`, `data`: from Rust values to Python values and back; `arrays` without copying what arrays hold.
+//! - `event`, `metadata`, `data`: from Rust values to Python values and back; `arrays` without copying what arrays hold,
+//!   `types` those of them that need no description.
 //! - `sample`: memory that Python writes to before it is sent.
 //! - `signals`: what Ctrl-C does to a wait.
 //! - `bridge`: the Python objects that all of this calls.
@@ -24,6 +25,7 @@ mod receiver;
 mod sample;
 mod sender;
 mod signals;
+mod types;
 
 use pyo3::prelude::*;
 

@@ -47,6 +47,36 @@ class Sending(Dataflow):
         """
         self.assertIn("all arrived", self.pair(sender, receiver))
 
+    def test_arrow_arrays_arrive_as_they_are(self) -> None:
+        arrays = """
+            import datetime, decimal, pyarrow as pa
+            numbers = [f"{kind}int{bits}" for kind in ("", "u") for bits in (8, 16, 32, 64)] + ["float32", "float64"]
+            arrays = [pa.array([0, None, 2, 3], getattr(pa, name)())[1:3] for name in numbers]
+            arrays += [pa.array([True, None, False])[1:], pa.array(["a", None, "b"])[1:], pa.array([b"a", None, b"b"])[1:]]
+            arrays += [pa.array(["a", "b"], pa.large_string()), pa.array(["a", "b", "a"]).dictionary_encode()]
+            arrays += [pa.array([datetime.datetime(2024, 5, 6)], pa.timestamp("us", "UTC")), pa.array([decimal.Decimal("1.5")])]
+            # memory that does not lie as Arrow's types must
+            arrays += [pa.Array.from_buffers(pa.int64(), 2, [None, pa.py_buffer(bytes(range(17)))[1:]])]
+        """
+        self.program("arrays", arrays)
+        sender = """
+            from arrays import arrays
+            from dora import Node
+            node = Node()
+            for array in arrays:
+                node.send_output("data", array)
+        """
+        receiver = """
+            from arrays import arrays
+            from dora import Node
+            got = [event["value"] for event in Node() if event["type"] == "INPUT"]
+            for found, sent in zip(got, arrays, strict=True):
+                assert found.type == sent.type and found.equals(sent), (found, sent)
+                found.validate(full=True)
+            print("all arrived")
+        """
+        self.assertIn("all arrived", self.pair(sender, receiver))
+
     def test_numpy_arrays_come_back_with_shape_and_type_uncopied(self) -> None:
         arrays = """
             import numpy as np
