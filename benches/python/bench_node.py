@@ -9,7 +9,6 @@
 BENCH_VARIANT: `inplace` writes 8 bytes into memory of the node, `copy` has an array copied.
 """
 
-import asyncio
 import os
 import time
 
@@ -106,6 +105,8 @@ def stamp():
 
 
 def receive_awaiting():
+    import asyncio  # here, so that it is no part of what other roles take to start
+
     async def count():
         node, arrived = Node(), 0
         while (event := await node.recv_async()) is not None:

@@ -52,14 +52,16 @@ class Dynamic(Dataflow):
     def tearDown(self) -> None:
         self.flow.stdout and self.addCleanup(self.flow.stdout.close)
 
-    def read_until(self, words: str) -> str:
-        """The line in which the dataflow prints this."""
+    def read_until(self, *words: str) -> str:
+        """The line with which the dataflow has printed all of these, in whatever order."""
         assert self.flow.stdout is not None
+        missing = set(words)
         for line in self.flow.stdout:
             self.seen += line
-            if words in line:
+            missing = {text for text in missing if text not in line}
+            if not missing:
                 return line
-        self.fail(f"{words!r} is not in {self.seen}")
+        self.fail(f"{missing} is not in {self.seen}")
 
     def guest(self, name: str, text: str) -> str:
         """What a program printed that was started beside the dataflow."""
@@ -87,8 +89,7 @@ class Dynamic(Dataflow):
         """
         for _ in range(2):
             self.assertIn("saw three", self.guest("joining", joining))
-            self.read_until("heard hello")
-            self.read_until("node `guest` has left")
+            self.read_until("heard hello", "node `guest` has left")
 
     def test_a_program_makes_a_new_node_each_round(self) -> None:
         rounds = """
