@@ -71,8 +71,8 @@ pub enum SendError {
     /// that waited it counts as dropped.
     #[error("the dataflow is stopping and the queue of a consumer is full")]
     Stopping,
-    /// A [signal](crate::os::signal) ended the wait for room in the queue of a consumer. Other consumers may have got the
-    /// message; on the edge that waited it counts as dropped.
+    /// A [signal](crate::os::signal) ended the wait for room in the queue of a consumer, or for memory. Consumers may have
+    /// got the message all the same; on an edge that had no room it counts as dropped.
     #[error("a signal ended the wait for a consumer whose queue is full")]
     Interrupted,
     /// There is no memory for the payload.
@@ -176,10 +176,11 @@ impl Producer {
             if self.control.is_stopping() {
                 return Err(SendError::Stopping);
             }
+            self.control.wait_for_memory(|| !self.will_release() || self.arena.allocate(len).is_ok());
+            // Even if there is memory now: whoever asked for the end of the wait is to come to its turn.
             if self.control.end_interruption() {
                 return Err(SendError::Interrupted);
             }
-            self.control.wait_for_memory(|| !self.will_release() || self.arena.allocate(len).is_ok());
         }
     }
 
@@ -224,20 +225,21 @@ impl Producer {
         let (tag, stamp_ns) = (message.tag, message.stamp_ns);
         let descriptor = Descriptor { tag, place, len, header_len, sequence: target.sequence, stamp_ns };
         target.sequence += 1;
-        let (mut delivered, mut gone, mut stopped, mut interrupted) = (0, false, false, false);
+        let (mut delivered, mut gone, mut stopped) = (0, false, false);
         for edge in &mut target.edges {
             match edge.push(&descriptor, &self.arena, &self.control, &mut self.spin) {
                 Pushed::Queued => delivered += 1,
                 Pushed::Dropped => {}
                 Pushed::Gone => gone = true,
                 Pushed::Stopping => stopped = true,
-                Pushed::Interrupted => interrupted = true,
+                Pushed::Interrupted => {}
             }
         }
         if gone {
             self.forget_gone();
         }
-        if interrupted && self.control.end_interruption() {
+        // Also if there was room all of a sudden: nothing of it is left for the next message.
+        if self.control.is_interrupted() && self.control.end_interruption() {
             return Err(SendError::Interrupted);
         }
         if stopped { Err(SendError::Stopping) } else { Ok(delivered) }
