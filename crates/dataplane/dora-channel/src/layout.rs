@@ -6,6 +6,7 @@ use std::{io, os::fd::AsFd};
 use crate::{
     counters::{Counters, LatencyHistogram},
     os::memory::{Access, Mapping, OnFork, PAGE, page_up},
+    prefetch,
     protocol::{Bell, Holders, Padded, RingHeader, Slot},
     pulse::PulseWords,
 };
@@ -65,6 +66,11 @@ impl RingMemory {
     pub fn slots(&self) -> &[Slot] {
         // SAFETY: slots are made of atomics.
         unsafe { self.mapping.slice_of::<Slot>(SLOTS_AT, self.slots) }
+    }
+    /// Asks the CPU to load the header and the slot of this position.
+    pub fn prefetch(&self, position: u64) {
+        prefetch::value(self.header());
+        prefetch::value(&self.slots()[position as usize & (self.slots - 1)]);
     }
     /// What the edge has counted so far.
     pub fn counters(&self) -> Counters {

@@ -9,6 +9,7 @@
 //! - [`Consumer`] with [`InEdge`] and [`Message`]: what a node receives with.
 //! - [`local`]: the same channel inside one process, for operators and tests.
 //! - [`Waiter`], [`Lookout`] and [`Waker`]: how a node sleeps and is woken. [`Pulse`]: how it shows that it is alive.
+//! - [`prefetch`]: what a node that slept loads before it needs it.
 //! - [`os`]: the only part that calls the system.
 //!
 //! This crate must not know of nodes' names, Arrow, sockets' protocols or dataflow files.
@@ -44,6 +45,7 @@ pub mod local;
 #[cfg(not(loom))]
 pub mod os;
 #[cfg(not(loom))]
+pub mod prefetch;
 #[cfg(not(loom))]
 mod producer;
 #[cfg(not(loom))]

@@ -40,6 +40,11 @@ impl Waker {
         let shared = Arc::new(Shared { memory: BellMemory::map(&bell)?, eventfd });
         Ok(Waker { shared, last: AtomicU32::new(0) })
     }
+    /// Whether the node has announced a sleep and nobody wakes it yet. A hint.
+    #[inline]
+    pub fn is_needed(&self) -> bool {
+        self.shared.memory.bell().is_announced()
+    }
     /// Wakes the node if it sleeps. Call it after making something true that the node waits for.
     #[inline]
     pub fn wake(&self) {
@@ -110,17 +115,19 @@ impl Waiter {
         Pulse::new(self.shared.clone())
     }
     /// Blocks until something may be ready or the deadline has come. The caller looks again. While messages follow each
-    /// other closely it looks for some microseconds itself before it sleeps.
-    pub fn wait(&mut self, is_ready: impl Fn() -> bool, deadline_ns: Option<u64>) {
+    /// other closely it looks for some microseconds itself before it sleeps. True: it slept.
+    pub fn wait(&mut self, is_ready: impl Fn() -> bool, deadline_ns: Option<u64>) -> bool {
         if self.spin.until(&is_ready) {
-            return;
+            return false;
         }
         let bell = self.shared.memory.bell();
         let sleep = bell.prepare(SleepOn::Futex);
-        if !is_ready() {
+        let slept = !is_ready();
+        if slept {
             futex_wait(bell.word(), sleep.word, deadline_ns);
         }
         bell.cancel();
+        slept
     }
     /// Announces a sleep that blocks no thread. False: something is ready already, and no sleep is announced. After true,
     /// wait until [`Self::eventfd`] is readable, or until the [`Lookout`] says so where it is the futex that is slept on;

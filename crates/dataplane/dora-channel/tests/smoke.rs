@@ -46,7 +46,7 @@ fn two_ends_in_one_process() {
                 break;
             }
             Polled::Broken { .. } => panic!(),
-            Polled::Empty => waiter.wait(|| consumer.is_ready(), None),
+            Polled::Empty => _ = waiter.wait(|| consumer.is_ready(), None),
         }
     }
     t.join().unwrap();

@@ -24,6 +24,7 @@ use crate::{
     budget::BudgetMemory,
     layout::{HoldersMemory, MAX_CHUNKS, RingMemory},
     os::memory::{Access, Mapping, OnFork},
+    prefetch,
     protocol::{EDGE_WORDS, EdgeSet},
     takeover,
 };
@@ -116,6 +117,14 @@ impl Arena {
         let populate = |offset: u64, len: u64| self.mapping.populate(offset as usize, len as usize);
         let (id, offset) = self.slab().allocate(len, &|chunk| self.is_free(chunk), &populate)?;
         Ok(Chunk::lend(self.clone(), id, offset, len))
+    }
+
+    /// Asks the CPU to load what the next [`Self::allocate`] and [`Self::publish`] touch.
+    pub(crate) fn prefetch(&self) {
+        prefetch::value(&self.slab);
+        Slab::prefetch_code();
+        prefetch::code(Self::allocate as fn(&Arc<Self>, usize) -> Result<Chunk, AllocateError> as *const (), 384);
+        prefetch::code(Self::publish as fn(&Self, Chunk, &EdgeSet) -> (u32, u64) as *const (), 448);
     }
 
     /// Publishes a lent chunk to these edges: from now on it is read-only. All bits are set before the first push, so

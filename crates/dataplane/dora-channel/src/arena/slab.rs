@@ -14,6 +14,7 @@ use crate::{
     budget::BudgetMemory,
     layout::{HoldersMemory, MAX_CHUNKS, SMALLEST_CHUNK},
     os::memory::{allocate, give_back, page_up},
+    prefetch,
 };
 
 const GROUP: u64 = 64 << 10;
@@ -76,6 +77,15 @@ impl Slab {
 
     pub(super) fn used(&self) -> u64 {
         self.used
+    }
+
+    /// Asks the CPU to load the usual way of [`Self::allocate`].
+    pub(super) fn prefetch_code() {
+        type Allocate = fn(&mut Slab, usize, &dyn Fn(u32) -> bool, &dyn Fn(u64, u64)) -> Allocated;
+        type TryAllocate = fn(&mut Slab, usize, u64, &dyn Fn(u32) -> bool, &dyn Fn(u64, u64)) -> Allocated;
+        type Allocated = Result<(u32, u64), AllocateError>;
+        prefetch::code(Self::allocate as Allocate as *const (), 448);
+        prefetch::code(Self::try_allocate as TryAllocate as *const (), 384);
     }
 
     pub(super) fn published(&mut self, id: u32) {

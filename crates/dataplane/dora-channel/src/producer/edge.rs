@@ -82,6 +82,16 @@ impl OutEdge {
         self.blocks() && !self.is_gone() && !self.is_absent() && arena.is_held_by(self.bit)
     }
 
+    /// Whether the consumer has gone to sleep and nobody wakes it yet. A hint.
+    #[inline]
+    pub(super) fn consumer_sleeps(&self) -> bool {
+        self.consumer.is_needed()
+    }
+    /// Asks the CPU to load what the next push touches.
+    pub(super) fn prefetch(&self) {
+        self.ring.prefetch(self.tx.position());
+    }
+
     pub(super) fn close(&self) {
         if !self.ring.is_here() {
             return; // a copy in a forked child

@@ -180,7 +180,7 @@ impl ShmReceiver {
     fn sleep(&mut self, deadline_ns: u64) {
         let consumer = &self.consumer;
         match self.asleep {
-            Asleep::OnFutex => self.waiter.wait(|| consumer.is_ready(), Some(deadline_ns)),
+            Asleep::OnFutex => _ = self.waiter.wait(|| consumer.is_ready(), Some(deadline_ns)),
             Asleep::OnEventFd => {
                 if self.waiter.begin_async(SleepOn::EventFd, || consumer.is_ready()) {
                     let left = timespec(deadline_ns.saturating_sub(monotonic_ns()));

@@ -35,7 +35,9 @@ impl EventStream {
         if self.stash.is_empty() && fork::check().is_ok() {
             let _in_call = self.enter();
             let deadline = earlier(timeout.map(deadline_in), self.scheduler.deadline_ns());
-            self.sleeper.block(|| self.scheduler.is_ready() || or(), deadline);
+            if self.sleeper.block(|| self.scheduler.is_ready() || or(), deadline) {
+                self.prefetch();
+            }
         }
     }
 
@@ -66,6 +68,7 @@ impl EventStream {
     pub fn end_wait(&mut self) {
         if fork::check().is_ok() {
             self.in_stream = None;
+            self.prefetch();
             self.sleeper.end_async();
         }
     }

@@ -3,6 +3,7 @@
 //! - `scheduler`: which event comes next; `inputs`, `timer` and `silence` are what it looks at.
 //! - `succession`: nodes that were started again.
 //! - `payload`: from shared memory to an Arrow array.
+//! - `prefetch`: what a node that slept loads before it needs it.
 //! - `sleep`: how to wait, in a thread or in any async runtime (`reactor`, `deputy`).
 //! - `correlate`: waiting for one reply among other events.
 //! - `foreign`: how other languages wait.
@@ -19,6 +20,7 @@ pub mod input_tracker;
 mod inputs;
 pub mod merged;
 mod payload;
+mod prefetch;
 mod reactor;
 mod scheduler;
 mod silence;
@@ -224,6 +226,7 @@ impl EventStream {
     }
 
     /// The next event that nobody has seen.
+    #[inline(never)] // so that `prefetch` knows where the code that runs is
     fn next_unseen(&mut self) -> Next {
         if let Err(forked) = fork::check() {
             return self.next_in_child(forked);
@@ -253,7 +256,9 @@ impl EventStream {
                 return next;
             }
             let deadline = earlier(deadline, self.scheduler.deadline_ns());
-            self.sleeper.block(|| self.scheduler.is_ready(), deadline);
+            if self.sleeper.block(|| self.scheduler.is_ready(), deadline) {
+                self.prefetch();
+            }
         }
     }
 
@@ -265,6 +270,9 @@ impl EventStream {
     }
 
     fn poll_unseen(&mut self, cx: &mut Context<'_>, deadline: Option<u64>) -> Poll<Next> {
+        if self.sleeper.slept_async() {
+            self.prefetch();
+        }
         loop {
             let next = self.next_unseen();
             if !matches!(next, Next::Nothing) || is_past(deadline) {

@@ -135,6 +135,11 @@ impl EventScheduler {
             || self.script.as_ref().is_some_and(Script::is_ready)
     }
 
+    /// Asks the CPU to load what [`Self::next`] touches.
+    pub(super) fn prefetch(&self) {
+        self.consumer.prefetch();
+    }
+
     /// When to look again even if nobody rings.
     pub(super) fn deadline_ns(&self) -> Option<u64> {
         match &self.script {

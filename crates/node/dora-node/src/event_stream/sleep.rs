@@ -42,10 +42,15 @@ impl Sleeper {
         Sleeper { waiter, way: None, deputy: None, announced: None }
     }
 
-    /// Blocks until something may be ready or the deadline has come.
-    pub(super) fn block(&mut self, is_ready: impl Fn() -> bool, deadline_ns: Option<u64>) {
+    /// Blocks until something may be ready or the deadline has come. True: it slept.
+    pub(super) fn block(&mut self, is_ready: impl Fn() -> bool, deadline_ns: Option<u64>) -> bool {
         self.end_async();
-        self.waiter.wait(is_ready, deadline_ns);
+        self.waiter.wait(is_ready, deadline_ns)
+    }
+
+    /// Whether a task that is polled now has slept before.
+    pub(super) fn slept_async(&self) -> bool {
+        self.announced.is_some()
     }
 
     /// Ready: look again. Pending: the task will be woken when something may be ready or the deadline has come.

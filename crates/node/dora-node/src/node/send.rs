@@ -5,7 +5,7 @@
 //! behind it. Whoever has no consumers encodes nothing.
 
 use dora_arrow_convert::IntoArrow;
-use dora_channel::{Chunk, INLINE_LEN, Outgoing, Payload, Producer, SendError, chunk_layout};
+use dora_channel::{Chunk, INLINE_LEN, Outgoing, Payload, Producer, SendError, chunk_layout, prefetch};
 use dora_message::{
     arrow::{Layout, TypeTag},
     id::DataId,
@@ -18,6 +18,7 @@ use super::{
     sample::{DataSample, EncodedSample, SampleAllocator, Storage, encode_error},
 };
 use crate::{
+    clock::NodeClock,
     error::{NodeError, NodeResult},
     fork::{self, ProcessBound},
 };
@@ -176,6 +177,11 @@ impl DoraNode {
     #[inline]
     fn begin(&mut self, id: &DataId) -> NodeResult<Option<usize>> {
         fork::check()?;
+        if let Sink::Channels(producer) = &*self.sink
+            && producer.prefetch()
+        {
+            prefetch_code();
+        }
         let Some(output) = self.find_output(id)? else { return Ok(None) };
         let wanted = match &*self.sink {
             Sink::Channels(producer) => producer.has_consumers(output),
@@ -204,6 +210,14 @@ impl DoraNode {
         let message = Outgoing { tag: tag.into(), stamp_ns: self.clock.stamp(), payload };
         finish(id, producer.send(output, message))
     }
+}
+
+/// Asks the CPU to load the code that is our own: see [`prefetch`].
+#[cold]
+fn prefetch_code() {
+    prefetch::code(Place::take as fn(&mut Producer, &DataId, usize, usize) -> NodeResult<Place> as *const (), 256);
+    prefetch::code(Place::finish as fn(Place, &DataId, &Header<'static>) -> NodeResult<Payload> as *const (), 192);
+    prefetch::code(NodeClock::stamp as fn(&NodeClock) -> u64 as *const (), 128);
 }
 
 /// What lies behind a payload.
