@@ -38,7 +38,7 @@ use crate::{
     supervisor::SupervisorLink,
     watchdog::Sign,
 };
-use barrier::Barrier;
+use barrier::{Barrier, Patience};
 use dynamic::Farewell;
 
 /// Time that a process may go on after it has dropped its node, before its consumers read the end of its outputs.
@@ -105,7 +105,7 @@ impl Dataflow {
             poller: Rc::clone(poller),
             wiring,
             logs,
-            barrier: Barrier::Waiting,
+            barrier: Barrier::Waiting(Patience::Endless),
             ladder: None,
             stopping: false,
             listener: None,
@@ -143,7 +143,8 @@ impl Dataflow {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let ladder = self.ladder.as_ref().and_then(Ladder::deadline);
         let nodes = self.nodes.iter().filter_map(Node::deadline);
-        let others = [ladder, self.next_restart(), self.logs.deadline(), self.farewell.deadline()];
+        let others =
+            [ladder, self.next_restart(), self.logs.deadline(), self.farewell.deadline(), self.barrier.deadline()];
         nodes.chain(others.into_iter().flatten()).min()
     }
 
@@ -212,6 +213,7 @@ impl Dataflow {
             self.tick_node(number, now);
         }
         self.restart_due(now, link);
+        self.lose_patience(now, link);
     }
 
     fn tick_node(&mut self, number: usize, now: Instant) {

@@ -79,3 +79,13 @@ fn nonsense_is_ignored() {
     let finished = Run::launch(&plan().helper("a", "babble")).finish();
     assert_eq!(finished.exit("a"), (code(0), ExitCause::Own));
 }
+
+#[test]
+fn whom_the_others_wait_for_is_told_once() {
+    let mut run = Run::launch(&plan().helper("fine", "serve").sh("mute", "exec sleep 1000"));
+    run.until_seen(|packet| matches!(packet, FromKeeper::Warning { .. }));
+    run.stop(1000);
+    let finished = run.finish();
+    let [warning] = finished.warnings()[..] else { panic!("{:?}", finished.warnings()) };
+    assert!(warning.starts_with("nodes are ready and wait for `mute`, not connected after"), "{warning}");
+}

@@ -14,26 +14,49 @@ use crate::{
 
 /// Time that nodes have to end by themselves after the start barrier has failed.
 const BARRIER_GRACE: Duration = Duration::from_secs(2);
+/// How long nodes that are ready wait for the others before the user is told for whom.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The start barrier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Barrier {
     /// Some node is not ready.
-    Waiting,
+    Waiting(Patience),
     /// All nodes were ready; messages flow.
     Passed,
     /// It never will be passed; the reason is for nodes that connect from now on.
     Failed(String),
 }
 
+/// Whether the user was told for whom the others wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// No node is ready: perhaps none ever will be, because these programs are no nodes.
+    Endless,
+    /// Some are ready: it is told then.
+    Until(Instant),
+    /// It was told, once.
+    Lost,
+}
+
+impl Barrier {
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Barrier::Waiting(Patience::Until(at)) => Some(*at),
+            _ => None,
+        }
+    }
+}
+
 impl Dataflow {
     /// Lets all nodes start if no one is waited for any more: every node is ready or has ended.
     pub(super) fn check_barrier(&mut self, link: &mut SupervisorLink) {
-        let waited_for = |node: &Node| match &node.life {
-            Life::Running(_) => node.conversation.stage() != Stage::Ready,
-            Life::Ended(status, _, Some(_)) | Life::Waiting(status, _) => !status.is_success(),
-            Life::Ended(..) | Life::Over | Life::Dynamic => false,
-        };
-        if self.barrier != Barrier::Waiting || self.nodes.iter().any(waited_for) {
+        let Barrier::Waiting(patience) = self.barrier else { return };
+        if self.nodes.iter().any(is_waited_for) {
+            if patience == Patience::Endless && self.nodes.iter().any(|node| node.conversation.stage() == Stage::Ready)
+            {
+                self.barrier = Barrier::Waiting(Patience::Until(Instant::now() + PATIENCE));
+            }
             return;
         }
         self.barrier = Barrier::Passed;
@@ -47,6 +70,22 @@ impl Dataflow {
         link.send(&FromKeeper::AllReady);
         let joined: Vec<_> = (0..self.nodes.len()).filter(|number| self.nodes[*number].is_started_guest()).collect();
         joined.into_iter().for_each(|number| self.guest_started(number, link));
+    }
+
+    /// Tells for whom the nodes that are ready wait, if they have waited for long.
+    pub(super) fn lose_patience(&mut self, now: Instant, link: &mut SupervisorLink) {
+        if self.barrier.deadline().is_none_or(|at| at > now) {
+            return;
+        }
+        self.barrier = Barrier::Waiting(Patience::Lost);
+        let nodes = self.plan.nodes.iter().zip(&self.nodes);
+        let waited_for = nodes.filter(|(_, node)| is_waited_for(node)).map(|(plan, _)| format!("`{}`", plan.id));
+        link.warn(format!(
+            "nodes are ready and wait for {}, not connected after {} s. A program that is no node never connects: \
+             `startup_timeout` limits the wait, and one that ends with code 0 is not waited for",
+            waited_for.collect::<Vec<_>>().join(", "),
+            PATIENCE.as_secs()
+        ));
     }
 
     /// The dataflow does not start: all nodes are told why and have some time to end.
@@ -77,5 +116,14 @@ impl Dataflow {
             _ => "before all nodes were ready",
         };
         format!("node `{id}` {status} {when}{}", last_words(node))
+    }
+}
+
+/// Whether the start waits for it.
+fn is_waited_for(node: &Node) -> bool {
+    match &node.life {
+        Life::Running(_) => node.conversation.stage() != Stage::Ready,
+        Life::Ended(status, _, Some(_)) | Life::Waiting(status, _) => !status.is_success(),
+        Life::Ended(..) | Life::Over | Life::Dynamic => false,
     }
 }

@@ -49,10 +49,10 @@ impl Dataflow {
     fn ended_for_good(&mut self, number: usize, status: &ExitStatus, cause: ExitCause, link: &mut SupervisorLink) {
         let plan = &self.plan.nodes[number];
         match &self.barrier {
-            Barrier::Waiting if status.is_success() => link.send(&FromKeeper::Warning {
+            Barrier::Waiting(_) if status.is_success() => link.send(&FromKeeper::Warning {
                 message: format!("node `{}` exited before it connected; the others start without it", plan.id),
             }),
-            Barrier::Waiting => self.fail_barrier(self.blame(number, status), link),
+            Barrier::Waiting(_) => self.fail_barrier(self.blame(number, status), link),
             Barrier::Passed if cause.is_failure(status) => {
                 let node = &self.nodes[number];
                 let how = node.overdue.map_or_else(|| status.to_string(), |overdue| overdue.to_string());

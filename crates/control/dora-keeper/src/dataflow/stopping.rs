@@ -15,7 +15,7 @@ impl Dataflow {
         if std::mem::replace(&mut self.stopping, true) {
             return;
         }
-        if self.barrier == Barrier::Waiting {
+        if matches!(self.barrier, Barrier::Waiting(_)) {
             let reason = "the dataflow was stopped before it started".to_owned();
             self.refuse_all(&reason);
             self.barrier = Barrier::Failed(reason);
