@@ -4,7 +4,8 @@
 //! the monotonic clock (`cargo xtask tidy` knows of no other place that waits or measures), so a run whose anchor is an
 //! hour ahead is a run during which the clock was set back an hour.
 
-use dora_daemon::{Event, Execution, Outcome, PrepareOptions, Prepared, prepare};
+use dora_daemon::{Event, Execution, PrepareOptions, Prepared, prepare};
+use dora_gateways::{DataflowEvent, Outcome};
 use dora_tests::{PATIENCE, Workbench, await_gone};
 
 const HOUR_NS: u64 = 3_600_000_000_000;
@@ -15,7 +16,7 @@ fn outcome(prepared: &Prepared) -> (Outcome, String) {
     loop {
         match execution.next_event(Some(PATIENCE)) {
             Event::Finished(outcome) => return (outcome, printed),
-            Event::Lines { lines, .. } => printed += &(lines.join("\n") + "\n"),
+            Event::Happened(DataflowEvent::Lines { lines, .. }) => printed += &(lines.join("\n") + "\n"),
             Event::TimedOut => panic!("nothing comes after\n{printed}"),
             _ => {}
         }

@@ -1,7 +1,8 @@
 //! A build as `dora build` and `dora run` show it: a line for whatever happens, and an error that helps.
 
-use dora_daemon::{Build, BuildError, BuildEvent, PrepareError, Progress, Sources, become_subreaper};
+use dora_daemon::{Build, BuildError, PrepareError, Sources, become_subreaper};
 use dora_descriptor::{Loaded, Part, model::LogLevel};
+use dora_gateways::{BuildEvent, Progress};
 use dora_message::id::NodeId;
 
 use crate::{error::CommandError, signals::Interrupts};

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use dora_coordinator::{Action, Intended, IntendedNode, MachineView, Observed, Wanted, plan};
-use dora_gateways::{Attempt, MachineId, NodeState, ObservedNode, StopOptions};
+use dora_gateways::{Attempt, MachineId, NodeState, ObservedNode, StopOptions, Urgency};
 use dora_message::{id::NodeId, result::NodeResult, supervision::ExitStatus};
 use proptest::prelude::*;
 
@@ -32,7 +32,8 @@ fn states() -> impl Strategy<Value = NodeState> {
 fn wanted() -> impl Strategy<Value = Wanted> {
     prop_oneof![
         4 => Just(Wanted::Running),
-        1 => any::<bool>().prop_map(|force| Wanted::Stopped(StopOptions { grace: None, force })),
+        1 => prop_oneof![Just(Urgency::Ask), Just(Urgency::Kill)]
+            .prop_map(|urgency| Wanted::Stopped(StopOptions { grace: None, urgency })),
         1 => Just(Wanted::Nothing),
     ]
 }

@@ -2,74 +2,20 @@
 
 use std::{path::Path, time::Duration};
 
-use dora_message::{
-    id::NodeId,
-    supervision::{ExitStatus, FinalReport, FromKeeper, LaunchPlan, OutputStream},
-};
+use dora_gateways::{DataflowEvent, Outcome, Trouble};
+use dora_message::supervision::{FinalReport, FromKeeper, LaunchPlan};
 
 use crate::{
     keeper::{Control, Keeper, KeeperError, Received},
     lines::Beginnings,
-    outcome::{NodeOutcome, Outcome, Record, Trouble},
+    outcome::Record,
 };
 
-/// Something that happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What came of waiting.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// The process of a node runs.
-    Spawned {
-        /// The node.
-        node: NodeId,
-        /// Its process id.
-        pid: u32,
-    },
-    /// All nodes have passed the start barrier.
-    AllReady,
-    /// A node has printed lines.
-    Lines {
-        /// The node.
-        node: NodeId,
-        /// Where they were printed.
-        stream: OutputStream,
-        /// When they were read, in nanoseconds since the Unix epoch.
-        time_ns: u64,
-        /// The texts, without their newlines; at least one.
-        lines: Vec<String>,
-    },
-    /// The process of a node has ended, and another one will be started; all its lines have come before.
-    Restarting {
-        /// The node.
-        node: NodeId,
-        /// How the process ended.
-        status: ExitStatus,
-        /// Number of the restart, from 1.
-        restart: u32,
-        /// Wait until then.
-        delay: Duration,
-    },
-    /// A process has become a dynamic node.
-    Joined {
-        /// The node.
-        node: NodeId,
-        /// Its process id, if it can be seen.
-        pid: Option<u32>,
-        /// How many processes have been this node.
-        joins: u32,
-    },
-    /// The process that was a dynamic node is it no longer.
-    Left {
-        /// The node.
-        node: NodeId,
-        /// It said so; otherwise it crashed or was killed.
-        in_order: bool,
-        /// How many processes have been this node.
-        joins: u32,
-    },
-    /// A node has ended; all its lines have come before. Which node is to blame may become known only later; see
-    /// [`Event::Finished`].
-    Exited(NodeOutcome),
-    /// Something that the user should know; the run goes on.
-    Warning(String),
+    /// Something happened; never [`DataflowEvent::Finished`].
+    Happened(DataflowEvent),
     /// Everything is over and nothing is left. The last event.
     Finished(Outcome),
     /// Somebody called [`Control::wake`].
@@ -119,39 +65,45 @@ impl Execution {
 
     fn event(&mut self, received: Received) -> Option<Event> {
         let Some(record) = &mut self.record else { return Some(Event::TimedOut) };
-        Some(match received {
-            Received::Packet(FromKeeper::Spawned { node, pid }) => Event::Spawned { node, pid },
-            Received::Packet(FromKeeper::AllReady) => Event::AllReady,
+        let happened = match received {
+            Received::Packet(FromKeeper::Spawned { node, pid }) => DataflowEvent::Spawned { node, pid },
+            Received::Packet(FromKeeper::AllReady) => DataflowEvent::AllReady,
             Received::Packet(FromKeeper::Lines { node, stream, time_ns, lines, partial }) => {
                 let lines = self.beginnings.complete(&node, stream, lines, partial);
-                return (!lines.is_empty()).then_some(Event::Lines { node, stream, time_ns, lines });
+                if lines.is_empty() {
+                    return None;
+                }
+                DataflowEvent::Lines { node, stream, time_ns, lines }
             }
             Received::Packet(FromKeeper::Exited { node, status, cause, never_connected, last_stderr }) => {
-                Event::Exited(record.exited(node, status, cause, never_connected, last_stderr))
+                DataflowEvent::Exited(record.exited(node, status, cause, never_connected, last_stderr))
             }
             Received::Packet(FromKeeper::Restarting { node, status, restart, delay_ms }) => {
-                Event::Restarting { node, status, restart, delay: Duration::from_millis(delay_ms) }
+                DataflowEvent::Restarting { node, status, restart, delay: Duration::from_millis(delay_ms) }
             }
             Received::Packet(FromKeeper::Joined { node, pid, joins }) => {
                 record.joined(&node);
-                Event::Joined { node, pid, joins }
+                DataflowEvent::Joined { node, pid, joins }
             }
-            Received::Packet(FromKeeper::Left { node, in_order, joins }) => Event::Left { node, in_order, joins },
-            Received::Packet(FromKeeper::Warning { message }) => Event::Warning(message),
+            Received::Packet(FromKeeper::Left { node, in_order, joins }) => {
+                DataflowEvent::Left { node, in_order, joins }
+            }
+            Received::Packet(FromKeeper::Warning { message }) => DataflowEvent::Warning(message),
             Received::Packet(FromKeeper::Failed { reason }) => {
-                self.finish(FinalReport::default(), Some(Trouble::CannotRun(reason)))
+                return Some(self.finish(FinalReport::default(), Some(Trouble::CannotRun(reason))));
             }
             // `Keeper::next` turns it into `Received::Finished`.
-            Received::Packet(FromKeeper::Finished { .. }) => self.finish(FinalReport::default(), None),
-            Received::Finished(report) => self.finish(report, None),
+            Received::Packet(FromKeeper::Finished { .. }) => return Some(self.finish(FinalReport::default(), None)),
+            Received::Finished(report) => return Some(self.finish(report, None)),
             Received::Lost { status, cleanup } => {
                 let how = status.map_or_else(|| "nobody knows how".to_owned(), |status| status.to_string());
                 let report = FinalReport { edges: Vec::new(), orphans_killed: cleanup.killed };
-                self.finish(report, Some(Trouble::KeeperDied { how }))
+                return Some(self.finish(report, Some(Trouble::KeeperDied { how })));
             }
-            Received::Woken => Event::Woken,
-            Received::TimedOut => Event::TimedOut,
-        })
+            Received::Woken => return Some(Event::Woken),
+            Received::TimedOut => return Some(Event::TimedOut),
+        };
+        Some(Event::Happened(happened))
     }
 
     fn finish(&mut self, report: FinalReport, trouble: Option<Trouble>) -> Event {

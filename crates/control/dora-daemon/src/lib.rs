@@ -4,6 +4,7 @@
 //! ```no_run
 //! use std::path::Path;
 //! use dora_daemon::{Event, Execution, PrepareOptions, become_subreaper, prepare};
+//! use dora_gateways::DataflowEvent;
 //!
 //! let loaded = dora_descriptor::load(Path::new("dataflow.yml"), &dora_descriptor::Options::default())?;
 //! let prepared = prepare(&loaded.dataflow, Path::new("."), &PrepareOptions::default())?;
@@ -11,7 +12,7 @@
 //! let mut execution = Execution::start(&std::env::current_exe()?, &prepared.plan)?;
 //! loop {
 //!     match execution.next_event(None) {
-//!         Event::Lines { node, lines, .. } => println!("{node}: {lines:?}"),
+//!         Event::Happened(DataflowEvent::Lines { node, lines, .. }) => println!("{node}: {lines:?}"),
 //!         Event::Finished(outcome) => break assert!(outcome.is_success()),
 //!         _ => {}
 //!     }
@@ -35,12 +36,10 @@ mod python;
 
 pub use adoption::become_subreaper;
 pub use build::{
-    Build, BuildControl, BuildError, BuildEvent, BuildOptions, BuildProblem, FailedLine, Pins, PinsError, Progress,
-    Refresh, Sources,
+    Build, BuildControl, BuildError, BuildOptions, BuildProblem, FailedLine, Pins, PinsError, Refresh, Sources,
 };
 pub use dora_message::result::NodeResult;
 pub use execution::{Event, Execution};
 pub use keeper::{Control, Keeper, KeeperError, Received};
-pub use outcome::{EdgeOutcome, NodeOutcome, Outcome, Trouble};
 pub use prepare::{Mistake, PrepareError, PrepareOptions, Prepared, Problem, default_memory_budget, prepare};
 pub use python::{Imported, Interpreter, PythonModule, Stranger, imported, interpreter};

@@ -1,86 +1,12 @@
 //! How a dataflow and its nodes ended: what the keeper saw, judged.
 
+use dora_gateways::{EdgeOutcome, NodeOutcome, Outcome, Trouble};
 use dora_message::{
-    id::{DataId, NodeId},
+    id::NodeId,
     keeper::EdgeCounters,
     result::NodeResult,
     supervision::{ExitCause, ExitStatus, FinalReport, LaunchPlan},
 };
-
-/// A node and how it ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeOutcome {
-    /// The node.
-    pub node: NodeId,
-    /// How it ended.
-    pub result: NodeResult,
-    /// It never connected: a program that does not use the API, or that ended too early.
-    pub never_connected: bool,
-    /// Last lines of its standard error, at most 20; before them the message of a panic that came earlier, and a line that
-    /// says how many were left out.
-    pub last_stderr: Vec<String>,
-}
-
-impl NodeOutcome {
-    /// Whether it ended well.
-    pub fn is_success(&self) -> bool {
-        self.result.is_success()
-    }
-}
-
-/// An edge and what it has counted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EdgeOutcome {
-    /// The node that has the output; `dora` for log entries.
-    pub from: NodeId,
-    /// Its output.
-    pub output: DataId,
-    /// The consumer.
-    pub to: NodeId,
-    /// Its input.
-    pub input: DataId,
-    /// What was counted.
-    pub counters: EdgeCounters,
-}
-
-/// What went wrong besides the nodes.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
-    /// The keeper could not run the dataflow.
-    #[error("the dataflow cannot run: {0}")]
-    CannotRun(String),
-    /// The keeper died.
-    #[error("the keeper, which runs the nodes, died ({how}); all nodes were ended")]
-    KeeperDied {
-        /// How it ended, for people.
-        how: String,
-    },
-}
-
-/// How a dataflow ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    /// All nodes: first those that failed by themselves, the earliest first, because it is probably the cause; then those
-    /// that failed because of others; then those that ended well, in the order of their ends.
-    pub nodes: Vec<NodeOutcome>,
-    /// All edges, in the order of the plan, with what they have counted.
-    pub edges: Vec<EdgeOutcome>,
-    /// Processes that nodes had left behind and that were killed.
-    pub orphans_killed: u32,
-    /// What else went wrong.
-    pub trouble: Option<Trouble>,
-}
-
-impl Outcome {
-    /// Whether all went well.
-    pub fn is_success(&self) -> bool {
-        self.trouble.is_none() && self.nodes.iter().all(NodeOutcome::is_success)
-    }
-    /// The nodes that did not end well, the root cause first.
-    pub fn failures(&self) -> impl Iterator<Item = &NodeOutcome> {
-        self.nodes.iter().filter(|node| !node.is_success())
-    }
-}
 
 /// What is known of a run so far.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 use std::{path::Path, process::ExitCode};
 
 use dora_daemon::{Event, Execution, PrepareOptions, become_subreaper, prepare};
+use dora_gateways::DataflowEvent;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -23,7 +24,7 @@ fn run(file: &Path) -> ExitCode {
     println!("keeper {}", execution.keeper_pid());
     loop {
         match execution.next_event(None) {
-            Event::Lines { lines, .. } => lines.iter().for_each(|line| println!("{line}")),
+            Event::Happened(DataflowEvent::Lines { lines, .. }) => lines.iter().for_each(|line| println!("{line}")),
             Event::Finished(outcome) => {
                 println!("outcome {outcome:?}");
                 return if outcome.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE };

@@ -10,7 +10,8 @@ use std::{
     time::Duration,
 };
 
-use dora_daemon::{Build, BuildError, BuildOptions, BuildProblem, Progress};
+use dora_daemon::{Build, BuildError, BuildOptions, BuildProblem};
+use dora_gateways::Progress;
 
 const HELPER: &str = env!("CARGO_BIN_EXE_dora-daemon-test-helper");
 

@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-use dora_daemon::{Event, Execution, NodeResult, Outcome, PrepareOptions, Trouble, prepare};
+use dora_daemon::{Event, Execution, NodeResult, PrepareOptions, prepare};
+use dora_gateways::{DataflowEvent, Outcome, Trouble};
 use dora_message::supervision::ExitStatus;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -39,7 +40,10 @@ fn until(execution: &mut Execution, fits: impl Fn(&Event) -> bool) -> Event {
 }
 
 fn until_line(execution: &mut Execution, expected: &str) {
-    until(execution, |event| matches!(event, Event::Lines { lines, .. } if lines.iter().any(|line| line == expected)));
+    until(
+        execution,
+        |event| matches!(event, Event::Happened(DataflowEvent::Lines { lines, .. }) if lines.iter().any(|line| line == expected)),
+    );
 }
 
 fn finish(mut execution: Execution) -> Outcome {
@@ -142,7 +146,7 @@ fn kill_ends_it_at_once() {
 #[test]
 fn waking_and_timing_out() {
     let mut execution = start("nodes: [{ id: a, path: sleep, args: '1000' }]");
-    until(&mut execution, |event| matches!(event, Event::Spawned { .. }));
+    until(&mut execution, |event| matches!(event, Event::Happened(DataflowEvent::Spawned { .. })));
     assert_eq!(execution.next_event(Some(Duration::ZERO)), Event::TimedOut);
     let control = execution.control();
     std::thread::spawn(move || control.wake());
@@ -154,7 +158,9 @@ fn dropping_ends_everything() {
     let mut execution =
         start("nodes: [{ id: a, path: sh, args: \"-c 'trap : TERM HUP; echo up; while :; do sleep 1000; done'\" }]");
     let keeper = witness(execution.keeper_pid());
-    let Event::Spawned { pid, .. } = until(&mut execution, |event| matches!(event, Event::Spawned { .. })) else {
+    let Event::Happened(DataflowEvent::Spawned { pid, .. }) =
+        until(&mut execution, |event| matches!(event, Event::Happened(DataflowEvent::Spawned { .. })))
+    else {
         panic!()
     };
     let node = witness(pid);

@@ -10,8 +10,7 @@
 //! # let directory = tempfile::tempdir()?;
 //! # let path = directory.path().join("coordinator.redb");
 //! # let submission = Submission {
-//! #     descriptor: "nodes: []".to_owned(), origin: String::new(), name: Some("camera".to_owned()),
-//! #     env: vec![], uv: false, artifacts: vec![],
+//! #     descriptor: "nodes: []".to_owned(), name: Some("camera".to_owned()), ..Submission::default()
 //! # };
 //! let store = Store::open(&path)?;
 //! let record = DataflowRecord::new(DataflowId(Uuid::from_u128(7)), DateTime::UNIX_EPOCH, submission);

@@ -14,11 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for number in 1.. {
         let submission = Submission {
             descriptor: format!("# {}", "x".repeat(number as usize * 37 % 9000)),
-            origin: String::new(),
-            name: None,
-            env: Vec::new(),
-            uv: false,
-            artifacts: Vec::new(),
+            ..Submission::default()
         };
         // Two writes for each: a kill comes before, within or between them.
         let id = DataflowId(Uuid::from_u128(u128::from(store.epoch()) << 64 | number));

@@ -10,7 +10,7 @@ use std::{
 };
 
 use chrono::DateTime;
-use dora_gateways::{DataflowId, DataflowResult, DataflowState, Submission};
+use dora_gateways::{DataflowId, DataflowResult, DataflowState, Outcome, Submission, Trouble};
 use dora_store::{DataflowRecord, Store, StoreError, SubmitError};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -18,11 +18,10 @@ use uuid::Uuid;
 fn record(number: u128, name: Option<&str>) -> DataflowRecord {
     let submission = Submission {
         descriptor: format!("nodes: [] # {number}"),
-        origin: "flow.yml".to_owned(),
         name: name.map(str::to_owned),
         env: vec![("A".to_owned(), "b".to_owned())],
         uv: true,
-        artifacts: vec![],
+        ..Submission::default()
     };
     let submitted = DateTime::from_timestamp(1_700_000_000 + number as i64, 0).unwrap();
     DataflowRecord::new(DataflowId(Uuid::from_u128(number)), submitted, submission)
@@ -40,7 +39,10 @@ fn what_was_written_is_there_after_a_restart() {
     assert_eq!((store.epoch(), store.all().unwrap().len()), (1, 0));
     store.submit(&record(1, Some("a"))).unwrap();
     store.submit(&record(2, None)).unwrap();
-    let ended = DataflowResult { dataflow: record(1, None).id, trouble: Some("no machine".to_owned()), nodes: vec![] };
+    let ended = DataflowResult {
+        dataflow: record(1, None).id,
+        outcome: Outcome { trouble: Some(Trouble::Interrupted), ..Outcome::default() },
+    };
     let result = Some(ended.clone());
     store.update(ended.dataflow, |record| (record.state, record.result) = (DataflowState::Failed, result)).unwrap();
     drop(store);

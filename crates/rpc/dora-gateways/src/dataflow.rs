@@ -1,13 +1,13 @@
 //! Dataflows and nodes as the control plane speaks of them: which one, in which state, how it ended.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use chrono::{DateTime, Utc};
 use dora_message::{id::NodeId, result::NodeResult};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Artifact, MachineId};
+use crate::{Artifact, DataflowResult, MachineId, Watching};
 
 /// One submission of a dataflow. A restart of the whole dataflow makes a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -44,12 +44,12 @@ impl From<&str> for DataflowSelector {
 pub struct Attempt(pub u32);
 
 /// A dataflow that is to run, as it travels with the command.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submission {
-    /// The text of the dataflow file.
+    /// The text of the dataflow file, complete in itself: modules and variables of the client are resolved.
     pub descriptor: String,
-    /// Where the file lies for who submits it: for messages, and for paths where client and daemon share a machine.
-    pub origin: String,
+    /// The file that it was made from.
+    pub origin: Origin,
     /// A name that no running dataflow has.
     #[serde(default)]
     pub name: Option<String>,
@@ -62,17 +62,80 @@ pub struct Submission {
     /// Files that nodes name. Their content has been sent before, or is where the daemons are.
     #[serde(default)]
     pub artifacts: Vec<Artifact>,
+    /// Whether and how nodes are built before they are started.
+    #[serde(default)]
+    pub build: BuildMode,
+    /// Timers do not keep nodes alive; as the dataflow says if none.
+    #[serde(default)]
+    pub exit_when_nodes_finish: Option<bool>,
+    /// Bytes of shared memory that all messages of a machine together may use; half of what is free if none.
+    #[serde(default)]
+    pub memory: Option<u64>,
+    /// Directory for recorded inputs, if wanted.
+    #[serde(default)]
+    pub write_events_to: Option<PathBuf>,
+    /// Who submits this watches it from its start: events are kept until they are asked for.
+    #[serde(default)]
+    pub watched: Option<Watching>,
+}
+
+/// The file that a dataflow was made from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Its absolute path on the client's machine, for messages.
+    pub path: PathBuf,
+    /// Directory that relative paths start from, if it is not that of the file.
+    #[serde(default)]
+    pub working_dir: Option<PathBuf>,
+    /// What tells the file from all others. A daemon that finds the same file under the same path works in its directory.
+    #[serde(default)]
+    pub identity: Option<FileIdentity>,
+}
+
+/// Tells a file from all others, on all machines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileIdentity {
+    /// The running kernel: `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// The device that holds it.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+}
+
+/// What is done before nodes are started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BuildMode {
+    /// What was never built is built, and all build lines are run.
+    #[default]
+    Missing,
+    /// Everything is looked up again: `dora build`.
+    All,
+    /// Nothing: it was built before.
+    Nothing,
 }
 
 /// How a dataflow or a node is stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopOptions {
-    /// How long nodes may take before SIGTERM; half of it more before SIGKILL. `None`: what the dataflow says.
+    /// How long nodes may take before SIGTERM; half of it more before SIGKILL. `None`: 10 s.
     #[serde(default)]
     pub grace: Option<Duration>,
-    /// SIGKILL at once.
+    /// Whether somebody cannot wait.
     #[serde(default)]
-    pub force: bool,
+    pub urgency: Urgency,
+}
+
+/// How urgent a stop is. A stop that is more urgent than the one before takes its place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Urgency {
+    /// Nodes are asked, and have their grace.
+    #[default]
+    Ask,
+    /// SIGTERM at once, SIGKILL two seconds later.
+    Hurry,
+    /// SIGKILL at once.
+    Kill,
 }
 
 /// Where a dataflow is in its life.
@@ -106,6 +169,8 @@ impl DataflowState {
 pub enum NodeState {
     /// It has no process yet.
     Waiting,
+    /// Its program is built.
+    Building,
     /// Its process runs and has not connected.
     Starting,
     /// It has connected.
@@ -118,37 +183,6 @@ pub enum NodeState {
     Unknown,
     /// It has ended.
     Ended(NodeResult),
-}
-
-/// A node and how it ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeOutcome {
-    /// The node.
-    pub node: NodeId,
-    /// How it ended.
-    pub result: NodeResult,
-    /// The last lines of its standard error, if it failed.
-    #[serde(default)]
-    pub last_stderr: Vec<String>,
-}
-
-/// How a dataflow ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DataflowResult {
-    /// The dataflow.
-    pub dataflow: DataflowId,
-    /// Why it could not go on, if that was the reason; else what follows from its nodes.
-    #[serde(default)]
-    pub trouble: Option<String>,
-    /// Its nodes, who failed first before the others.
-    pub nodes: Vec<NodeOutcome>,
-}
-
-impl DataflowResult {
-    /// Whether every node ended well.
-    pub fn is_success(&self) -> bool {
-        self.trouble.is_none() && self.nodes.iter().all(|node| node.result.is_success())
-    }
 }
 
 /// A dataflow in one line.
@@ -211,18 +245,5 @@ mod tests {
         let id = Uuid::from_u128(7);
         assert_eq!(DataflowSelector::from(id.to_string().as_str()), DataflowSelector::Id(DataflowId(id)));
         assert_eq!(DataflowSelector::from("camera"), DataflowSelector::Name("camera".to_owned()));
-    }
-
-    #[test]
-    fn a_dataflow_succeeds_if_all_nodes_do_and_nothing_else_went_wrong() {
-        let node = |result| NodeOutcome { node: "a".into(), result, last_stderr: Vec::new() };
-        let of = |trouble: Option<&str>, nodes| DataflowResult {
-            dataflow: DataflowId(Uuid::nil()),
-            trouble: trouble.map(str::to_owned),
-            nodes,
-        };
-        assert!(of(None, vec![node(NodeResult::Success)]).is_success());
-        assert!(!of(None, vec![node(NodeResult::Success), node(NodeResult::Lost)]).is_success());
-        assert!(!of(Some("no machine"), vec![]).is_success());
     }
 }

@@ -5,16 +5,20 @@ use dora_rpc::{RpcError, RpcStream};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, DataflowInfo, DataflowResult, DataflowState, LogLine, LogQuery, MachineId, NodeState, ObservedDataflow,
-    StopOptions, error::coded,
+    Attempt, DataflowEvent, DataflowInfo, DataflowResult, DataflowState, LogChunk, LogQuery, MachineId, NodeState,
+    ObservedDataflow, Outcome, OutputId, RawMessage, StopOptions, TapQuery, TappedMessage, Watching, error::coded,
 };
 
 dora_rpc::gateway! {
     /// What is asked of the master of a dataflow.
     pub trait DataflowMasterGateway, calls DataflowMasterCall {
-        /// By a daemon: something has happened to a node. What comes late or twice changes nothing.
-        async fn node_changed(&self, machine: MachineId, update: NodeUpdate) -> Result<(), DataflowMasterError>
-            => NodeChanged;
+        /// By a daemon: something has happened to nodes. What comes late or twice changes nothing.
+        async fn nodes_changed(&self, machine: MachineId, updates: Vec<NodeUpdate>) -> Result<(), DataflowMasterError>
+            => NodesChanged;
+        /// By a daemon: all nodes of this placement have ended on its machine, and nothing is left of them. Repeated until it
+        /// is answered.
+        async fn machine_finished(&self, machine: MachineId, outcome: Outcome) -> Result<(), DataflowMasterError>
+            => MachineFinished;
         /// By the resource manager: a daemon has registered again and says what it runs of this dataflow.
         async fn machine_returned(&self, machine: MachineId, observed: Option<ObservedDataflow>)
             -> Result<(), DataflowMasterError> => MachineReturned;
@@ -32,7 +36,13 @@ dora_rpc::gateway! {
         /// The dataflow and its nodes.
         async fn info(&self) -> Result<DataflowInfo, DataflowMasterError> => Info;
         /// The lines that its nodes print.
-        async fn logs(&self, query: LogQuery) -> Result<RpcStream<LogLine>, DataflowMasterError> => Logs;
+        async fn logs(&self, query: LogQuery) -> Result<RpcStream<LogChunk>, DataflowMasterError> => Logs;
+        /// What happens, from now on; from the start if the submission was to be watched and nobody has asked before.
+        async fn events(&self, watching: Watching) -> Result<RpcStream<DataflowEvent>, DataflowMasterError> => Events;
+        /// Messages of outputs, as they are sent.
+        async fn tap(&self, query: TapQuery) -> Result<RpcStream<TappedMessage>, DataflowMasterError> => Tap;
+        /// Sends a message to all consumers of an output, as if its node had.
+        async fn publish(&self, output: OutputId, message: RawMessage) -> Result<(), DataflowMasterError> => Publish;
     }
 }
 
@@ -53,9 +63,6 @@ pub struct NodeUpdate {
     /// How often the keeper has started it again.
     #[serde(default)]
     pub restarts: u32,
-    /// The last lines of its standard error, if it failed.
-    #[serde(default)]
-    pub last_stderr: Vec<String>,
 }
 
 /// Why the master did not do it.
@@ -77,9 +84,23 @@ pub enum DataflowMasterError {
         /// The placement that counts.
         current: Attempt,
     },
+    /// The node has no such output.
+    #[error("node `{}` has no output `{}`", output.node, output.output)]
+    UnknownOutput {
+        /// The output.
+        output: OutputId,
+    },
     /// The dataflow has ended.
     #[error("the dataflow has ended")]
     Ended,
+    /// A daemon refuses, or cannot be reached.
+    #[error("machine `{machine}`: {reason}")]
+    Machine {
+        /// The machine.
+        machine: MachineId,
+        /// Why, for people.
+        reason: String,
+    },
     /// The call failed.
     #[error(transparent)]
     Rpc(#[from] RpcError),
@@ -89,7 +110,9 @@ coded! {
     DataflowMasterError {
         UnknownNode => "master.unknown_node",
         OldAttempt => "master.old_attempt",
+        UnknownOutput => "master.unknown_output",
         Ended => "master.ended",
+        Machine => "master.machine",
     }
     retry {}
 }

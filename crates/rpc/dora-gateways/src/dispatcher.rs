@@ -5,8 +5,9 @@ use dora_rpc::{RpcError, RpcStream};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ArtifactHash, DataflowId, DataflowInfo, DataflowResult, DataflowSelector, DataflowState, DataflowSummary, LogLine,
-    LogQuery, LogSource, NoFit, StopOptions, Submission, error::coded,
+    ArtifactHash, BuildStep, DataflowEvent, DataflowId, DataflowInfo, DataflowResult, DataflowSelector, DataflowState,
+    DataflowSummary, LogChunk, LogQuery, MachineId, MachineInfo, NoFit, OutputId, RawMessage, StopOptions, Submission,
+    TapQuery, TappedMessage, Watching, error::coded,
 };
 
 dora_rpc::gateway! {
@@ -41,9 +42,21 @@ dora_rpc::gateway! {
         async fn info(&self, dataflow: DataflowSelector) -> Result<DataflowInfo, DispatcherError> => Info;
         /// The lines that nodes print. Lines that a slow reader misses are counted.
         async fn logs(&self, dataflow: DataflowSelector, query: LogQuery)
-            -> Result<RpcStream<LogLine>, DispatcherError> => Logs;
+            -> Result<RpcStream<LogChunk>, DispatcherError> => Logs;
+        /// What happens in a dataflow, from now on; from its start if the submission was to be watched and nobody has asked
+        /// before. The last event is its end.
+        async fn events(&self, dataflow: DataflowSelector, watching: Watching)
+            -> Result<RpcStream<DataflowEvent>, DispatcherError> => Events;
+        /// Messages of outputs of a running dataflow, as they are sent.
+        async fn tap(&self, dataflow: DataflowSelector, query: TapQuery)
+            -> Result<RpcStream<TappedMessage>, DispatcherError> => Tap;
+        /// Sends a message to all consumers of an output, as if its node had.
+        async fn publish(&self, dataflow: DataflowSelector, output: OutputId, message: RawMessage)
+            -> Result<(), DispatcherError> => Publish;
+        /// The machines that daemons have registered.
+        async fn machines(&self) -> Result<Vec<MachineInfo>, DispatcherError> => Machines;
         /// Builds what a dataflow needs, on the machines where its nodes would go.
-        async fn build(&self, submission: Submission) -> Result<RpcStream<BuildEvent>, DispatcherError> => Build;
+        async fn build(&self, submission: Submission) -> Result<RpcStream<BuildStep>, DispatcherError> => Build;
         /// Ends the coordinator and all daemons. Refused while dataflows run, unless `force`: then those are stopped.
         async fn destroy(&self, force: bool) -> Result<(), DispatcherError> => Destroy;
         /// Forgets dataflows that have ended, with their logs; those that it forgot.
@@ -62,30 +75,6 @@ pub struct ListFilter {
     /// With this text in the name.
     #[serde(default)]
     pub name: Option<String>,
-}
-
-/// What happens while a dataflow is built.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum BuildEvent {
-    /// A line of a build command, or of dora about one.
-    Line {
-        /// For whom it is built.
-        source: LogSource,
-        /// The text, without a newline.
-        text: String,
-    },
-    /// A node is built.
-    Built {
-        /// The node.
-        node: NodeId,
-    },
-    /// A node cannot be built. Others are still tried.
-    Failed {
-        /// The node.
-        node: NodeId,
-        /// Why not.
-        reason: String,
-    },
 }
 
 /// Why the dispatcher did not do it.
@@ -129,6 +118,21 @@ pub enum DispatcherError {
         /// Each with file, line and key, as it is to be shown.
         mistakes: Vec<String>,
     },
+    /// The node has no such output.
+    #[error("node `{}` has no output `{}`{}", output.node, output.output, suggestion(near))]
+    UnknownOutput {
+        /// What was given.
+        output: OutputId,
+        /// Outputs that are nearly the same, or all of the node.
+        #[serde(default)]
+        near: Vec<String>,
+    },
+    /// The dataflow has ended, so this cannot be done to it.
+    #[error("dataflow {dataflow} has ended")]
+    Ended {
+        /// The dataflow.
+        dataflow: DataflowId,
+    },
     /// There is no place for some nodes.
     #[error("{}", joined(nodes))]
     NoFit {
@@ -155,6 +159,14 @@ pub enum DispatcherError {
         /// What the store says.
         reason: String,
     },
+    /// A machine that is needed refuses, or cannot be reached.
+    #[error("machine `{machine}`: {reason}")]
+    Machine {
+        /// The machine.
+        machine: MachineId,
+        /// Why, for people.
+        reason: String,
+    },
     /// This version does not do that.
     #[error("{what} is not served by this version")]
     NotServed {
@@ -173,10 +185,13 @@ coded! {
         NameTaken => "dispatcher.name_taken",
         UnknownNode => "dispatcher.unknown_node",
         Descriptor => "dispatcher.descriptor",
+        UnknownOutput => "dispatcher.unknown_output",
+        Ended => "dispatcher.ended",
         NoFit => "dispatcher.no_fit",
         Artifact => "dispatcher.artifact",
         StillRunning => "dispatcher.still_running",
         Store => "dispatcher.store",
+        Machine => "dispatcher.machine",
         NotServed => "dispatcher.not_served",
     }
     retry { NoFit }

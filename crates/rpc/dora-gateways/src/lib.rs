@@ -29,25 +29,31 @@
 //! older endpoint answers `UnknownMethod`.
 
 mod artifact;
+mod build;
 mod dataflow;
 mod dataflow_master;
 mod dispatcher;
 mod error;
+mod events;
 mod logs;
 mod metrics;
 mod node_executor;
+mod outcome;
 mod placement;
 mod resource_manager;
+mod tap;
 
 pub use artifact::{Artifact, ArtifactHash};
+pub use build::{BuildEvent, BuildStep, Progress};
 pub use dataflow::{
-    Attempt, DataflowId, DataflowInfo, DataflowResult, DataflowSelector, DataflowState, DataflowSummary, NodeInfo,
-    NodeOutcome, NodeState, StopOptions, Submission,
+    Attempt, BuildMode, DataflowId, DataflowInfo, DataflowSelector, DataflowState, DataflowSummary, FileIdentity,
+    NodeInfo, NodeState, Origin, StopOptions, Submission, Urgency,
 };
 pub use dataflow_master::{DataflowMasterCall, DataflowMasterError, DataflowMasterGateway, NodeUpdate};
-pub use dispatcher::{BuildEvent, DispatcherCall, DispatcherError, DispatcherGateway, ListFilter};
+pub use dispatcher::{DispatcherCall, DispatcherError, DispatcherGateway, ListFilter};
 pub use error::Coded;
-pub use logs::{LogLine, LogQuery, LogSource};
+pub use events::{DataflowEvent, Watching};
+pub use logs::{LogChunk, LogLine, LogQuery, LogSource};
 pub use metrics::{
     EdgeMetrics, MachineMetrics, MetricQuery, MetricQueryServiceCall, MetricQueryServiceGateway, MetricsError,
     MetricsSnapshot, NodeMetrics,
@@ -55,7 +61,9 @@ pub use metrics::{
 pub use node_executor::{
     NodeExecutorCall, NodeExecutorError, NodeExecutorGateway, ObservedDataflow, ObservedNode, SpawnNodes,
 };
+pub use outcome::{DataflowResult, EdgeOutcome, NodeMistake, NodeOutcome, Outcome, Trouble};
 pub use placement::{MachineId, NoFit, NodeRequirement, Obstacle, Placement, Resources};
 pub use resource_manager::{
     DaemonRegistration, MachineInfo, Registered, ResourceManagerCall, ResourceManagerError, ResourceManagerGateway,
 };
+pub use tap::{OutputId, RawMessage, TapQuery, TappedMessage};

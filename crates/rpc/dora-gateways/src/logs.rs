@@ -38,6 +38,15 @@ pub struct LogLine {
     pub fields: Option<String>,
 }
 
+/// Part of an answer about lines.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum LogChunk {
+    /// The next lines.
+    Lines(Vec<LogLine>),
+    /// Here so many lines were left out because they were not read fast enough.
+    Missed(u64),
+}
+
 /// Which lines somebody wants.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LogQuery {

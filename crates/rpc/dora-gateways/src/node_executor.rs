@@ -5,8 +5,9 @@ use dora_rpc::{FencingToken, Gateway, RpcError, RpcStream, StaleLeader};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ArtifactHash, Attempt, BuildEvent, DataflowId, DataflowMasterCall, LogLine, LogQuery, MetricQuery, MetricsSnapshot,
-    NodeState, StopOptions, Submission, error::coded,
+    ArtifactHash, Attempt, BuildStep, DataflowEvent, DataflowId, DataflowMasterCall, LogChunk, LogQuery, MetricQuery,
+    MetricsSnapshot, NodeState, OutputId, RawMessage, StopOptions, Submission, TapQuery, TappedMessage, Watching,
+    error::coded,
 };
 
 dora_rpc::gateway! {
@@ -22,7 +23,7 @@ dora_rpc::gateway! {
             -> Result<(), NodeExecutorError> => UploadArtifact;
         /// Builds what these nodes need.
         async fn build(&self, leader: FencingToken, submission: Submission, nodes: Vec<NodeId>)
-            -> Result<RpcStream<BuildEvent>, NodeExecutorError> => Build;
+            -> Result<RpcStream<BuildStep>, NodeExecutorError> => Build;
         /// Starts nodes. That they run, or why not, is told to the master. Asked twice for one attempt, it starts it once.
         async fn spawn_nodes(&self, leader: FencingToken, spawn: SpawnNodes) -> Result<(), NodeExecutorError>
             => SpawnNodes;
@@ -41,9 +42,27 @@ dora_rpc::gateway! {
             -> Result<(), NodeExecutorError> => ReloadNodes;
         /// What it runs.
         async fn observed(&self) -> Result<Vec<ObservedDataflow>, NodeExecutorError> => Observed;
+        /// Stops nodes and starts them again, with the same attempt.
+        async fn restart_nodes(
+            &self,
+            leader: FencingToken,
+            dataflow: DataflowId,
+            nodes: Vec<NodeId>,
+            options: StopOptions
+        ) -> Result<(), NodeExecutorError> => RestartNodes;
         /// The lines that nodes of a dataflow print, or have printed, on this machine.
-        async fn logs(&self, dataflow: DataflowId, query: LogQuery) -> Result<RpcStream<LogLine>, NodeExecutorError>
+        async fn logs(&self, dataflow: DataflowId, query: LogQuery) -> Result<RpcStream<LogChunk>, NodeExecutorError>
             => Logs;
+        /// What happens to the nodes of a dataflow on this machine, from now on; from the start if the submission was to be
+        /// watched and nobody has asked before. It ends without [`DataflowEvent::Finished`], which is the master's.
+        async fn events(&self, dataflow: DataflowId, watching: Watching)
+            -> Result<RpcStream<DataflowEvent>, NodeExecutorError> => Events;
+        /// Messages of outputs of nodes on this machine, as they are sent.
+        async fn tap(&self, dataflow: DataflowId, query: TapQuery)
+            -> Result<RpcStream<TappedMessage>, NodeExecutorError> => Tap;
+        /// Sends a message to all consumers of an output, as if its node had.
+        async fn publish(&self, leader: FencingToken, dataflow: DataflowId, output: OutputId, message: RawMessage)
+            -> Result<(), NodeExecutorError> => Publish;
         /// The figures of this machine.
         async fn metrics(&self, query: MetricQuery) -> Result<MetricsSnapshot, NodeExecutorError> => Metrics;
         /// Removes what a dataflow that has ended left: logs and working directories.
@@ -63,6 +82,9 @@ pub struct SpawnNodes {
     pub submission: Submission,
     /// The nodes for this machine, with their placements.
     pub nodes: Vec<(NodeId, Attempt)>,
+    /// Nodes on other machines belong to it as well: its nodes wait at the start barrier until they are released.
+    #[serde(default)]
+    pub hold: bool,
     /// Who is told what becomes of them.
     pub master: Gateway<DataflowMasterCall>,
 }

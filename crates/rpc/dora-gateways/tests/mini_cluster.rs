@@ -74,7 +74,7 @@ impl RpcEndpoint for Dispatcher {
             DispatcherCall::Logs { query, reply, .. } => {
                 let (sender, lines) = stream(16);
                 for node in query.nodes {
-                    let _ = sender.push(LogLine {
+                    let _ = sender.push(LogChunk::Lines(vec![LogLine {
                         dataflow: dataflow(),
                         source: LogSource::Node(node),
                         time: DateTime::UNIX_EPOCH,
@@ -82,7 +82,7 @@ impl RpcEndpoint for Dispatcher {
                         target: None,
                         message: "hot".to_owned(),
                         fields: Some("{\"celsius\":90}".to_owned()),
-                    });
+                    }]));
                 }
                 reply.ok(lines);
             }
@@ -149,12 +149,16 @@ impl RpcEndpoint for Daemon {
                 reply.ok(());
                 let machine = self.machine.clone();
                 let tell = async move {
-                    for (sequence, (node, attempt)) in (1..).zip(spawn.nodes) {
-                        let (state, pid) = (NodeState::Running, Some(7));
-                        let update =
-                            NodeUpdate { node, attempt, sequence, state, pid, restarts: 0, last_stderr: Vec::new() };
-                        spawn.master.node_changed(machine.clone(), update).await.unwrap();
-                    }
+                    let update = |(sequence, (node, attempt))| NodeUpdate {
+                        node,
+                        attempt,
+                        sequence,
+                        state: NodeState::Running,
+                        pid: Some(7),
+                        restarts: 0,
+                    };
+                    let updates = (1..).zip(spawn.nodes).map(update).collect();
+                    spawn.master.nodes_changed(machine, updates).await.unwrap();
                 };
                 main.then(tell, |_, _, ()| {});
             }
@@ -172,8 +176,8 @@ impl RpcEndpoint for Master {
 
     fn handle(&mut self, _main: &mut MainThread<Self>, call: DataflowMasterCall) {
         match call {
-            DataflowMasterCall::NodeChanged { machine, update, reply } => {
-                self.updates.send((machine, update)).unwrap();
+            DataflowMasterCall::NodesChanged { machine, updates, reply } => {
+                updates.into_iter().for_each(|update| self.updates.send((machine.clone(), update)).unwrap());
                 reply.ok(());
             }
             other => panic!("not in the script: {other:?}"),
@@ -198,14 +202,8 @@ async fn the_messages_of_the_dispatcher_survive() {
     for service in services() {
         let dispatcher = dispatcher(&service).await;
         assert_eq!(dispatcher.info(DataflowSelector::Only).await, Ok(info()));
-        let empty = Submission {
-            descriptor: String::new(),
-            origin: "flow.yml".to_owned(),
-            name: None,
-            env: vec![("A".to_owned(), "b".to_owned())],
-            uv: true,
-            artifacts: vec![],
-        };
+        let env = vec![("A".to_owned(), "b".to_owned())];
+        let empty = Submission { env, uv: true, ..Submission::default() };
         let refused = dispatcher.submit(empty.clone()).await.unwrap_err();
         assert_eq!(refused.to_string(), "the dataflow cannot be run: line 1: no nodes");
         assert_eq!((refused.code(), refused.retryable()), ("dispatcher.descriptor", false));
@@ -216,8 +214,11 @@ async fn the_messages_of_the_dispatcher_survive() {
         let query = LogQuery { nodes: vec!["a".into(), "b".into()], ..LogQuery::default() };
         let mut lines = dispatcher.logs(DataflowSelector::Only, query).await.unwrap();
         for node in ["a", "b"] {
-            let Ok(Some(Streamed::Item(line))) = lines.next().await else { panic!("a line is missing") };
-            assert_eq!((line.source, line.message.as_str()), (LogSource::Node(node.into()), "hot"));
+            let Ok(Some(Streamed::Item(LogChunk::Lines(chunk)))) = lines.next().await else {
+                panic!("a line is missing")
+            };
+            let [line] = &chunk[..] else { panic!("one line was sent, not {chunk:?}") };
+            assert_eq!((&line.source, line.message.as_str()), (&LogSource::Node(node.into()), "hot"));
         }
         assert_eq!(lines.next().await, Ok(None));
     }
@@ -267,16 +268,9 @@ async fn coordinator_and_daemon_reach_each_other_both_ways() {
 
         let (updates, mut told) = mpsc::unbounded_channel();
         let master = service.start_server("master", Master { updates }).unwrap();
-        let submission = Submission {
-            descriptor: "nodes: []".to_owned(),
-            origin: String::new(),
-            name: None,
-            env: vec![],
-            uv: false,
-            artifacts: vec![],
-        };
+        let submission = Submission { descriptor: "nodes: []".to_owned(), ..Submission::default() };
         let nodes = vec![("a".into(), Attempt(1)), ("b".into(), Attempt(2))];
-        let spawn = SpawnNodes { dataflow: dataflow(), submission, nodes, master: master.gateway() };
+        let spawn = SpawnNodes { dataflow: dataflow(), submission, nodes, hold: false, master: master.gateway() };
         let stale = daemon.executor.spawn_nodes(FencingToken { epoch: 1, nonce: 0 }, spawn.clone()).await.unwrap_err();
         let expected = StaleLeader { stale: FencingToken { epoch: 1, nonce: 0 }, current: LEADER };
         assert_eq!(stale, NodeExecutorError::Stale(expected));

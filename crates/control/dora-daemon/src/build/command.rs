@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use dora_gateways::DataflowEvent;
 use dora_message::{
     id::NodeId,
     result::NodeResult,
@@ -45,7 +46,9 @@ impl Command<'_> {
             || {
                 loop {
                     match execution.next_event(None) {
-                        Event::Lines { stream, lines, .. } => lines.into_iter().for_each(|line| on_line(stream, line)),
+                        Event::Happened(DataflowEvent::Lines { stream, lines, .. }) => {
+                            lines.into_iter().for_each(|line| on_line(stream, line));
+                        }
                         Event::Finished(outcome) => {
                             let trouble = outcome.trouble.as_ref().map(|trouble| trouble.to_string());
                             let failed = outcome.nodes.first().filter(|node| node.result != NodeResult::Success);

@@ -43,7 +43,8 @@ use std::{
 };
 
 use dora_descriptor::{Dataflow, model::GitSource};
-use dora_message::{id::NodeId, supervision::OutputStream};
+use dora_gateways::{BuildEvent, Progress};
+use dora_message::id::NodeId;
 
 pub use crew::BuildControl;
 pub use pins::{Pins, PinsError};
@@ -99,51 +100,6 @@ pub enum Refresh {
     All,
     /// No: what was built before is used, and works without a network.
     Missing,
-}
-
-/// Something that happened to a node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BuildEvent {
-    /// The node.
-    pub node: NodeId,
-    /// What happened.
-    pub progress: Progress,
-}
-
-/// What happened to a node that is built.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
-    /// Another build uses this directory; this one goes on when that is over.
-    Waiting(PathBuf),
-    /// A repository is cloned.
-    Cloning {
-        /// Its URL.
-        url: String,
-        /// The commit, or what the file says.
-        revision: String,
-    },
-    /// A program is downloaded from this URL.
-    Downloading(String),
-    /// A build line is started.
-    Line {
-        /// Which one, from 1.
-        number: usize,
-        /// How many there are.
-        count: usize,
-        /// The line.
-        text: String,
-    },
-    /// The program that runs has printed a line.
-    Output {
-        /// Where it was printed.
-        stream: OutputStream,
-        /// The text, without its newline.
-        text: String,
-    },
-    /// Something that the user should know; the build goes on.
-    Warning(String),
-    /// The node is built, after this time. Not sent when there was nothing to do.
-    Built(Duration),
 }
 
 /// Where the sources of nodes are that do not lie beside the dataflow file.

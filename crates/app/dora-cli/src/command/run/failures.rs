@@ -1,6 +1,7 @@
 //! What is told of nodes that did not end well: the first of them in full, the rest in few lines, however many there are.
 
-use dora_daemon::{NodeOutcome, NodeResult};
+use dora_daemon::NodeResult;
+use dora_gateways::NodeOutcome;
 
 /// As wide as such rules are in dora.
 const RULE: usize = 81;

@@ -6,8 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dora_daemon::{Event, Execution, NodeOutcome, Outcome, Prepared, become_subreaper};
+use dora_daemon::{Event, Execution, Prepared, become_subreaper};
 use dora_descriptor::model::LogLevel;
+use dora_gateways::{DataflowEvent, NodeOutcome, Outcome};
 use dora_message::{id::NodeId, supervision::ExitStatus};
 
 use super::{RunCommand, dynamic, explain, failures, interrupts::Orders, summary};
@@ -109,38 +110,49 @@ impl Session {
                     self.tell_interrupts();
                     return outcome;
                 }
-                Event::Lines { node, stream, time_ns, lines } => self.print(|printer| {
-                    printer.node_lines(&node, stream, time_ns, &lines);
-                }),
-                Event::Exited(node) => self.exited(&node),
-                Event::Restarting { node, status, restart, delay } => {
-                    if self.verbose || is_told(restart) {
-                        self.printer.own(LogLevel::Warn, restart_words(&node, &status, restart, delay));
-                    }
-                }
-                Event::Warning(message) => self.printer.own(LogLevel::Warn, message),
-                Event::AllReady => {
-                    self.started = Some(Instant::now());
-                    self.detail("all nodes are ready, messages flow".to_owned());
-                    if let Some(invitation) = self.invitation.take() {
-                        self.printer.own(LogLevel::Info, invitation);
-                    }
-                }
-                Event::Joined { node, pid, joins } => {
-                    if self.verbose || is_told(joins) {
-                        self.printer.own(LogLevel::Info, dynamic::joined(&node, pid));
-                    }
-                }
-                Event::Left { node, in_order, joins } => {
-                    if self.verbose || is_told(joins) {
-                        let level = if in_order { LogLevel::Info } else { LogLevel::Warn };
-                        self.printer.own(level, dynamic::left(&node, in_order));
-                    }
-                }
-                Event::Spawned { node, pid } => self.detail(format!("node `{node}` is process {pid}")),
+                Event::Happened(event) => self.tell(event),
                 Event::Woken => self.tell_interrupts(),
                 Event::TimedOut => self.time_is_over(),
             }
+        }
+    }
+
+    fn tell(&mut self, event: DataflowEvent) {
+        match event {
+            DataflowEvent::Lines { node, stream, time_ns, lines } => self.print(|printer| {
+                printer.node_lines(&node, stream, time_ns, &lines);
+            }),
+            DataflowEvent::Exited(node) => self.exited(&node),
+            DataflowEvent::Restarting { node, status, restart, delay } => {
+                if self.verbose || is_told(restart) {
+                    self.printer.own(LogLevel::Warn, restart_words(&node, &status, restart, delay));
+                }
+            }
+            DataflowEvent::Warning(message) => self.printer.own(LogLevel::Warn, message),
+            DataflowEvent::AllReady => {
+                self.started = Some(Instant::now());
+                self.detail("all nodes are ready, messages flow".to_owned());
+                if let Some(invitation) = self.invitation.take() {
+                    self.printer.own(LogLevel::Info, invitation);
+                }
+            }
+            DataflowEvent::Joined { node, pid, joins } => {
+                if self.verbose || is_told(joins) {
+                    self.printer.own(LogLevel::Info, dynamic::joined(&node, pid));
+                }
+            }
+            DataflowEvent::Left { node, in_order, joins } => {
+                if self.verbose || is_told(joins) {
+                    let level = if in_order { LogLevel::Info } else { LogLevel::Warn };
+                    self.printer.own(level, dynamic::left(&node, in_order));
+                }
+            }
+            DataflowEvent::Spawned { node, pid } => self.detail(format!("node `{node}` is process {pid}")),
+            // Not told to who runs the dataflow itself.
+            DataflowEvent::Build(_)
+            | DataflowEvent::Planned { .. }
+            | DataflowEvent::Missed { .. }
+            | DataflowEvent::Finished(_) => {}
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use dora_daemon::{Imported, NodeOutcome, NodeResult, PythonModule, Stranger, imported, interpreter};
+use dora_daemon::{Imported, NodeResult, PythonModule, Stranger, imported, interpreter};
+use dora_gateways::NodeOutcome;
 use dora_message::supervision::LaunchPlan;
 
 use crate::python_module;

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use dora_daemon::{EdgeOutcome, NodeOutcome, NodeResult, Outcome, Prepared};
+use dora_daemon::{NodeResult, Prepared};
 use dora_descriptor::model::LogLevel;
+use dora_gateways::{EdgeOutcome, NodeOutcome, Outcome};
 use dora_message::supervision::EdgePlan;
 use serde_json::{Value, json};
 
