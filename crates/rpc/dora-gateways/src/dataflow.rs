@@ -46,6 +46,9 @@ pub struct Attempt(pub u32);
 /// A dataflow that is to run, as it travels with the command.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submission {
+    /// The id that it gets; a new one if none. Who submits again with the same id, because an answer was lost, runs it once.
+    #[serde(default)]
+    pub id: Option<DataflowId>,
     /// The text of the dataflow file, complete in itself: modules and variables of the client are resolved.
     pub descriptor: String,
     /// The file that it was made from.
