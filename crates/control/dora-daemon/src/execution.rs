@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use dora_gateways::{DataflowEvent, Outcome, Trouble};
-use dora_message::supervision::{FinalReport, FromKeeper, LaunchPlan};
+use dora_message::supervision::{Figures, FinalReport, FromKeeper, LaunchPlan};
 
 use crate::{
     keeper::{Control, Keeper, KeeperError, Received},
@@ -16,6 +16,15 @@ use crate::{
 pub enum Event {
     /// Something happened; never [`DataflowEvent::Finished`].
     Happened(DataflowEvent),
+    /// All nodes are ready and wait for [`Control::release`].
+    Ready,
+    /// Answers [`Control::ask_figures`].
+    Figures {
+        /// Number of the question.
+        serial: u64,
+        /// The answer.
+        figures: Figures,
+    },
     /// Everything is over and nothing is left. The last event.
     Finished(Outcome),
     /// Somebody called [`Control::wake`].
@@ -92,7 +101,10 @@ impl Execution {
             Received::Packet(FromKeeper::Failed { reason }) => {
                 return Some(self.finish(FinalReport::default(), Some(Trouble::CannotRun(reason))));
             }
-            // `Keeper::next` turns it into `Received::Finished`.
+            Received::Packet(FromKeeper::Ready) => return Some(Event::Ready),
+            Received::Figures { serial, figures } => return Some(Event::Figures { serial, figures }),
+            // `Keeper::next` turns them into what came with them.
+            Received::Packet(FromKeeper::Figures { .. }) => return None,
             Received::Packet(FromKeeper::Finished { .. }) => return Some(self.finish(FinalReport::default(), None)),
             Received::Finished(report) => return Some(self.finish(report, None)),
             Received::Lost { status, cleanup } => {

@@ -18,13 +18,14 @@ use dora_channel::os::{
 use dora_keeper::cleanup::Cleanup;
 use dora_message::{
     keeper::MAX_PACKET,
-    supervision::{FinalReport, FromKeeper, LaunchPlan, ToKeeper},
+    supervision::{Figures, FinalReport, FromKeeper, LaunchPlan, ToKeeper},
 };
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use serde::de::DeserializeOwned;
 
 use crate::adoption;
 
-/// The longest final report, in bytes of JSON.
+/// The longest final report or set of figures, in bytes of JSON.
 const LONGEST_REPORT: u64 = 256 * 1024 * 1024;
 
 /// Why a keeper cannot be used.
@@ -63,6 +64,14 @@ struct Descriptors {
 }
 
 impl Control {
+    /// Lets the nodes of a plan with [`LaunchPlan::hold`] start, as soon as they are ready.
+    pub fn release(&self) {
+        self.tell(&ToKeeper::Release);
+    }
+    /// Makes [`Keeper::next`] return [`Received::Figures`] with this number. A keeper that is about to end does not answer.
+    pub fn ask_figures(&self, serial: u64) {
+        self.tell(&ToKeeper::Figures { serial });
+    }
     /// Asks all nodes to stop: SIGTERM after `grace`, SIGKILL after half of it again. A keeper that is gone is none to
     /// ask, so that is no error.
     pub fn stop(&self, grace: Duration) {
@@ -92,8 +101,15 @@ impl Control {
 /// What came of waiting.
 #[derive(Debug)]
 pub enum Received {
-    /// The keeper reports something. Never [`FromKeeper::Finished`].
+    /// The keeper reports something. Never what comes with memory, for which there are others.
     Packet(FromKeeper),
+    /// Answers [`Control::ask_figures`].
+    Figures {
+        /// Number of the question.
+        serial: u64,
+        /// The answer.
+        figures: Figures,
+    },
     /// Everything is over and nothing is left.
     Finished(FinalReport),
     /// The keeper died. Its nodes died with it; what they had left behind was killed.
@@ -161,6 +177,11 @@ impl Keeper {
             };
             match serde_json::from_slice(&self.buffer[..len]) {
                 Ok(FromKeeper::Finished { report_len }) => return self.finished(fds, report_len),
+                Ok(FromKeeper::Figures { serial, len }) => {
+                    if let Some(figures) = read(fds, len) {
+                        return Received::Figures { serial, figures };
+                    }
+                }
                 Ok(packet) => return Received::Packet(packet),
                 Err(_) => {}
             }
@@ -189,10 +210,7 @@ impl Keeper {
     }
 
     fn finished(&mut self, fds: Vec<OwnedFd>, len: u64) -> Received {
-        let report = fds.into_iter().next().and_then(|memory| {
-            let json = read_memfd(memory, len, LONGEST_REPORT).ok()?;
-            serde_json::from_slice(&json).ok()
-        });
+        let report = read(fds, len);
         self.ended = true;
         // It has nothing left to do, whether it can end by itself or not.
         let _ = self.child.kill();
@@ -208,6 +226,12 @@ impl Keeper {
         let status = self.child.wait().ok();
         Received::Lost { status, cleanup: adoption::inherit(self.child.id()) }
     }
+}
+
+/// JSON that came in memory; `None` if it cannot be read.
+fn read<T: DeserializeOwned>(fds: Vec<OwnedFd>, len: u64) -> Option<T> {
+    let json = read_memfd(fds.into_iter().next()?, len, LONGEST_REPORT).ok()?;
+    serde_json::from_slice(&json).ok()
 }
 
 enum Ready {

@@ -16,7 +16,11 @@ use dora_channel::{
     Sign,
     broker::{Budget, NodeChannels},
 };
-use dora_message::{id::NodeId, keeper::EdgeCounters, supervision::LaunchPlan};
+use dora_message::{
+    id::NodeId,
+    keeper::EdgeCounters,
+    supervision::{EdgeFigures, EdgePlan, LaunchPlan},
+};
 
 pub(crate) use grants::{End, Grant};
 use links::Links;
@@ -173,6 +177,19 @@ impl Wiring {
     /// What each edge has counted, over all processes of its ends.
     pub(crate) fn counters(&self) -> Vec<EdgeCounters> {
         self.edges.iter().map(|edge| edge.links.counters()).collect()
+    }
+
+    /// The same while messages flow.
+    pub(crate) fn figures(&self, plan: &LaunchPlan) -> Vec<EdgeFigures> {
+        let look = |(edge, described): (&Edge, &EdgePlan)| {
+            let (mut counters, mut queued) = edge.links.counters_and_queued();
+            match self.nodes[edge.to].presence {
+                Presence::Gone => queued = 0,
+                _ => counters.undelivered -= queued,
+            }
+            EdgeFigures { counters, queued, capacity: described.capacity }
+        };
+        self.edges.iter().zip(&plan.edges).map(look).collect()
     }
 }
 

@@ -18,7 +18,9 @@ use std::{
 use dora_channel::os::clock::monotonic_ns;
 use dora_message::{
     keeper::FromNode,
-    supervision::{ExitCause, FinalReport, FromKeeper, LaunchPlan, Limit, OutputStream},
+    supervision::{
+        ExitCause, Figures, FinalReport, FromKeeper, LaunchPlan, Limit, NodeFigures, NodePlan, OutputStream,
+    },
 };
 use rustix::process::Pid;
 
@@ -38,7 +40,7 @@ use crate::{
     supervisor::SupervisorLink,
     watchdog::Sign,
 };
-use barrier::{Barrier, Patience};
+use barrier::{Barrier, Hold, Patience};
 use dynamic::Farewell;
 
 /// Time that a process may go on after it has dropped its node, before its consumers read the end of its outputs.
@@ -55,6 +57,7 @@ pub(crate) struct Dataflow {
     feeds: Feeds,
     logs: Logs,
     barrier: Barrier,
+    hold: Hold,
     ladder: Option<Ladder>,
     /// The supervisor wants the nodes to end.
     stopping: bool,
@@ -84,8 +87,7 @@ impl Dataflow {
                 failed.get_or_insert(number);
                 Node::unborn(error, cause)
             }));
-            if let Some(pid) = nodes[number].pid() {
-                let pid = pid.as_raw_pid().unsigned_abs();
+            if let Some(pid) = nodes[number].seen_pid() {
                 link.send(&FromKeeper::Spawned { node: node_plan.id.clone(), pid });
             }
         }
@@ -98,6 +100,7 @@ impl Dataflow {
         let now = Instant::now();
         let mut dataflow = Dataflow {
             feeds: Feeds::new(&plan),
+            hold: Hold::of(&plan),
             restarts: plan.nodes.iter().map(|node| Restarts::new(node.restart.clone(), now)).collect(),
             plan,
             nodes,
@@ -137,6 +140,21 @@ impl Dataflow {
     /// What is known at the end.
     pub(crate) fn report(&self, cleanup: &Cleanup) -> FinalReport {
         FinalReport { edges: self.wiring.counters(), orphans_killed: cleanup.killed }
+    }
+
+    /// What is known now.
+    pub(crate) fn figures(&self) -> Figures {
+        let figures = |(number, plan): (usize, &NodePlan)| {
+            let node = &self.nodes[number];
+            NodeFigures {
+                id: plan.id.clone(),
+                pid: node.seen_pid(),
+                restarts: self.restarts[number].count(),
+                connected: node.conversation.stage() == Stage::Started && !node.conversation.is_closed(),
+            }
+        };
+        let nodes = self.plan.nodes.iter().enumerate().map(figures).collect();
+        Figures { nodes, edges: self.wiring.figures(&self.plan) }
     }
 
     /// When [`Dataflow::tick`] has something to do.

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dora_message::supervision::{ExitStatus, FromKeeper};
+use dora_message::supervision::{ExitStatus, Figures, FromKeeper};
 use rustix::process::{WaitOptions, WaitStatus, wait};
 
 use crate::{
@@ -110,7 +110,11 @@ impl Keeper {
                     }
                 }
             }
-            Token::LogWriter => self.log_writer_ready(),
+            Token::LogWriter => {
+                if let Some(dataflow) = &mut self.dataflow {
+                    dataflow.log_writer_ready();
+                }
+            }
             Token::Listener => {
                 if let Some(dataflow) = &mut self.dataflow {
                     dataflow.visitors_came(&mut self.link);
@@ -144,12 +148,19 @@ impl Keeper {
                 let message = "this keeper runs a dataflow already; a second one was refused".to_owned();
                 self.link.send(&FromKeeper::Warning { message });
             }
+            (Order::Figures { serial }, dataflow) => {
+                let figures = dataflow.as_ref().map_or_else(Figures::default, |dataflow| dataflow.figures());
+                self.link.send_figures(serial, &figures);
+            }
+            (Order::Release, Some(dataflow)) => dataflow.release(&mut self.link),
             (Order::Stop { grace_ms }, Some(dataflow)) => {
                 dataflow.stop(Ladder::begin(Instant::now(), Duration::from_millis(grace_ms)), &mut self.link);
             }
             (Order::Hurry, Some(dataflow)) => dataflow.stop(Ladder::at_once(Instant::now()), &mut self.link),
             (Order::Kill, Some(dataflow)) => dataflow.kill(&mut self.link),
             (Order::Stop { .. } | Order::Hurry | Order::Kill, None) => return Next::Finish,
+            // Orders for a dataflow that is not there yet.
+            (Order::Release, None) => {}
         }
         Next::Continue
     }
@@ -169,12 +180,6 @@ impl Keeper {
                 true => dataflow.process_paused(pid, status.stopped()),
                 false => dataflow.process_ended(pid, exit_status(status), &mut self.link),
             }
-        }
-    }
-
-    fn log_writer_ready(&mut self) {
-        if let Some(dataflow) = &mut self.dataflow {
-            dataflow.log_writer_ready();
         }
     }
 
@@ -207,7 +212,9 @@ impl Keeper {
                     Token::Signals => {
                         self.signals.take();
                     }
-                    Token::LogWriter => self.log_writer_ready(),
+                    Token::LogWriter => {
+                        self.handle(token);
+                    }
                     Token::Listener | Token::Visitor(_) | Token::Node(..) => {}
                 }
             }

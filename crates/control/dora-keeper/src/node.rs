@@ -145,6 +145,11 @@ impl Node {
         }
     }
 
+    /// Process id of the process that is the node, for people, if it can be seen from here.
+    pub(crate) fn seen_pid(&self) -> Option<u32> {
+        self.guest.as_ref().map_or_else(|| self.pid().map(|pid| pid.as_raw_pid().unsigned_abs()), Guest::pid)
+    }
+
     /// Its process runs, or another one will be started.
     pub(crate) fn goes_on(&self) -> bool {
         matches!(self.life, Life::Running(_) | Life::Ended(_, _, Some(_)) | Life::Waiting(..))

@@ -10,7 +10,8 @@ use std::{
 };
 
 use dora_channel::os::memory::{memfd_with, read_memfd};
-use dora_message::supervision::{FinalReport, FromKeeper, LaunchPlan, ToKeeper};
+use dora_message::supervision::{Figures, FinalReport, FromKeeper, LaunchPlan, ToKeeper};
+use serde::Serialize;
 
 use crate::{
     outbox::{Outbox, Received},
@@ -27,6 +28,13 @@ pub(crate) enum Order {
     Launch(Box<LaunchPlan>),
     /// Start nodes, but the plan cannot be read.
     Unreadable(String),
+    /// See [`ToKeeper::Release`].
+    Release,
+    /// See [`ToKeeper::Figures`].
+    Figures {
+        /// Number of the question.
+        serial: u64,
+    },
     /// See [`ToKeeper::Stop`].
     Stop {
         /// Time that the nodes have to end by themselves, in milliseconds.
@@ -74,14 +82,24 @@ impl SupervisorLink {
 
     /// Reports that everything is over.
     pub(crate) fn send_report(&mut self, report: &FinalReport) {
-        let sent = serde_json::to_vec(report).map_err(io::Error::from).and_then(|json| {
-            let memory = memfd_with("dora-report", &json)?;
-            Ok((memory, json.len() as u64))
-        });
-        match sent {
-            Ok((memory, report_len)) => self.send_with(&FromKeeper::Finished { report_len }, Some(memory)),
-            Err(error) => self.send(&FromKeeper::Failed { reason: format!("the final report was lost: {error}") }),
+        if let Err(error) = self.send_long(report, |report_len| FromKeeper::Finished { report_len }) {
+            self.send(&FromKeeper::Failed { reason: format!("the final report was lost: {error}") });
         }
+    }
+
+    /// Answers a question for figures.
+    pub(crate) fn send_figures(&mut self, serial: u64, figures: &Figures) {
+        if let Err(error) = self.send_long(figures, |len| FromKeeper::Figures { serial, len }) {
+            self.warn(format!("the figures of the dataflow cannot be told: {error}"));
+        }
+    }
+
+    /// Reports something that may be longer than a packet; `packet` is given its length.
+    fn send_long(&mut self, value: &impl Serialize, packet: impl FnOnce(u64) -> FromKeeper) -> io::Result<()> {
+        let json = serde_json::to_vec(value)?;
+        let memory = memfd_with("dora-report", &json)?;
+        self.send_with(&packet(json.len() as u64), Some(memory));
+        Ok(())
     }
 
     /// Tells something that is not a node's fault.
@@ -130,6 +148,8 @@ impl SupervisorLink {
                         Err(error) => Order::Unreadable(format!("the launch plan cannot be read: {error}")),
                     });
                 }
+                Ok(ToKeeper::Release) => return Some(Order::Release),
+                Ok(ToKeeper::Figures { serial }) => return Some(Order::Figures { serial }),
                 Ok(ToKeeper::Stop { grace_ms }) => return Some(Order::Stop { grace_ms }),
                 Ok(ToKeeper::Hurry) => return Some(Order::Hurry),
                 Ok(ToKeeper::Kill) => return Some(Order::Kill),

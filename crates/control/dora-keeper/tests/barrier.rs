@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use dora_message::supervision::{ExitCause, FromKeeper};
+use dora_message::supervision::{ExitCause, FromKeeper, ToKeeper};
 
 #[test]
 fn all_start_together() {
@@ -88,4 +88,58 @@ fn whom_the_others_wait_for_is_told_once() {
     let finished = run.finish();
     let [warning] = finished.warnings()[..] else { panic!("{:?}", finished.warnings()) };
     assert!(warning.starts_with("nodes are ready and wait for `mute`, not connected after"), "{warning}");
+}
+
+#[test]
+fn a_held_dataflow_starts_when_it_is_released() {
+    let mut held = plan().helper("a", "exit 0").helper("b", "exit 0");
+    held.hold = true;
+    let mut run = Run::launch(&held);
+    run.until_seen(|packet| *packet == FromKeeper::Ready);
+    let figures = run.figures();
+    assert!(figures.nodes.iter().all(|node| node.pid.is_some() && !node.connected), "{figures:#?}");
+    assert!(!run.seen.contains(&FromKeeper::AllReady));
+    run.tell(&ToKeeper::Release);
+    let finished = run.finish();
+    assert_eq!(finished.seen.iter().filter(|packet| **packet == FromKeeper::Ready).count(), 1);
+    assert!(finished.seen.contains(&FromKeeper::AllReady));
+    assert_eq!(finished.exit("a"), (code(0), ExitCause::Own));
+}
+
+#[test]
+fn a_release_may_come_first() {
+    let mut held = plan().helper("a", "exit 0");
+    held.hold = true;
+    let run = Run::launch(&held);
+    run.tell(&ToKeeper::Release);
+    let finished = run.finish();
+    assert!(finished.seen.contains(&FromKeeper::AllReady) && !finished.seen.contains(&FromKeeper::Ready));
+}
+
+#[test]
+fn a_failure_while_the_dataflow_is_held_is_one_before_the_start() {
+    let mut held = plan().helper("fine", "serve").helper("bad", "serve");
+    held.hold = true;
+    let mut run = Run::launch(&held);
+    run.until_seen(|packet| *packet == FromKeeper::Ready);
+    let bad = run.figures().nodes[1].pid.unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_raw(bad as i32).unwrap(), rustix::process::Signal::KILL)
+        .unwrap();
+    let finished = run.finish();
+    let told = finished.stdout("fine");
+    assert!(told.contains("node `bad` was killed by SIGKILL before all nodes were ready"), "{told}");
+    assert_eq!(finished.exit("fine"), (code(1), ExitCause::Cascading));
+    assert!(!finished.seen.contains(&FromKeeper::AllReady));
+}
+
+#[test]
+fn a_held_dataflow_can_be_stopped() {
+    let mut held = plan().helper("a", "serve");
+    held.hold = true;
+    let mut run = Run::launch(&held);
+    run.until_seen(|packet| *packet == FromKeeper::Ready);
+    run.stop(3_600_000);
+    let finished = run.finish();
+    assert!(finished.stdout("a").contains("stopped before it started"));
+    assert_eq!(finished.exit("a"), (code(1), ExitCause::Stopped));
 }

@@ -4,6 +4,8 @@
 //! (mechanism): it is given a complete [`LaunchPlan`] and reports what happens. This module must not know how a dataflow
 //! file looks (dora-descriptor) nor how processes are made (dora-keeper).
 
+mod figures;
+
 use std::{fmt, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,8 @@ use crate::{
     keeper::{EdgeCounters, InputConfig, QueuePolicy},
     log::LogLevel,
 };
+
+pub use figures::{EdgeFigures, Figures, NodeFigures};
 
 /// Everything a keeper needs to run the nodes of one dataflow on one machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +29,10 @@ pub struct LaunchPlan {
     pub memory_budget: u64,
     /// Timers do not keep nodes alive.
     pub exit_when_nodes_finish: bool,
+    /// When all nodes are ready, the keeper tells by [`FromKeeper::Ready`] and lets them start at [`ToKeeper::Release`]:
+    /// so that nodes of several machines start together.
+    #[serde(default)]
+    pub hold: bool,
     /// Directory for recorded inputs, if asked for.
     pub write_events_to: Option<PathBuf>,
     /// The expanded dataflow as JSON, for `dataflow_descriptor()`.
@@ -209,6 +217,13 @@ pub enum ToKeeper {
         /// Bytes of JSON in the memfd.
         plan_len: u64,
     },
+    /// Let the nodes of a plan with [`LaunchPlan::hold`] start once they are ready. They may be ready already.
+    Release,
+    /// Asks for [`FromKeeper::Figures`].
+    Figures {
+        /// Comes back with the answer.
+        serial: u64,
+    },
     /// Ask all nodes to stop; SIGTERM after the grace, SIGKILL after half of it again.
     Stop {
         /// Time that the nodes have to end by themselves, in milliseconds.
@@ -381,8 +396,17 @@ pub enum FromKeeper {
         /// Its process id.
         pid: u32,
     },
+    /// Every node is ready, and waits for [`ToKeeper::Release`]. Said once, and only if the plan wants it.
+    Ready,
     /// Every node has passed the start barrier.
     AllReady,
+    /// Answers [`ToKeeper::Figures`]. Descriptor: a memfd with the JSON of [`Figures`].
+    Figures {
+        /// That of the question.
+        serial: u64,
+        /// Bytes of JSON in the memfd.
+        len: u64,
+    },
     /// Lines of a node's output, without their newlines. A line that is too long for a packet comes in pieces, each in a
     /// packet of its own.
     Lines {

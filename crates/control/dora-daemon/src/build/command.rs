@@ -71,6 +71,7 @@ impl Command<'_> {
             clock_anchor_ns: 0,
             memory_budget: MEMORY,
             exit_when_nodes_finish: false,
+            hold: false,
             write_events_to: None,
             descriptor: serde_json::Value::Null,
             nodes: vec![node],

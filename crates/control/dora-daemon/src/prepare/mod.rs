@@ -114,6 +114,7 @@ pub fn prepare(dataflow: &Dataflow, base: &Path, options: &PrepareOptions) -> Re
         clock_anchor_ns: wall_ns().saturating_sub(monotonic_ns()),
         memory_budget: options.memory.unwrap_or_else(default_memory_budget),
         exit_when_nodes_finish: options.exit_when_nodes_finish.unwrap_or(dataflow.exit_when_nodes_finish),
+        hold: false,
         write_events_to: options.write_events_to.clone(),
         descriptor: dora_descriptor::expanded_json(dataflow),
         nodes,

@@ -119,8 +119,16 @@ impl Links {
     }
     /// What the edge has counted, over all processes of its ends.
     pub(super) fn counters(&self) -> EdgeCounters {
-        let mut all = self.past.clone();
-        self.links.iter().for_each(|link| all += &link.counters());
-        all
+        self.counters_and_queued().0
+    }
+    /// The same, and how many of those that count as undelivered lie in a queue.
+    pub(super) fn counters_and_queued(&self) -> (EdgeCounters, u64) {
+        let (mut all, mut queued) = (self.past.clone(), 0);
+        for link in &self.links {
+            let counted = link.counters();
+            queued += counted.undelivered - link.discarded;
+            all += &counted;
+        }
+        (all, queued)
     }
 }

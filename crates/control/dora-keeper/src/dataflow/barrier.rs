@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dora_message::supervision::{ExitCause, ExitStatus, FromKeeper};
+use dora_message::supervision::{ExitCause, ExitStatus, FromKeeper, LaunchPlan};
 
 use super::{Dataflow, ends::last_words};
 use crate::{
@@ -39,6 +39,23 @@ pub(super) enum Patience {
     Lost,
 }
 
+/// Whether the supervisor lets nodes start that are ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// Not yet. It is to be told when they are.
+    Wanted,
+    /// Not yet. It was told.
+    Told,
+    /// Yes.
+    Released,
+}
+
+impl Hold {
+    pub(super) fn of(plan: &LaunchPlan) -> Self {
+        if plan.hold { Hold::Wanted } else { Hold::Released }
+    }
+}
+
 impl Barrier {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
@@ -59,6 +76,9 @@ impl Dataflow {
             }
             return;
         }
+        if self.hold != Hold::Released {
+            return self.wait_for_release(link);
+        }
         self.barrier = Barrier::Passed;
         let now = Instant::now();
         let starts = |node: &Node| node.pid().is_some() || node.conversation.stage() == Stage::Ready;
@@ -70,6 +90,21 @@ impl Dataflow {
         link.send(&FromKeeper::AllReady);
         let joined: Vec<_> = (0..self.nodes.len()).filter(|number| self.nodes[*number].is_started_guest()).collect();
         joined.into_iter().for_each(|number| self.guest_started(number, link));
+    }
+
+    fn wait_for_release(&mut self, link: &mut SupervisorLink) {
+        // They wait for no other node.
+        self.barrier = Barrier::Waiting(Patience::Endless);
+        if self.hold == Hold::Wanted {
+            self.hold = Hold::Told;
+            link.send(&FromKeeper::Ready);
+        }
+    }
+
+    /// The supervisor lets the nodes start, now or as soon as they are ready.
+    pub(crate) fn release(&mut self, link: &mut SupervisorLink) {
+        self.hold = Hold::Released;
+        self.check_barrier(link);
     }
 
     /// Tells for whom the nodes that are ready wait, if they have waited for long.

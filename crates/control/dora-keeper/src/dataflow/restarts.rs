@@ -79,7 +79,7 @@ impl Dataflow {
         let (plan, count) = (&self.plan.nodes[number], self.restarts[number].count());
         match Node::spawn(self.plan.dataflow_id, plan, number, count, &self.inheritance, &self.poller) {
             Ok(node) => {
-                let pid = node.pid().map(|pid| pid.as_raw_pid().unsigned_abs()).unwrap_or_default();
+                let pid = node.seen_pid().unwrap_or_default();
                 link.send(&FromKeeper::Spawned { node: plan.id.clone(), pid });
                 self.nodes[number] = node;
             }

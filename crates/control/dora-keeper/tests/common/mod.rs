@@ -17,8 +17,8 @@ use dora_channel::os::{
 use dora_message::{
     keeper::{MAX_PACKET, QueuePolicy},
     supervision::{
-        EdgePlan, EdgeSource, ExitCause, ExitStatus, FinalReport, FromKeeper, LaunchPlan, NodePlan, OutputStream,
-        RestartRule, ToKeeper,
+        EdgePlan, EdgeSource, ExitCause, ExitStatus, Figures, FinalReport, FromKeeper, LaunchPlan, NodePlan,
+        OutputStream, RestartRule, ToKeeper,
     },
 };
 use rustix::{
@@ -38,6 +38,7 @@ pub fn plan() -> LaunchPlan {
         clock_anchor_ns: 0,
         memory_budget: 64 << 20,
         exit_when_nodes_finish: false,
+        hold: false,
         write_events_to: None,
         descriptor: serde_json::json!({ "nodes": [] }),
         nodes: Vec::new(),
@@ -89,6 +90,8 @@ pub struct Run {
     pub socket: OwnedFd,
     pub seen: Vec<FromKeeper>,
     pub report: Option<FinalReport>,
+    /// Those that came last.
+    pub figures: Option<Figures>,
     /// Lines in which nobody has looked for a number: one packet may bring several.
     unread: VecDeque<String>,
 }
@@ -105,7 +108,7 @@ impl Run {
     /// A keeper that was not told anything yet.
     pub fn idle() -> Self {
         let (keeper, socket) = dora_keeper::start::start(Path::new(HELPER)).unwrap();
-        Run { keeper, socket, seen: Vec::new(), report: None, unread: VecDeque::new() }
+        Run { keeper, socket, seen: Vec::new(), report: None, figures: None, unread: VecDeque::new() }
     }
     pub fn tell(&self, packet: &ToKeeper) {
         packet::send(self.socket.as_fd(), &serde_json::to_vec(packet).unwrap(), &[], Blocking::Yes).unwrap();
@@ -132,9 +135,13 @@ impl Run {
             return None;
         }
         let packet: FromKeeper = serde_json::from_slice(&buffer[..len]).unwrap();
-        if let FromKeeper::Finished { report_len } = &packet {
-            let memory = fds.into_iter().next().unwrap();
-            self.report = Some(serde_json::from_slice(&read_memfd(memory, *report_len, 1 << 20).unwrap()).unwrap());
+        let json = |len| read_memfd(fds.into_iter().next().unwrap(), len, 1 << 20).unwrap();
+        match &packet {
+            FromKeeper::Finished { report_len } => {
+                self.report = Some(serde_json::from_slice(&json(*report_len)).unwrap());
+            }
+            FromKeeper::Figures { len, .. } => self.figures = Some(serde_json::from_slice(&json(*len)).unwrap()),
+            _ => {}
         }
         self.unread.extend(lines(&packet).iter().cloned());
         self.seen.push(packet.clone());
@@ -152,6 +159,13 @@ impl Run {
                 None => panic!("the keeper is gone; seen: {:#?}", self.seen),
             }
         }
+    }
+    /// Asks what the keeper knows now.
+    pub fn figures(&mut self) -> Figures {
+        let serial = self.seen.len() as u64;
+        self.tell(&ToKeeper::Figures { serial });
+        self.until(|packet| matches!(packet, FromKeeper::Figures { serial: of, .. } if *of == serial).then_some(()));
+        self.figures.take().unwrap()
     }
     /// Reads until such a packet has come, perhaps earlier.
     pub fn until_seen(&mut self, fits: impl Fn(&FromKeeper) -> bool) {
