@@ -93,6 +93,16 @@ fn a_file_that_is_not_there_is_searched_nearby() {
 }
 
 #[test]
+fn an_empty_dataflow_has_nothing_to_run() {
+    let bench = Workbench::new();
+    bench.write("a.yml", "nodes: []");
+    for verb in ["run", "validate"] {
+        let run = bench.dora([verb, "a.yml"]).finish().expect_code(0);
+        assert!(run.stderr.contains("there is nothing to run: `nodes` is empty"), "{verb}: {}", run.stderr);
+    }
+}
+
+#[test]
 fn colours_are_for_terminals() {
     let bench = Workbench::new();
     bench.write("bad.yml", "nodes: 3");

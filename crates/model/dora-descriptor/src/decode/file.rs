@@ -20,6 +20,7 @@ pub(crate) fn dataflow(tree: &Tree, ctx: &mut Context<'_>) -> Option<DraftDatafl
     let mut fields = fields::object(&keys::DATAFLOW, tree, ctx.sink)?;
     let keys = fields.key_spans().collect();
     let drafts = drafts(&mut fields, ctx);
+    warn_of_no_nodes(&drafts, &fields, ctx);
     let debug = fields.object("debug").and_then(|mut debug| take_all(&mut debug.value, "enable_debug_inspection"));
     let old_debug = fields
         .object("_unstable_debug")
@@ -39,6 +40,15 @@ pub(crate) fn dataflow(tree: &Tree, ctx: &mut Context<'_>) -> Option<DraftDatafl
     };
     fields.done();
     Some(draft)
+}
+
+fn warn_of_no_nodes(drafts: &Drafts, fields: &Fields, ctx: &mut Context<'_>) {
+    if let Some(span) = fields.key_span("nodes").filter(|_| !fields.faulty && drafts.nodes.is_empty()) {
+        ctx.sink.push(
+            Diagnostic::warning(Code::Suspicious, span, "there is nothing to run: `nodes` is empty")
+                .help("list at least one node, with its `id` and its `path`"),
+        );
+    }
 }
 
 fn take_all(fields: &mut Fields, key: &str) -> Option<bool> {
