@@ -91,7 +91,8 @@ fn three_interrupts_kill() {
         run.signal(Signal::INT);
         run.await_text(told);
     }
-    run.finish().expect_code(1);
+    let run = run.finish().expect_code(1);
+    assert!(run.stderr.contains("Dataflow failed: the third Ctrl-C left the nodes no time"), "{}", run.stderr);
     await_gone(bench.mark(), Duration::from_secs(2));
 }
 

@@ -233,7 +233,10 @@ fn a_stop_ends_the_wait_for_a_restart() {
     let run = bench.dora(["run", "a.yml"]);
     run.await_text("it is started again in 100000s");
     run.signal(Signal::INT);
-    run.finish().expect_code(0);
+    // As with a node that was stopped in order: its failure was told, and was what the rule is for.
+    let run = run.finish().expect_code(0);
+    let told = "node `bad` was between two processes and is not started again; the last one exited with code 3";
+    assert!(run.stderr.contains(told), "{}", run.stderr);
 }
 
 #[test]

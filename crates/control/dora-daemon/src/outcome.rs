@@ -57,6 +57,7 @@ impl Record {
             (ExitCause::Own, ExitStatus::SpawnFailed { error }) => NodeResult::NotStarted(error),
             (ExitCause::Own, status) if !status.is_success() => NodeResult::Failed(status),
             (ExitCause::Own | ExitCause::Stopped, _) => NodeResult::Success,
+            (ExitCause::NotRestarted, status) => NodeResult::NotRestarted(status),
             (ExitCause::Overdue(overdue), _) => NodeResult::Overdue(overdue),
             (ExitCause::GraceExceeded, _) => NodeResult::GraceExceeded,
             (ExitCause::Cascading, status) => NodeResult::Cascading { caused_by: self.first_cause(), status },
@@ -97,7 +98,7 @@ fn rank(outcome: &NodeOutcome) -> u8 {
         NodeResult::Failed(_) | NodeResult::NotStarted(_) | NodeResult::Overdue(_) => 0,
         NodeResult::GraceExceeded => 1,
         NodeResult::Cascading { .. } | NodeResult::Lost => 2,
-        NodeResult::Success | NodeResult::NeverJoined => 3,
+        NodeResult::Success | NodeResult::NotRestarted(_) | NodeResult::NeverJoined => 3,
     }
 }
 

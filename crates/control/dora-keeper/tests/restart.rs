@@ -50,7 +50,7 @@ fn a_stop_ends_the_wait() {
     run.until(|packet| matches!(packet, FromKeeper::Restarting { .. }).then_some(()));
     run.stop(1000);
     let finished = run.finish();
-    assert_eq!(finished.exit("a"), (code(3), ExitCause::Stopped));
+    assert_eq!(finished.exit("a"), (code(3), ExitCause::NotRestarted));
 }
 
 #[test]

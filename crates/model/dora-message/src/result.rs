@@ -14,6 +14,8 @@ use crate::{
 pub enum NodeResult {
     /// By itself with exit code 0, or in order after a stop; a dynamic node however its processes ended.
     Success,
+    /// In order: the dataflow was stopped when the node was between two processes; how the last one ended.
+    NotRestarted(ExitStatus),
     /// A dynamic node that no process has joined as.
     NeverJoined,
     /// By itself, with an exit code other than 0 or by a signal.
@@ -38,7 +40,7 @@ pub enum NodeResult {
 impl NodeResult {
     /// Whether the node ended well.
     pub fn is_success(&self) -> bool {
-        matches!(self, NodeResult::Success | NodeResult::NeverJoined)
+        matches!(self, NodeResult::Success | NodeResult::NotRestarted(_) | NodeResult::NeverJoined)
     }
 }
 
@@ -47,6 +49,9 @@ impl fmt::Display for NodeResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NodeResult::Success => f.write_str("finished"),
+            NodeResult::NotRestarted(status) => {
+                write!(f, "was between two processes and is not started again; the last one {status}")
+            }
             NodeResult::NeverJoined => f.write_str("is dynamic, and no process has joined as it"),
             NodeResult::Failed(status) => status.fmt(f),
             NodeResult::GraceExceeded => f.write_str("was killed because it did not stop in time"),

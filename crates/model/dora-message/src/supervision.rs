@@ -333,6 +333,8 @@ pub enum ExitCause {
     Own,
     /// It was asked to stop, and did, in time or by our SIGTERM.
     Stopped,
+    /// The dataflow was stopped while the node waited for its restart; the status is that of its last process.
+    NotRestarted,
     /// It had to be killed because it did not stop in time.
     GraceExceeded,
     /// Another node failed before the start barrier.
@@ -347,7 +349,7 @@ impl ExitCause {
         match self {
             ExitCause::Own => !status.is_success(),
             ExitCause::Overdue(_) | ExitCause::GraceExceeded => true,
-            ExitCause::Stopped | ExitCause::Cascading => false,
+            ExitCause::Stopped | ExitCause::NotRestarted | ExitCause::Cascading => false,
         }
     }
 }

@@ -26,6 +26,7 @@ fn dataflow() -> DataflowId {
 fn node_states() -> Vec<NodeState> {
     let results = [
         NodeResult::Success,
+        NodeResult::NotRestarted(ExitStatus::Code { code: 3 }),
         NodeResult::Failed(ExitStatus::Code { code: 3 }),
         NodeResult::Failed(ExitStatus::Signal { signal: 11 }),
         NodeResult::GraceExceeded,

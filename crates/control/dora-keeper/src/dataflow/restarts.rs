@@ -30,7 +30,7 @@ impl Dataflow {
         let by_itself = match cause {
             ExitCause::Own => true,
             ExitCause::Overdue(overdue) => matches!(overdue.limit, Limit::Startup | Limit::Health),
-            ExitCause::Stopped | ExitCause::GraceExceeded | ExitCause::Cascading => false,
+            ExitCause::Stopped | ExitCause::NotRestarted | ExitCause::GraceExceeded | ExitCause::Cascading => false,
         };
         let wanted = by_itself && !self.stopping && !matches!(self.barrier, Barrier::Failed(_));
         if !wanted || self.has_nothing_to_do(number) {

@@ -27,7 +27,7 @@ impl Dataflow {
                 self.wiring.wake(number);
             }
         }
-        self.cancel_restarts(ExitCause::Stopped, link);
+        self.cancel_restarts(ExitCause::NotRestarted, link);
     }
 
     /// SIGKILL to all nodes, at once.
@@ -39,7 +39,7 @@ impl Dataflow {
             node.watchdog.off();
             node.kill(Signalled::KilledByOrder);
         }
-        self.cancel_restarts(ExitCause::Stopped, link);
+        self.cancel_restarts(ExitCause::NotRestarted, link);
     }
     pub(super) fn hurry(&mut self, ladder: Ladder) {
         // From now on the ladder decides.

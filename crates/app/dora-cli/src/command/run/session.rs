@@ -9,7 +9,7 @@ use std::{
 use dora_daemon::{Event, Execution, Prepared, become_subreaper};
 use dora_descriptor::model::LogLevel;
 use dora_gateways::{DataflowEvent, NodeOutcome, Outcome};
-use dora_message::{id::NodeId, supervision::ExitStatus};
+use dora_message::{id::NodeId, result::NodeResult, supervision::ExitStatus};
 
 use super::{RunCommand, dynamic, explain, failures, interrupts::Orders, summary};
 use crate::{
@@ -49,7 +49,7 @@ pub(super) fn run(
     let outcome = session.follow();
     let killed = session.orders.count() >= Orders::KILL;
     let flowed = session.started.map(|started| started.elapsed());
-    summary::tell(&mut session.printer, prepared, &outcome, flowed, verbose);
+    summary::tell(&mut session.printer, prepared, &outcome, flowed, killed, verbose);
     let success = outcome.is_success() && !killed;
     Ok(if success { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -182,6 +182,9 @@ impl Session {
 
     fn exited(&mut self, node: &NodeOutcome) {
         let message = format!("node `{}` {}", node.node, node.result);
+        if matches!(node.result, NodeResult::NotRestarted(_)) {
+            return self.printer.own(LogLevel::Info, message);
+        }
         if node.is_success() || failures::follows_another(node) {
             return self.detail(message);
         }

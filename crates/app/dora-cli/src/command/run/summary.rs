@@ -20,12 +20,13 @@ use crate::{
     words::{edge_words, policy_word},
 };
 
-/// Tells how it went. `flowed` is how long messages did.
+/// Tells how it went. `flowed` is how long messages did, `killed` whether Ctrl-C left the nodes no time to end.
 pub(super) fn tell(
     printer: &mut Printer,
     prepared: &Prepared,
     outcome: &Outcome,
     flowed: Option<Duration>,
+    killed: bool,
     verbose: bool,
 ) {
     let for_programs = printer.format() == Format::Json;
@@ -65,6 +66,12 @@ pub(super) fn tell(
     }
     let failures: Vec<&NodeOutcome> = outcome.failures().collect();
     if failures.is_empty() {
+        if killed {
+            tell(
+                LogLevel::Error,
+                "Dataflow failed: the third Ctrl-C left the nodes no time to end in order".to_owned(),
+            );
+        }
         return;
     }
     let (failed, all) = (failures.len(), outcome.nodes.len());
