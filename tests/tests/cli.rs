@@ -2,6 +2,7 @@
 
 use dora_tests::Workbench;
 use expect_test::expect;
+use serde_json::Value;
 
 #[test]
 fn the_version_is_that_of_the_workspace() {
@@ -100,6 +101,30 @@ fn an_empty_dataflow_has_nothing_to_run() {
         let run = bench.dora([verb, "a.yml"]).finish().expect_code(0);
         assert!(run.stderr.contains("there is nothing to run: `nodes` is empty"), "{verb}: {}", run.stderr);
     }
+}
+
+#[test]
+fn programs_read_what_is_wrong_as_json() {
+    let bench = Workbench::new();
+    bench.write("empty.yml", "nodes: []");
+    bench.write("bad.yml", "nodes:\n  - { id: a, pth: a }\n");
+    bench.write("lost.yml", "nodes:\n  - { id: a, path: ./none }\n");
+    let told = |file, code| {
+        let run = bench.dora(["run", file, "--log-format", "json"]).finish().expect_code(code);
+        let line: Value = serde_json::from_str(&run.stderr).unwrap_or_else(|error| panic!("{error}: {}", run.stderr));
+        (line["level"].to_string(), line["message"].to_string(), line["fields"].clone())
+    };
+    let (level, message, fields) = told("empty.yml", 0);
+    assert_eq!((level.as_str(), &fields["line"]), ("\"WARN\"", &Value::from(1)));
+    assert!(message.contains("nothing to run"), "{message}");
+    let (level, message, fields) = told("bad.yml", 1);
+    assert_eq!((level.as_str(), message.as_str()), ("\"ERROR\"", "\"`bad.yml` has 1 mistake\""));
+    assert_eq!(fields["mistakes"][0]["help"], "did you mean `path`?");
+    let (level, message, _) = told("lost.yml", 1);
+    assert_eq!(level, "\"ERROR\"");
+    assert!(message.contains("lost.yml:2:14: node `a`: the program `./none` does not exist"), "{message}");
+    let (_, _, fields) = told("none.yml", 1);
+    assert!(fields["hint"].as_str().is_some_and(|hint| hint.contains("holds bad.yml")), "{fields}");
 }
 
 #[test]

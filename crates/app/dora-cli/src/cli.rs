@@ -63,7 +63,8 @@ impl Command {
             Self::Run(mut command) => {
                 // Survives an update of the program while it runs.
                 command.keeper = Some("/proc/self/exe".into());
-                command::run::execute(command)
+                let format = command.log_format;
+                command::run::execute(command).or_else(|error| Ok(error.tell_as(format)))
             }
             Self::Build(arguments) => command::build::execute(&arguments),
             Self::Validate(arguments) => command::validate::execute(&arguments),

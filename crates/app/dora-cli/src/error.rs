@@ -1,8 +1,15 @@
 //! What a command tells its user when it cannot go on: what happened, where, what to do next; and its exit code.
 
-use std::{io::Write as _, process::ExitCode};
+use std::{
+    io::{IsTerminal as _, Write as _},
+    process::ExitCode,
+};
 
 use anstyle::{AnsiColor, Style};
+use dora_descriptor::{Diagnostics, model::LogLevel};
+use serde_json::json;
+
+use crate::log::{self, Entry, Format};
 
 /// Exit code of a command that was used wrongly; clap uses the same.
 const EXIT_USAGE: u8 = 2;
@@ -18,9 +25,9 @@ pub(crate) enum CommandError {
     /// Something did not work.
     #[error("{what}")]
     Failed { what: String, hint: Option<String> },
-    /// The dataflow file has mistakes; this is the report with their code frames.
-    #[error("{report}")]
-    Mistakes { report: String, summary: String },
+    /// The dataflow file has mistakes, shown with their code frames.
+    #[error("{mistakes}")]
+    Mistakes { mistakes: Diagnostics, summary: String },
 }
 
 impl CommandError {
@@ -40,12 +47,21 @@ impl CommandError {
         }
     }
 
-    /// Writes it to standard error and gives the exit code of the process.
+    /// Writes it to standard error as the lines of the command look, and gives the exit code of the process.
+    pub(crate) fn tell_as(&self, format: Format) -> ExitCode {
+        if format != Format::Json {
+            return self.tell();
+        }
+        tell_line(log::line(&self.entry(), format, false).trim_end());
+        self.exit_code()
+    }
+
+    /// Writes it to standard error, for people, and gives the exit code of the process.
     pub(crate) fn tell(&self) -> ExitCode {
         let error = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
-        let code = if matches!(self, Self::Usage { .. }) { EXIT_USAGE } else { EXIT_FAILED };
         match self {
-            Self::Mistakes { report, summary } => {
+            Self::Mistakes { mistakes, summary } => {
+                let report = mistakes.render(stderr_is_coloured());
                 tell_line(&format!("{}\n\n{error}error{error:#}: {summary}", report.trim_end()));
             }
             Self::Usage { what, hint } | Self::Failed { what, hint } => {
@@ -55,7 +71,32 @@ impl CommandError {
                 }
             }
         }
-        ExitCode::from(code)
+        self.exit_code()
+    }
+
+    /// The same for programs.
+    fn entry(&self) -> Entry<'_> {
+        let (message, fields) = match self {
+            Self::Mistakes { mistakes, summary } => {
+                (summary, json!({ "mistakes": mistakes.records().collect::<Vec<_>>() }))
+            }
+            Self::Usage { what, hint } | Self::Failed { what, hint } => (what, json!({ "hint": hint })),
+        };
+        Entry::own(None, LogLevel::Error, message.clone()).with_fields(fields)
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::from(if matches!(self, Self::Usage { .. }) { EXIT_USAGE } else { EXIT_FAILED })
+    }
+}
+
+/// Whether those who read standard error want colours.
+pub(crate) fn stderr_is_coloured() -> bool {
+    let stderr = std::io::stderr();
+    match anstream::AutoStream::choice(&stderr) {
+        anstream::ColorChoice::Never => false,
+        anstream::ColorChoice::Auto => stderr.is_terminal(),
+        _ => true,
     }
 }
 

@@ -1,19 +1,24 @@
 //! From a path on the command line to a checked dataflow; mistakes become an error that shows all of them.
 
-use std::{io::IsTerminal as _, path::Path};
+use std::path::Path;
 
 use dora_descriptor::{Capabilities, Diagnostics, Loaded, Options};
 
 use crate::{
-    error::{self, CommandError},
+    error::{self, CommandError, stderr_is_coloured},
     words::counted,
 };
 
 /// Reads and checks a dataflow file. Warnings are told, mistakes are the error.
 pub(crate) fn load(path: &Path, options: &Options) -> Result<Loaded, CommandError> {
-    let loaded = load_quietly(path, options)?.map_err(|mistakes| mistakes_error(path, &mistakes))?;
+    let loaded = load_untold(path, options)?;
     tell_warnings(&loaded.warnings);
     Ok(loaded)
+}
+
+/// The same, with warnings that are still to be told.
+pub(crate) fn load_untold(path: &Path, options: &Options) -> Result<Loaded, CommandError> {
+    load_quietly(path, options)?.map_err(|mistakes| mistakes_error(path, mistakes))
 }
 
 /// What `dora run` of this version does with a dataflow.
@@ -54,7 +59,7 @@ pub(crate) fn refuse(path: &Path, loaded: &Loaded, served: &Capabilities) -> Res
     let count = refusals.len();
     let things = if count == 1 { "one thing".to_owned() } else { format!("{count} things") };
     Err(CommandError::Mistakes {
-        report: refusals.render(stderr_is_coloured()),
+        mistakes: refusals,
         summary: format!("`{}` asks for {things} that this version does not serve", path.display()),
     })
 }
@@ -81,11 +86,9 @@ pub(crate) fn load_quietly(path: &Path, options: &Options) -> Result<Result<Load
 }
 
 /// The error that shows all mistakes of a file.
-pub(crate) fn mistakes_error(path: &Path, mistakes: &Diagnostics) -> CommandError {
-    CommandError::Mistakes {
-        report: mistakes.render(stderr_is_coloured()),
-        summary: format!("`{}` has {}", path.display(), counted(mistakes.error_count(), "mistake")),
-    }
+pub(crate) fn mistakes_error(path: &Path, mistakes: Diagnostics) -> CommandError {
+    let summary = format!("`{}` has {}", path.display(), counted(mistakes.error_count(), "mistake"));
+    CommandError::Mistakes { mistakes, summary }
 }
 
 /// Shows warnings on standard error.
@@ -98,15 +101,6 @@ pub(crate) fn tell_warnings(warnings: &Diagnostics) {
 /// The directory that a dataflow file is in, which relative paths start from.
 pub(crate) fn directory(path: &Path) -> &Path {
     path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-fn stderr_is_coloured() -> bool {
-    let stderr = std::io::stderr();
-    match anstream::AutoStream::choice(&stderr) {
-        anstream::ColorChoice::Never => false,
-        anstream::ColorChoice::Auto => stderr.is_terminal(),
-        _ => true,
-    }
 }
 
 /// Dataflow files in the directory of a path that does not exist.

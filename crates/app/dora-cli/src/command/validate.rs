@@ -56,7 +56,7 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
 
 fn as_text(arguments: &Arguments, outcome: Result<Loaded, Diagnostics>) -> Result<ExitCode, CommandError> {
     super::print(&format!("Validating {}...\n", arguments.path.display()))?;
-    let loaded = outcome.map_err(|mistakes| load::mistakes_error(&arguments.path, &mistakes))?;
+    let loaded = outcome.map_err(|mistakes| load::mistakes_error(&arguments.path, mistakes))?;
     load::tell_warnings(&loaded.warnings);
     super::print("Input/output wiring OK.\nDescriptor config OK.\n")?;
     if !loaded.warnings.iter().any(|warning| warning.code == dora_descriptor::Code::Type) {

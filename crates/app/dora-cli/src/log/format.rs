@@ -34,7 +34,7 @@ const NODE_COLOURS: [AnsiColor; 10] = [
 ];
 
 /// The line with its newline.
-pub(super) fn line(entry: &Entry<'_>, format: Format, coloured: bool) -> String {
+pub(crate) fn line(entry: &Entry<'_>, format: Format, coloured: bool) -> String {
     match format {
         // A line of text always has a JSON form.
         Format::Json => serde_json::to_string(&entry.message()).unwrap_or_default() + "\n",

@@ -10,4 +10,5 @@ mod printer;
 pub(crate) use entry::Entry;
 pub(crate) use filter::{Filter, parse_level, parse_rule};
 pub use format::Format;
+pub(crate) use format::line;
 pub(crate) use printer::{Printer, StdoutTrouble};

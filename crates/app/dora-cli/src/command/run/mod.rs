@@ -21,6 +21,7 @@ use std::{
 use dora_daemon::{Build, BuildOptions, PrepareOptions, Prepared, Refresh, Sources, prepare};
 use dora_descriptor::{Loaded, Options, model::LogLevel};
 use dora_message::id::NodeId;
+use serde_json::json;
 
 use crate::{
     building,
@@ -149,8 +150,15 @@ impl RunCommand {
         }
     }
 
-    fn load(&self, path: &Path) -> Result<Loaded, CommandError> {
-        let mut loaded = load::load(path, &Options::default())?;
+    fn load(&self, path: &Path, printer: &mut log::Printer) -> Result<Loaded, CommandError> {
+        let mut loaded = load::load_untold(path, &Options::default())?;
+        match printer.format() {
+            Format::Json => {
+                let warnings = loaded.warnings.records();
+                warnings.for_each(|it| printer.own_with(LogLevel::Warn, it.message.to_owned(), json!(it)));
+            }
+            Format::Pretty | Format::Compact => load::tell_warnings(&loaded.warnings),
+        }
         loaded.dataflow.debug.enable_debug_inspection |= self.debug;
         load::refuse_unserved(path, &loaded)?;
         Ok(loaded)
@@ -213,12 +221,11 @@ impl RunCommand {
 pub(crate) fn execute(command: RunCommand) -> Result<ExitCode, CommandError> {
     command.refuse_unserved()?;
     let path = PathBuf::from(&command.dataflow);
-    let loaded = command.load(&path)?;
     let mut options = PrepareOptions::default();
     let filter = Filter::new(command.log_level, command.log_filter.clone());
-    let unknown = unknown_nodes(&filter, &loaded);
-    let mut printer = log::Printer::new(command.log_format, filter, options.dataflow_id);
-    unknown.into_iter().for_each(|line| printer.own(LogLevel::Warn, line));
+    let mut printer = log::Printer::new(command.log_format, filter.clone(), options.dataflow_id);
+    let loaded = command.load(&path, &mut printer)?;
+    unknown_nodes(&filter, &loaded).into_iter().for_each(|line| printer.own(LogLevel::Warn, line));
     let interrupts = building::listen()?;
     let (sources, told) = command.build(&path, &loaded, &interrupts, &mut printer)?;
     options.sources = sources;
