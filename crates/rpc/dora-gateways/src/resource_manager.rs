@@ -6,8 +6,8 @@ use dora_rpc::{FencingToken, Gateway, RpcError, StaleLeader};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DataflowId, MachineId, NoFit, NodeExecutorCall, NodeRequirement, ObservedDataflow, Placement, Resources,
-    error::coded,
+    DataflowId, FileIdentity, MachineId, NoFit, NodeExecutorCall, NodeRequirement, ObservedDataflow, Placement,
+    Resources, error::coded,
 };
 
 dora_rpc::gateway! {
@@ -41,6 +41,9 @@ pub struct DaemonRegistration {
     pub labels: BTreeMap<String, String>,
     /// What the machine has.
     pub resources: Resources,
+    /// Its root directory, as it sees it: who sees the same one sees the same files.
+    #[serde(default)]
+    pub root: Option<FileIdentity>,
     /// The daemon itself: it is called back on the connection on which this came.
     pub executor: Gateway<NodeExecutorCall>,
     /// What it runs already: its keepers have held it while no coordinator, or no daemon, was there.
@@ -71,6 +74,9 @@ pub struct MachineInfo {
     pub resources: Resources,
     /// What of it is free.
     pub free: Resources,
+    /// The root directory, as its daemon sees it.
+    #[serde(default)]
+    pub root: Option<FileIdentity>,
     /// Whether its daemon gives signs of life.
     pub reachable: bool,
 }
