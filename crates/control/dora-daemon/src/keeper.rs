@@ -17,8 +17,9 @@ use dora_channel::os::{
 };
 use dora_keeper::cleanup::Cleanup;
 use dora_message::{
+    id::NodeId,
     keeper::MAX_PACKET,
-    supervision::{Figures, FinalReport, FromKeeper, LaunchPlan, ToKeeper},
+    supervision::{Ending, Figures, FinalReport, FromKeeper, LaunchPlan, ToKeeper},
 };
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use serde::de::DeserializeOwned;
@@ -71,6 +72,14 @@ impl Control {
     /// Makes [`Keeper::next`] return [`Received::Figures`] with this number. A keeper that is about to end does not answer.
     pub fn ask_figures(&self, serial: u64) {
         self.tell(&ToKeeper::Figures { serial });
+    }
+    /// Brings one node to its end; it is not started again. If that cannot be, a warning tells why.
+    pub fn stop_node(&self, node: NodeId, ending: Ending) {
+        self.tell(&ToKeeper::StopNode { node, ending });
+    }
+    /// Brings one node to its end and starts it again, with its queues. If that cannot be, a warning tells why.
+    pub fn restart_node(&self, node: NodeId, ending: Ending) {
+        self.tell(&ToKeeper::RestartNode { node, ending });
     }
     /// Asks all nodes to stop: SIGTERM after `grace`, SIGKILL after half of it again. A keeper that is gone is none to
     /// ask, so that is no error.

@@ -54,8 +54,6 @@ struct Member {
     presence: Presence,
     /// Its present process may have sent and received: the next one needs new memory.
     used: bool,
-    /// Another process may come after the present one.
-    may_return: bool,
 }
 /// All edges of a dataflow on this machine.
 pub(crate) struct Wiring {
@@ -67,16 +65,6 @@ pub(crate) struct Wiring {
     told: HashSet<(usize, usize)>,
 }
 impl Wiring {
-    /// The process of the node has mapped all its edges.
-    pub(crate) fn mapped(&mut self, node: usize) {
-        for edge in self.edges.iter_mut().filter(|edge| edge.to == node) {
-            if let Some(link) = edge.links.iter_mut().next() {
-                link.mapped_by_consumer = true;
-            }
-        }
-        self.tidy();
-    }
-
     /// The process of the node may send and receive from now on.
     pub(crate) fn started(&mut self, node: usize) {
         self.nodes[node].used = true;
@@ -93,17 +81,14 @@ impl Wiring {
         }
     }
 
-    /// Gives up descriptors that nobody can ask for any more.
+    /// Gives up descriptors that nobody can ask for any more. As long as a node is not gone for good another process of
+    /// it may come, whatever its restart rule says.
     fn tidy(&mut self) {
         let nodes = &self.nodes;
-        for edge in &mut self.edges {
-            let consumer = &nodes[edge.to];
-            for link in edge.links.iter_mut() {
-                let is_settled = link.mapped_by_consumer && !consumer.may_return;
-                if link.mapped_by_producer && (is_settled || consumer.presence == Presence::Gone) {
-                    link.ring.close_fd();
-                    link.memory = None;
-                }
+        for edge in self.edges.iter_mut().filter(|edge| nodes[edge.to].presence == Presence::Gone) {
+            for link in edge.links.iter_mut().filter(|link| link.mapped_by_producer) {
+                link.ring.close_fd();
+                link.memory = None;
             }
         }
     }

@@ -1,12 +1,13 @@
 //! The nodes of a dataflow together: started, listened to, looked after.
 //!
 //! The places where one node's fate becomes another's are below: `barrier` is the common start, `ends` the end of one
-//! node, `restarts` the life after it, `stopping` the end of all; `dynamic` are nodes that come and go. It must not know
+//! node, `restarts` the life after it, `orders` what the supervisor wants of one node, `stopping` the end of all; `dynamic` are nodes that come and go. It must not know
 //! of descriptors.
 
 mod barrier;
 mod dynamic;
 mod ends;
+mod orders;
 mod restarts;
 mod stopping;
 
@@ -205,7 +206,6 @@ impl Dataflow {
             FromNode::Ready => {
                 if conversation.ready() {
                     node.watchdog.connected();
-                    self.wiring.mapped(number);
                     if node.guest.is_some() {
                         self.wiring.attended(number);
                     }

@@ -153,6 +153,9 @@ impl Keeper {
                 self.link.send_figures(serial, &figures);
             }
             (Order::Release, Some(dataflow)) => dataflow.release(&mut self.link),
+            (Order::EndNode { node, aim, ending }, Some(dataflow)) => {
+                dataflow.end_node(&node, aim, ending, &mut self.link);
+            }
             (Order::Stop { grace_ms }, Some(dataflow)) => {
                 dataflow.stop(Ladder::begin(Instant::now(), Duration::from_millis(grace_ms)), &mut self.link);
             }
@@ -160,7 +163,7 @@ impl Keeper {
             (Order::Kill, Some(dataflow)) => dataflow.kill(&mut self.link),
             (Order::Stop { .. } | Order::Hurry | Order::Kill, None) => return Next::Finish,
             // Orders for a dataflow that is not there yet.
-            (Order::Release, None) => {}
+            (Order::Release | Order::EndNode { .. }, None) => {}
         }
         Next::Continue
     }

@@ -39,6 +39,15 @@ pub(crate) enum Life {
     Dynamic,
 }
 
+/// What the supervisor wants to come after the end of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// Nothing.
+    Stop,
+    /// The next process.
+    Restart,
+}
+
 /// The strongest signal that the keeper has sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Signalled {
@@ -62,6 +71,8 @@ pub(crate) struct Node {
     pub(crate) overdue: Option<Overdue>,
     /// It is being stopped, alone.
     pub(crate) ladder: Option<Ladder>,
+    /// The supervisor has ordered that.
+    pub(crate) ordered: Option<Aim>,
     /// It has dropped its outputs: when they end if the process goes on.
     pub(crate) outputs_end: Option<Instant>,
     /// The process that is this dynamic node now.
@@ -125,6 +136,7 @@ impl Node {
             watchdog: Watchdog::new(Limits::default(), Instant::now()),
             overdue: None,
             ladder: None,
+            ordered: None,
             outputs_end: None,
             guest: None,
             stdout: None,
@@ -242,6 +254,13 @@ impl Node {
         };
         self.life = Life::Ended(status, why, None);
         true
+    }
+
+    /// If another process is to be started, it is to be soon.
+    pub(crate) fn hasten_restart(&mut self, now: Instant) {
+        if let Life::Ended(_, _, Some(restart)) | Life::Waiting(_, restart) = &mut self.life {
+            restart.at = restart.at.min(now);
+        }
     }
 
     /// Tells the supervisor that the process has ended, once all of its output has been told, and what comes next.

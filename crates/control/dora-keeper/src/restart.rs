@@ -68,6 +68,11 @@ impl Restarts {
     pub(crate) fn count(&self) -> u32 {
         self.total
     }
+    /// The process of the node ended because another one is wanted: whatever the rule says, and without being counted by it.
+    pub(crate) fn ordered(&mut self, now: Instant) -> Restart {
+        self.total += 1;
+        Restart { at: now, delay: Duration::ZERO, number: self.total }
+    }
     /// A process of the node starts now.
     pub(crate) fn started(&mut self, now: Instant) {
         self.started = now;

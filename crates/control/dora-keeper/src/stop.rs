@@ -43,6 +43,13 @@ impl Ladder {
         self.terminate_at = self.terminate_at.min(other.terminate_at);
         self.kill_at = self.kill_at.min(other.kill_at);
     }
+    /// Begins, or hurries the stop that has begun.
+    pub(crate) fn apply(self, running: &mut Option<Ladder>) {
+        match running {
+            Some(running) => running.hurry(self),
+            none => *none = Some(self),
+        }
+    }
     /// When the next step is due; `None` after the last.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.next.map(|step| match step {

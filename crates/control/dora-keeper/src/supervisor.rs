@@ -10,10 +10,14 @@ use std::{
 };
 
 use dora_channel::os::memory::{memfd_with, read_memfd};
-use dora_message::supervision::{Figures, FinalReport, FromKeeper, LaunchPlan, ToKeeper};
+use dora_message::{
+    id::NodeId,
+    supervision::{Ending, Figures, FinalReport, FromKeeper, LaunchPlan, ToKeeper},
+};
 use serde::Serialize;
 
 use crate::{
+    node::Aim,
     outbox::{Outbox, Received},
     poller::{Poller, Token},
     start::Supervisor,
@@ -34,6 +38,15 @@ pub(crate) enum Order {
     Figures {
         /// Number of the question.
         serial: u64,
+    },
+    /// See [`ToKeeper::StopNode`] and [`ToKeeper::RestartNode`].
+    EndNode {
+        /// The node.
+        node: NodeId,
+        /// What is to come after its end.
+        aim: Aim,
+        /// How it is brought to its end.
+        ending: Ending,
     },
     /// See [`ToKeeper::Stop`].
     Stop {
@@ -150,6 +163,12 @@ impl SupervisorLink {
                 }
                 Ok(ToKeeper::Release) => return Some(Order::Release),
                 Ok(ToKeeper::Figures { serial }) => return Some(Order::Figures { serial }),
+                Ok(ToKeeper::StopNode { node, ending }) => {
+                    return Some(Order::EndNode { node, aim: Aim::Stop, ending });
+                }
+                Ok(ToKeeper::RestartNode { node, ending }) => {
+                    return Some(Order::EndNode { node, aim: Aim::Restart, ending });
+                }
                 Ok(ToKeeper::Stop { grace_ms }) => return Some(Order::Stop { grace_ms }),
                 Ok(ToKeeper::Hurry) => return Some(Order::Hurry),
                 Ok(ToKeeper::Kill) => return Some(Order::Kill),

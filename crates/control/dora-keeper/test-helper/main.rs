@@ -64,7 +64,7 @@ struct Node {
 
 impl Node {
     fn connect() -> Self {
-        let config: NodeConfig = serde_json::from_str(&std::env::var(NODE_CONFIG_ENV).unwrap()).unwrap();
+        let config = config();
         let inherited = std::fs::read_dir("/proc/self/fd").unwrap();
         let numbers = inherited.map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().unwrap());
         let others = numbers.filter(|&fd: &i32| fd > 2 && fd != config.keeper_fd).count();
@@ -115,6 +115,7 @@ impl Node {
                 let edge = InEdge::open(grant.edge, ring, grant.capacity, policy(grant.policy), bit, peer).unwrap();
                 self.consumer.add_edge(edge);
             }
+            ToNode::KeepEdges => self.consumer.keep_edges(),
             _ => {}
         }
     }
@@ -141,6 +142,10 @@ impl Node {
         node.hear_until(|packet| *packet == ToNode::Start);
         node
     }
+}
+
+fn config() -> NodeConfig {
+    serde_json::from_str(&std::env::var(NODE_CONFIG_ENV).unwrap()).unwrap()
 }
 
 #[allow(unsafe_code)]
@@ -223,6 +228,28 @@ fn node(behaviour: &[&str]) -> ExitCode {
             say("nobody receives");
             ExitCode::SUCCESS
         }
+        // Sends that many messages, and runs until it is asked to stop.
+        ["send-and-serve", count] => {
+            let mut node = Node::start();
+            for number in 0..count.parse().unwrap() {
+                assert!(node.send(number));
+            }
+            node.hear_until(|packet| *packet == ToNode::Stop);
+            ExitCode::SUCCESS
+        }
+        // Ends its inputs, and runs until it is asked to stop.
+        ["deaf"] => {
+            let mut node = Node::start();
+            node.consumer = Consumer::new(0);
+            say("deaf now");
+            node.hear_until(|packet| *packet == ToNode::Stop);
+            ExitCode::SUCCESS
+        }
+        // Behaves so at first, and otherwise when it was started again.
+        ["first", first, then] => match config().restart_count {
+            0 => self::node(&[first]),
+            _ => self::node(&[then]),
+        },
         // Receives everything. What happened before the end of an input must be in the mail by then.
         ["receive"] => {
             let mut node = Node::start();

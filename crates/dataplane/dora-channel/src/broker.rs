@@ -27,7 +27,7 @@ use crate::{
         memory::{allocate, allocated, memfd, reopen_read_only},
         sleep::{eventfd_wake, futex_wake, new_eventfd},
     },
-    protocol::{Bell, CLOSED, CONSUMER_ABSENT, CONSUMER_DEAD, CONSUMER_REPLACED, Pop, RxCursor},
+    protocol::{Bell, CLOSED, CONSUMER_ABSENT, CONSUMER_DEAD, CONSUMER_LEFT, CONSUMER_REPLACED, Pop, RxCursor},
     pulse::Sign,
     takeover,
 };
@@ -277,6 +277,10 @@ impl BrokeredEdge {
     /// Whether the queue is empty.
     pub fn is_drained(&self) -> bool {
         self.memory.header().is_empty()
+    }
+    /// Whether the consumer has said that it reads no more, while messages may still come: nobody can go on with the queue.
+    pub fn is_abandoned(&self) -> bool {
+        self.memory.header().state() & (CONSUMER_LEFT | CLOSED) == CONSUMER_LEFT
     }
     /// Whether the producer has sent its last message, and the consumer has taken it.
     pub fn is_over(&self) -> bool {

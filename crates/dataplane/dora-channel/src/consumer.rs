@@ -237,8 +237,13 @@ impl InEdge {
 
     /// Dropping it tells its producer nothing: another process may go on with the queue, and the keeper knows.
     pub fn kept(mut self) -> Self {
-        self.kept = true;
+        self.keep();
         self
+    }
+
+    /// As [`Self::kept`], for one that is open.
+    pub fn keep(&mut self) {
+        self.kept = true;
     }
 
     /// The key under which its messages come.
@@ -298,6 +303,11 @@ impl Consumer {
     /// Adds an incoming edge.
     pub fn add_edge(&mut self, edge: InEdge) {
         self.edges.push(edge);
+    }
+
+    /// Dropping the edges that are open tells their producers nothing: see [`InEdge::kept`].
+    pub fn keep_edges(&mut self) {
+        self.edges.iter_mut().for_each(InEdge::keep);
     }
 
     /// Edges that are still open.

@@ -201,6 +201,8 @@ pub enum ToNode {
         /// What the user should read.
         reason: String,
     },
+    /// Another process will go on with the edges of this one, although [`NodeRunConfig::keeps_edges`] is not set.
+    KeepEdges,
     /// Stop was asked for by the user.
     Stop,
     /// A node ended with an error. Sent before its edges are closed.

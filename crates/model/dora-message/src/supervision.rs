@@ -224,6 +224,21 @@ pub enum ToKeeper {
         /// Comes back with the answer.
         serial: u64,
     },
+    /// Bring one node to its end and do not start it again. Refused by a warning if the node has ended for good, or the
+    /// dataflow is ending, or nobody here started the process.
+    StopNode {
+        /// The node.
+        node: NodeId,
+        /// How.
+        ending: Ending,
+    },
+    /// The same, and start the node again, whatever its restart rule says; its queues stay.
+    RestartNode {
+        /// The node.
+        node: NodeId,
+        /// How it is brought to its end.
+        ending: Ending,
+    },
     /// Ask all nodes to stop; SIGTERM after the grace, SIGKILL after half of it again.
     Stop {
         /// Time that the nodes have to end by themselves, in milliseconds.
@@ -232,6 +247,21 @@ pub enum ToKeeper {
     /// The nodes were asked, and somebody cannot wait: SIGTERM at once, SIGKILL two seconds later.
     Hurry,
     /// SIGKILL to everything, at once.
+    Kill,
+}
+
+/// How one node is brought to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// It is asked to stop; SIGTERM after the grace, SIGKILL after half of it again.
+    Ask {
+        /// Time that it has to end by itself, in milliseconds.
+        grace_ms: u64,
+    },
+    /// It is asked, and somebody cannot wait: SIGTERM at once, SIGKILL two seconds later.
+    Hurry,
+    /// SIGKILL, at once.
     Kill,
 }
 
@@ -333,7 +363,7 @@ pub enum ExitCause {
     Own,
     /// It was asked to stop, and did, in time or by our SIGTERM.
     Stopped,
-    /// The dataflow was stopped while the node waited for its restart; the status is that of its last process.
+    /// The dataflow, or the node, was stopped while the node waited for its restart; the status is that of its last process.
     NotRestarted,
     /// It had to be killed because it did not stop in time.
     GraceExceeded,

@@ -36,6 +36,23 @@ fn stop_overtakes_queued_inputs_which_stay_readable() {
 }
 
 #[test]
+fn a_node_that_is_to_be_started_again_leaves_its_queues() {
+    for kept in [false, true] {
+        let (keeper, mut nodes) = start(&[node("a").output("x"), node("b").input("x", "a/x")]);
+        let (b, mut events) = nodes.pop().unwrap();
+        if kept {
+            keeper.mail("b", ToNode::KeepEdges);
+        }
+        keeper.mail("b", ToNode::Stop);
+        assert_eq!(name(&events.recv_timeout(LONG).unwrap()), "stop Manual");
+        drop((b, events));
+        assert_eq!(keeper.is_abandoned(0), !kept);
+        send(&mut nodes[0].0, 7).unwrap();
+        assert_eq!(keeper.counters(0).queued, u64::from(kept), "what the next process reads");
+    }
+}
+
+#[test]
 fn stop_wakes_a_node_that_waits() {
     let (keeper, mut nodes) = start(&[node("a").output("x"), node("b").input("x", "a/x")]);
     let (_b, mut events) = nodes.pop().unwrap();

@@ -81,11 +81,8 @@ impl Wiring {
             bits[from] += 1;
         }
         let budget = Budget::create(plan.memory_budget, members).map_err(broker)?;
-        let member = |(number, channels): (usize, Rc<NodeChannels>)| {
-            let may_return = plan.nodes.get(number).is_some_and(|node| node.restart.is_some() || node.is_dynamic());
-            Member { channels: Some(channels), presence: Presence::Here, used: false, may_return }
-        };
-        let nodes = channels.into_iter().enumerate().map(member).collect();
+        let member = |channels| Member { channels: Some(channels), presence: Presence::Here, used: false };
+        let nodes = channels.into_iter().map(member).collect();
         let mut wiring = Wiring { budget, nodes, edges, told: HashSet::new() };
         let dynamic = plan.nodes.iter().enumerate().filter(|(_, node)| node.is_dynamic());
         dynamic.for_each(|(number, _)| wiring.unattended(number));

@@ -15,7 +15,6 @@ pub(super) struct Link {
     /// The memory of that process; `None` once nobody can ask for it any more.
     pub(super) memory: Option<Rc<NodeChannels>>,
     pub(super) mapped_by_producer: bool,
-    pub(super) mapped_by_consumer: bool,
     /// Messages that were queued for a process of a dynamic node that has left.
     discarded: u64,
 }
@@ -26,7 +25,6 @@ impl Link {
             ring: BrokeredEdge::create(capacity)?,
             memory: Some(Rc::clone(memory)),
             mapped_by_producer: false,
-            mapped_by_consumer: false,
             discarded: 0,
         })
     }

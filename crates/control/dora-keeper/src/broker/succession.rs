@@ -27,7 +27,6 @@ impl Wiring {
                 let producer = &self.nodes[edge.from];
                 let present = edge.links.len() - 1;
                 for (number, link) in edge.links.iter_mut().enumerate() {
-                    link.mapped_by_consumer = false;
                     let Some(memory) = &link.memory else { continue };
                     link.ring.consumer_replaced(memory, crashed);
                     if number < present || producer.presence != Presence::Here {
@@ -115,6 +114,12 @@ impl Wiring {
     pub(crate) fn is_direct(&self, from: usize, to: usize) -> bool {
         self.between(from, to).next().is_some()
     }
+    /// Whether a process of the node has ended its inputs, although messages may still come: the next one could not go on
+    /// with them.
+    pub(crate) fn has_left_inputs(&self, node: usize) -> bool {
+        let mut inputs = self.edges.iter().filter(|edge| edge.to == node);
+        inputs.any(|edge| edge.links.present().is_some_and(|link| link.ring.is_abandoned()))
+    }
     /// Whether the node has inputs from nodes and all of them have ended and are empty.
     pub(crate) fn inputs_are_over(&self, node: usize) -> bool {
         let mut inputs = self.edges.iter().filter(|edge| edge.to == node).peekable();
@@ -135,11 +140,5 @@ impl Wiring {
             return;
         }
         self.remove(from, to, 0);
-        for edge in self.edges.iter_mut().filter(|edge| edge.from == from && edge.to == to) {
-            if let Some(link) = edge.links.iter_mut().next() {
-                link.mapped_by_consumer = true;
-            }
-        }
-        self.tidy();
     }
 }

@@ -79,7 +79,7 @@ impl Dataflow {
         }
     }
 
-    fn number_of(&self, id: &NodeId) -> Option<usize> {
+    pub(super) fn number_of(&self, id: &NodeId) -> Option<usize> {
         self.plan.nodes.iter().position(|node| node.id == *id)
     }
 

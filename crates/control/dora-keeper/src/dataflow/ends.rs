@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use dora_message::{
     keeper::ToNode,
-    supervision::{ExitCause, ExitStatus, FromKeeper, Limit},
+    supervision::{ExitCause, ExitStatus, Limit},
 };
 use rustix::process::Pid;
 
@@ -49,9 +49,12 @@ impl Dataflow {
     fn ended_for_good(&mut self, number: usize, status: &ExitStatus, cause: ExitCause, link: &mut SupervisorLink) {
         let plan = &self.plan.nodes[number];
         match &self.barrier {
-            Barrier::Waiting(_) if status.is_success() => link.send(&FromKeeper::Warning {
-                message: format!("node `{}` exited before it connected; the others start without it", plan.id),
-            }),
+            Barrier::Waiting(_) if cause == ExitCause::Stopped => {
+                link.warn(format!("node `{}` was stopped; the others start without it", plan.id));
+            }
+            Barrier::Waiting(_) if status.is_success() => {
+                link.warn(format!("node `{}` exited before it connected; the others start without it", plan.id));
+            }
             Barrier::Waiting(_) => self.fail_barrier(self.blame(number, status), link),
             Barrier::Passed if cause.is_failure(status) => {
                 let node = &self.nodes[number];
@@ -65,7 +68,7 @@ impl Dataflow {
     }
 
     /// Gives those that should have ended by now their last respite.
-    fn watch_stragglers(&mut self) {
+    pub(super) fn watch_stragglers(&mut self) {
         if self.barrier != Barrier::Passed || self.stopping {
             return;
         }
@@ -98,7 +101,7 @@ impl Dataflow {
             _ => {}
         }
         let refused = node.conversation.stage() == Stage::Refused && node.conversation.fault().is_none();
-        match self.stopping {
+        match self.stopping || node.ordered.is_some() {
             true if by_kill && node.signalled == Signalled::KilledByLadder => ExitCause::GraceExceeded,
             true if by_us || refused || status.is_success() => ExitCause::Stopped,
             false if by_us || refused => ExitCause::Cascading,

@@ -13,7 +13,7 @@ use dora_message::{
 use super::{Barrier, Dataflow};
 use crate::{
     conversation::Stage,
-    node::{Life, Node},
+    node::{Aim, Life, Node},
     restart::{Restart, Verdict},
     supervisor::SupervisorLink,
 };
@@ -27,13 +27,18 @@ impl Dataflow {
         cause: ExitCause,
         link: &mut SupervisorLink,
     ) -> Option<Restart> {
+        let may_be = !self.stopping && !matches!(self.barrier, Barrier::Failed(_));
+        match self.nodes[number].ordered {
+            Some(Aim::Stop) => return None,
+            Some(Aim::Restart) if may_be => return self.ordered_restart(number, link),
+            _ => {}
+        }
         let by_itself = match cause {
             ExitCause::Own => true,
             ExitCause::Overdue(overdue) => matches!(overdue.limit, Limit::Startup | Limit::Health),
             ExitCause::Stopped | ExitCause::NotRestarted | ExitCause::GraceExceeded | ExitCause::Cascading => false,
         };
-        let wanted = by_itself && !self.stopping && !matches!(self.barrier, Barrier::Failed(_));
-        if !wanted || self.has_nothing_to_do(number) {
+        if !by_itself || !may_be || self.has_nothing_to_do(number) {
             return None;
         }
         match self.restarts[number].ended(Instant::now(), status) {
@@ -135,12 +140,15 @@ impl Dataflow {
 
     /// Nothing is started any more: who waits for a restart has ended.
     pub(super) fn cancel_restarts(&mut self, why: ExitCause, link: &mut SupervisorLink) {
-        for number in 0..self.nodes.len() {
-            if self.nodes[number].cancel_restart(why) {
-                self.wiring.gone(number);
-                self.logs.close(number);
-                self.report_end(number, link);
-            }
+        (0..self.nodes.len()).for_each(|number| self.cancel_restart(number, why, link));
+    }
+
+    /// If the node waits for a restart it has ended.
+    pub(super) fn cancel_restart(&mut self, number: usize, why: ExitCause, link: &mut SupervisorLink) {
+        if self.nodes[number].cancel_restart(why) {
+            self.wiring.gone(number);
+            self.logs.close(number);
+            self.report_end(number, link);
         }
     }
 }

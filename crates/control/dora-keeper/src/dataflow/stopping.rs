@@ -20,14 +20,19 @@ impl Dataflow {
             self.refuse_all(&reason);
             self.barrier = Barrier::Failed(reason);
         }
-        for (number, node) in self.nodes.iter_mut().enumerate() {
-            if node.conversation.stage() == Stage::Silent {
-                node.terminate();
-            } else if node.conversation.mail(&ToNode::Stop) {
-                self.wiring.wake(number);
-            }
-        }
+        (0..self.nodes.len()).for_each(|number| self.ask_to_stop(number));
         self.cancel_restarts(ExitCause::NotRestarted, link);
+    }
+
+    /// Asks a node in the way that it can hear.
+    pub(super) fn ask_to_stop(&mut self, number: usize) {
+        let node = &mut self.nodes[number];
+        match node.conversation.stage() {
+            Stage::Silent => node.terminate(),
+            Stage::Wiring | Stage::Ready => node.conversation.refuse("the node was stopped before it started"),
+            Stage::Started if node.conversation.mail(&ToNode::Stop) => self.wiring.wake(number),
+            Stage::Started | Stage::Refused => {}
+        }
     }
 
     /// SIGKILL to all nodes, at once.
@@ -44,9 +49,6 @@ impl Dataflow {
     pub(super) fn hurry(&mut self, ladder: Ladder) {
         // From now on the ladder decides.
         self.nodes.iter_mut().for_each(|node| node.watchdog.off());
-        match &mut self.ladder {
-            Some(running) => running.hurry(ladder),
-            none => *none = Some(ladder),
-        }
+        ladder.apply(&mut self.ladder);
     }
 }

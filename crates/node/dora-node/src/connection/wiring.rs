@@ -43,6 +43,11 @@ impl Incoming {
         self.lease.clone()
     }
 
+    /// Another process will go on with what is mapped from now on.
+    pub(crate) fn keep(&mut self) {
+        self.kept = true;
+    }
+
     /// `fds`: ring, and of a new peer arena and holders.
     pub(crate) fn open(&mut self, grant: &EdgeGrant, fds: Vec<OwnedFd>) -> Result<InEdge, ConnectError> {
         let input = self.inputs.iter().position(|input| *input == grant.port);

@@ -347,6 +347,11 @@ impl EventScheduler {
                 Some(Event::Stop(StopCause::Manual))
             }
             ToNode::NodeFailed { node, error } => self.inputs.node_failed(node, error),
+            ToNode::KeepEdges => {
+                self.consumer.keep_edges();
+                self.successions.keep_edges();
+                None
+            }
             ToNode::NodeRestarted { node } => {
                 self.successions.restarted(node);
                 None

@@ -33,6 +33,16 @@ impl Successions {
         self.waiting.is_empty()
     }
 
+    /// Another process of this node will go on with its edges.
+    pub(super) fn keep_edges(&mut self) {
+        if let Some(incoming) = &mut self.incoming {
+            incoming.keep();
+        }
+        let arriving = self.arriving.iter_mut().map(|(_, edge)| edge);
+        let waiting = self.waiting.iter_mut().flat_map(|succession| &mut succession.edges);
+        arriving.chain(waiting).for_each(InEdge::keep);
+    }
+
     /// The keeper has sent a new edge.
     pub(super) fn granted(&mut self, grant: &EdgeGrant, fds: Vec<OwnedFd>) -> Result<(), ConnectError> {
         if let Some(incoming) = &mut self.incoming {

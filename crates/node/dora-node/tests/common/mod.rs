@@ -291,6 +291,11 @@ impl Keeper {
         self.channels[self.number(node)].sign().inside
     }
 
+    /// Whether the consumer of an edge has ended it.
+    pub fn is_abandoned(&self, edge: usize) -> bool {
+        self.edges[edge].brokered.is_abandoned()
+    }
+
     pub fn counters(&self, edge: usize) -> Counters {
         self.edges[edge].brokered.counters()
     }
