@@ -69,7 +69,7 @@ impl Record {
     }
 
     fn first_cause(&self) -> Option<NodeId> {
-        self.ended.iter().find(|outcome| rank(outcome) == 0).map(|outcome| outcome.node.clone())
+        self.ended.iter().find(|outcome| outcome.rank() == 0).map(|outcome| outcome.node.clone())
     }
 
     /// Everything is over.
@@ -88,17 +88,8 @@ impl Record {
                 caused_by.clone_from(&cause);
             }
         }
-        self.ended.sort_by_key(rank);
+        self.ended.sort_by_key(NodeOutcome::rank);
         Outcome { nodes: self.ended, edges: self.edges, orphans_killed: report.orphans_killed, trouble }
-    }
-}
-
-fn rank(outcome: &NodeOutcome) -> u8 {
-    match outcome.result {
-        NodeResult::Failed(_) | NodeResult::NotStarted(_) | NodeResult::Overdue(_) => 0,
-        NodeResult::GraceExceeded => 1,
-        NodeResult::Cascading { .. } | NodeResult::Lost => 2,
-        NodeResult::Success | NodeResult::NotRestarted(_) | NodeResult::NeverJoined => 3,
     }
 }
 

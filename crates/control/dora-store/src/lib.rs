@@ -43,5 +43,5 @@ mod record;
 mod store;
 
 pub use error::{StoreError, SubmitError};
-pub use record::DataflowRecord;
+pub use record::{DataflowRecord, PlacedNode};
 pub use store::Store;

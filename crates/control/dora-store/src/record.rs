@@ -1,7 +1,8 @@
 //! A dataflow as it is remembered.
 
 use chrono::{DateTime, Utc};
-use dora_gateways::{DataflowId, DataflowResult, DataflowState, DataflowSummary, Submission};
+use dora_gateways::{Attempt, DataflowId, DataflowResult, DataflowState, DataflowSummary, MachineId, Submission};
+use dora_message::id::NodeId;
 use serde::{Deserialize, Serialize};
 
 /// A dataflow: what was submitted, and what has become of it.
@@ -18,15 +19,29 @@ pub struct DataflowRecord {
     /// How many nodes it has.
     #[serde(default)]
     pub nodes: u32,
+    /// Where its nodes were placed, once they were: where to look for them after a restart, and for their logs later.
+    #[serde(default)]
+    pub placed: Vec<PlacedNode>,
     /// How it ended, with the causes, once it has.
     #[serde(default)]
     pub result: Option<DataflowResult>,
 }
 
+/// Where a node was placed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlacedNode {
+    /// The node.
+    pub node: NodeId,
+    /// The placement.
+    pub attempt: Attempt,
+    /// The machine.
+    pub machine: MachineId,
+}
+
 impl DataflowRecord {
     /// A dataflow that begins to be built.
     pub fn new(id: DataflowId, submitted: DateTime<Utc>, submission: Submission) -> Self {
-        Self { id, submitted, submission, state: DataflowState::Building, nodes: 0, result: None }
+        Self { id, submitted, submission, state: DataflowState::Building, nodes: 0, placed: Vec::new(), result: None }
     }
 
     /// Its name.

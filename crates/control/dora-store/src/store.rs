@@ -7,7 +7,11 @@ use std::{
 };
 
 use dora_gateways::DataflowId;
-use redb::{Builder, Database, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{
+    Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition,
+    WriteTransaction, backends::InMemoryBackend,
+};
+use uuid::Uuid;
 
 use crate::{DataflowRecord, StoreError, SubmitError};
 
@@ -23,8 +27,15 @@ const ABOUT: TableDefinition<&str, u64> = TableDefinition::new("dora");
 /// Records by the id of the dataflow. Ids are ordered by time, so the records are.
 const DATAFLOWS: TableDefinition<u128, &[u8]> = TableDefinition::new("dataflows");
 
-type About<'t> = Table<'t, &'static str, u64>;
-type Dataflows<'t> = Table<'t, u128, &'static [u8]>;
+/// Names of the dataflows that have not ended, so that a new one is checked against few; "" for one without.
+const OPEN: TableDefinition<u128, &str> = TableDefinition::new("open");
+
+/// What a transaction writes to.
+struct Tables<'t> {
+    about: Table<'t, &'static str, u64>,
+    dataflows: Table<'t, u128, &'static [u8]>,
+    open: Table<'t, u128, &'static str>,
+}
 
 /// What is remembered, for the leader of one epoch.
 pub struct Store {
@@ -45,15 +56,29 @@ impl Store {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let mut builder = Builder::new();
         let database = builder.set_cache_size(CACHE).set_check_integrity_on_open(true).create(path);
+        Self::begin(path, database)
+    }
+
+    /// A store that is forgotten with its last handle: for a coordinator that lives as long as one dataflow.
+    ///
+    /// # Errors
+    /// None that is known; the signature is that of the tables.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        let database = Builder::new().set_cache_size(CACHE).create_with_backend(InMemoryBackend::new());
+        Self::begin(Path::new("(memory)"), database)
+    }
+
+    /// Begins an epoch.
+    fn begin(path: &Path, database: Result<Database, DatabaseError>) -> Result<Self, StoreError> {
         let database = database.map_err(|error| StoreError::opening(path, error))?;
         let file = Arc::new(File { database, path: path.to_owned() });
-        let epoch = file.write(|about, _| {
-            let found = number(&file.path, about, "format")?;
+        let epoch = file.write(|tables| {
+            let found = file.number(tables, "format")?;
             if found > FORMAT {
                 return Err(StoreError::Newer { path: path.to_owned(), found, known: FORMAT });
             }
-            file.set(about, "format", FORMAT)?;
-            file.next_epoch(about)
+            file.set(tables, "format", FORMAT)?;
+            file.next_epoch(tables)
         })?;
         Ok(Self { file, epoch })
     }
@@ -68,7 +93,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Stale`] if this handle is of an older epoch itself; what the file says.
     pub fn succeed(&self) -> Result<Self, StoreError> {
-        let epoch = self.write(|about, _| self.file.next_epoch(about))?;
+        let epoch = self.write(|tables| self.file.next_epoch(tables))?;
         Ok(Self { file: self.file.clone(), epoch })
     }
 
@@ -77,17 +102,20 @@ impl Store {
     /// # Errors
     /// [`SubmitError`].
     pub fn submit(&self, record: &DataflowRecord) -> Result<(), SubmitError> {
-        self.write(|_, dataflows| {
-            for other in self.file.records(dataflows)? {
-                let other = other?;
-                if other.id == record.id {
-                    return Ok(Err(SubmitError::IdTaken(other.id)));
-                }
-                if other.name().is_some() && other.name() == record.name() && !other.state.is_final() {
-                    return Ok(Err(SubmitError::NameTaken(other.id)));
+        let file = &self.file;
+        self.write(|tables| {
+            if tables.dataflows.get(record.id.0.as_u128()).map_err(|error| file.storage(error))?.is_some() {
+                return Ok(Err(SubmitError::IdTaken(record.id)));
+            }
+            if let Some(name) = record.name() {
+                for entry in tables.open.iter().map_err(|error| file.storage(error))? {
+                    let (id, taken) = entry.map_err(|error| file.storage(error))?;
+                    if taken.value() == name {
+                        return Ok(Err(SubmitError::NameTaken(DataflowId(Uuid::from_u128(id.value())))));
+                    }
                 }
             }
-            self.file.put(dataflows, record).map(Ok)
+            file.put(tables, record).map(Ok)
         })?
     }
 
@@ -100,12 +128,10 @@ impl Store {
         id: DataflowId,
         change: impl FnOnce(&mut DataflowRecord),
     ) -> Result<DataflowRecord, StoreError> {
-        self.write(|_, dataflows| {
-            let record = dataflows.get(id.0.as_u128()).map_err(|error| self.file.storage(error))?;
-            let record = record.map(|bytes| self.file.decode(bytes.value())).transpose()?;
-            let mut record = record.ok_or(StoreError::Unknown(id))?;
+        self.write(|tables| {
+            let mut record = self.file.record(&tables.dataflows, id)?.ok_or(StoreError::Unknown(id))?;
             change(&mut record);
-            self.file.put(dataflows, &record)?;
+            self.file.put(tables, &record)?;
             Ok(record)
         })
     }
@@ -115,9 +141,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Stale`]; what the file says.
     pub fn remove(&self, ids: &[DataflowId]) -> Result<(), StoreError> {
-        self.write(|_, dataflows| {
-            for id in ids {
-                dataflows.remove(id.0.as_u128()).map_err(|error| self.file.storage(error))?;
+        self.write(|tables| {
+            for id in ids.iter().map(|id| id.0.as_u128()) {
+                tables.dataflows.remove(id).map_err(|error| self.file.storage(error))?;
+                tables.open.remove(id).map_err(|error| self.file.storage(error))?;
             }
             Ok(())
         })
@@ -128,7 +155,7 @@ impl Store {
     /// # Errors
     /// What the file says.
     pub fn get(&self, id: DataflowId) -> Result<Option<DataflowRecord>, StoreError> {
-        Ok(self.all()?.into_iter().find(|record| record.id == id))
+        self.file.record(&self.file.read()?, id)
     }
 
     /// The dataflow with this name: the one that has not ended, or else the last one.
@@ -146,35 +173,32 @@ impl Store {
     /// # Errors
     /// What the file says.
     pub fn all(&self) -> Result<Vec<DataflowRecord>, StoreError> {
-        let file = &self.file;
-        let transaction = file.database.begin_read().map_err(|error| StoreError::transaction(&file.path, error))?;
-        let dataflows = transaction.open_table(DATAFLOWS).map_err(|error| StoreError::table(&file.path, error))?;
-        let mut records = file.records(&dataflows)?.collect::<Result<Vec<_>, _>>()?;
+        let mut records = self.file.records(&self.file.read()?)?.collect::<Result<Vec<_>, _>>()?;
         records.sort_by_key(|record| std::cmp::Reverse((record.submitted, record.id)));
         Ok(records)
     }
 
     /// Writes if this handle is of the epoch that counts.
-    fn write<T>(
-        &self,
-        work: impl FnOnce(&mut About<'_>, &mut Dataflows<'_>) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        self.file.write(|about, dataflows| {
-            let current = number(&self.file.path, about, "epoch")?;
+    fn write<T>(&self, work: impl FnOnce(&mut Tables<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.file.write(|tables| {
+            let current = self.file.number(tables, "epoch")?;
             if current != self.epoch {
                 return Err(StoreError::Stale { ours: self.epoch, current });
             }
-            work(about, dataflows)
+            work(tables)
         })
     }
 }
 
 impl File {
+    /// The records, to be read.
+    fn read(&self) -> Result<ReadOnlyTable<u128, &'static [u8]>, StoreError> {
+        let transaction = self.database.begin_read().map_err(|error| StoreError::transaction(&self.path, error))?;
+        transaction.open_table(DATAFLOWS).map_err(|error| StoreError::table(&self.path, error))
+    }
+
     /// Does all of it and puts it on the disk, or nothing.
-    fn write<T>(
-        &self,
-        work: impl FnOnce(&mut About<'_>, &mut Dataflows<'_>) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    fn write<T>(&self, work: impl FnOnce(&mut Tables<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let transaction = self.database.begin_write().map_err(|error| StoreError::transaction(&self.path, error))?;
         let value = self.within(&transaction, work)?;
         transaction.commit().map_err(|error| StoreError::commit(&self.path, error))?;
@@ -184,28 +208,51 @@ impl File {
     fn within<T>(
         &self,
         transaction: &WriteTransaction,
-        work: impl FnOnce(&mut About<'_>, &mut Dataflows<'_>) -> Result<T, StoreError>,
+        work: impl FnOnce(&mut Tables<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut about = transaction.open_table(ABOUT).map_err(|error| StoreError::table(&self.path, error))?;
-        let mut dataflows = transaction.open_table(DATAFLOWS).map_err(|error| StoreError::table(&self.path, error))?;
-        work(&mut about, &mut dataflows)
+        let broken = |error| StoreError::table(&self.path, error);
+        work(&mut Tables {
+            about: transaction.open_table(ABOUT).map_err(broken)?,
+            dataflows: transaction.open_table(DATAFLOWS).map_err(broken)?,
+            open: transaction.open_table(OPEN).map_err(broken)?,
+        })
     }
 
-    fn next_epoch(&self, about: &mut About<'_>) -> Result<u64, StoreError> {
-        let epoch = number(&self.path, about, "epoch")? + 1;
-        self.set(about, "epoch", epoch)?;
+    fn next_epoch(&self, tables: &mut Tables<'_>) -> Result<u64, StoreError> {
+        let epoch = self.number(tables, "epoch")? + 1;
+        self.set(tables, "epoch", epoch)?;
         Ok(epoch)
     }
 
-    fn set(&self, about: &mut About<'_>, key: &str, value: u64) -> Result<(), StoreError> {
-        about.insert(key, value).map_err(|error| self.storage(error))?;
+    /// A number about the file; 0 if it has never been written.
+    fn number(&self, tables: &Tables<'_>, key: &str) -> Result<u64, StoreError> {
+        let value = tables.about.get(key).map_err(|error| self.storage(error))?;
+        Ok(value.map_or(0, |value| value.value()))
+    }
+
+    fn set(&self, tables: &mut Tables<'_>, key: &str, value: u64) -> Result<(), StoreError> {
+        tables.about.insert(key, value).map_err(|error| self.storage(error))?;
         Ok(())
     }
 
-    fn put(&self, dataflows: &mut Dataflows<'_>, record: &DataflowRecord) -> Result<(), StoreError> {
+    fn put(&self, tables: &mut Tables<'_>, record: &DataflowRecord) -> Result<(), StoreError> {
+        let id = record.id.0.as_u128();
         let bytes = serde_json::to_vec(record).map_err(|error| self.storage(io::Error::from(error).into()))?;
-        dataflows.insert(record.id.0.as_u128(), bytes.as_slice()).map_err(|error| self.storage(error))?;
-        Ok(())
+        tables.dataflows.insert(id, bytes.as_slice()).map_err(|error| self.storage(error))?;
+        match record.state.is_final() {
+            true => tables.open.remove(id).map(|_| ()),
+            false => tables.open.insert(id, record.name().unwrap_or_default()).map(|_| ()),
+        }
+        .map_err(|error| self.storage(error))
+    }
+
+    fn record(
+        &self,
+        dataflows: &impl ReadableTable<u128, &'static [u8]>,
+        id: DataflowId,
+    ) -> Result<Option<DataflowRecord>, StoreError> {
+        let bytes = dataflows.get(id.0.as_u128()).map_err(|error| self.storage(error))?;
+        bytes.map(|bytes| self.decode(bytes.value())).transpose()
     }
 
     fn records(
@@ -226,12 +273,6 @@ impl File {
     fn storage(&self, error: redb::StorageError) -> StoreError {
         StoreError::storage(&self.path, error)
     }
-}
-
-/// A number about the file; 0 if it has never been written.
-fn number(path: &Path, about: &About<'_>, key: &str) -> Result<u64, StoreError> {
-    let value = about.get(key).map_err(|error| StoreError::storage(path, error))?;
-    Ok(value.map_or(0, |value| value.value()))
 }
 
 impl fmt::Debug for Store {

@@ -1,12 +1,13 @@
 //! The master of one dataflow: schedules and supervises it.
 
 use dora_message::id::NodeId;
-use dora_rpc::{RpcError, RpcStream};
+use dora_rpc::{Gateway, RpcError, RpcStream};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, DataflowEvent, DataflowInfo, DataflowResult, DataflowState, LogChunk, LogQuery, MachineId, NodeState,
-    ObservedDataflow, Outcome, OutputId, RawMessage, StopOptions, TapQuery, TappedMessage, Watching, error::coded,
+    Attempt, DataflowEvent, DataflowInfo, DataflowResult, DataflowState, LogChunk, LogQuery, MachineId,
+    NodeExecutorCall, NodeState, ObservedDataflow, Outcome, OutputId, RawMessage, StopOptions, TapQuery, TappedMessage,
+    Watching, error::coded,
 };
 
 dora_rpc::gateway! {
@@ -19,11 +20,17 @@ dora_rpc::gateway! {
         /// is answered.
         async fn machine_finished(&self, machine: MachineId, outcome: Outcome) -> Result<(), DataflowMasterError>
             => MachineFinished;
-        /// By the resource manager: a daemon has registered again and says what it runs of this dataflow.
-        async fn machine_returned(&self, machine: MachineId, observed: Option<ObservedDataflow>)
-            -> Result<(), DataflowMasterError> => MachineReturned;
+        /// By the resource manager: a daemon has registered again and says what it runs of this dataflow. Its gateway is new.
+        async fn machine_returned(
+            &self,
+            machine: MachineId,
+            executor: Gateway<NodeExecutorCall>,
+            observed: Option<ObservedDataflow>
+        ) -> Result<(), DataflowMasterError> => MachineReturned;
         /// By the resource manager: a daemon gives no sign of life. Its nodes may still run.
         async fn machine_silent(&self, machine: MachineId) -> Result<(), DataflowMasterError> => MachineSilent;
+        /// By the resource manager: a machine has been silent for so long that its nodes count as lost.
+        async fn machine_lost(&self, machine: MachineId) -> Result<(), DataflowMasterError> => MachineLost;
         /// Waits until the dataflow is in one of these states, or has ended; its state.
         async fn wait(&self, until: Vec<DataflowState>) -> Result<DataflowState, DataflowMasterError> => Wait;
         /// Stops the dataflow and waits for its end; how it ended.

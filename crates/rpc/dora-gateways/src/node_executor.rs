@@ -24,7 +24,8 @@ dora_rpc::gateway! {
         /// Builds what these nodes need.
         async fn build(&self, leader: FencingToken, submission: Submission, nodes: Vec<NodeId>)
             -> Result<RpcStream<BuildStep>, NodeExecutorError> => Build;
-        /// Starts nodes. That they run, or why not, is told to the master. Asked twice for one attempt, it starts it once.
+        /// Starts nodes. That they run, or why not, is told to the master. Asked twice for one attempt, it starts it once, and
+        /// tells the new master from then on: so a coordinator that was started again takes over what runs.
         async fn spawn_nodes(&self, leader: FencingToken, spawn: SpawnNodes) -> Result<(), NodeExecutorError>
             => SpawnNodes;
         /// Every node of the dataflow is ready, on all machines: messages may flow.

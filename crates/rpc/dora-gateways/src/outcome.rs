@@ -32,6 +32,16 @@ impl NodeOutcome {
     pub fn is_success(&self) -> bool {
         self.result.is_success()
     }
+
+    /// Its part of [`Outcome::nodes`], from 0: failed by itself, killed after its grace, ended because of others, ended well.
+    pub fn rank(&self) -> u8 {
+        match self.result {
+            NodeResult::Failed(_) | NodeResult::NotStarted(_) | NodeResult::Overdue(_) => 0,
+            NodeResult::GraceExceeded => 1,
+            NodeResult::Cascading { .. } | NodeResult::Lost => 2,
+            NodeResult::Success | NodeResult::NotRestarted(_) | NodeResult::NeverJoined => 3,
+        }
+    }
 }
 
 /// An edge and what it has counted.
@@ -138,6 +148,19 @@ impl Outcome {
     pub fn failures(&self) -> impl Iterator<Item = &NodeOutcome> {
         self.nodes.iter().filter(|node| !node.is_success())
     }
+
+    /// The outcomes of several machines as one. Of several troubles the first one counts.
+    pub fn merge(outcomes: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = outcomes.into_iter().fold(Self::default(), |mut all, machine| {
+            all.nodes.extend(machine.nodes);
+            all.edges.extend(machine.edges);
+            all.orphans_killed += machine.orphans_killed;
+            all.trouble = all.trouble.or(machine.trouble);
+            all
+        });
+        all.nodes.sort_by_key(NodeOutcome::rank);
+        all
+    }
 }
 
 /// How a dataflow ended, on all its machines.
@@ -158,6 +181,8 @@ impl DataflowResult {
 
 #[cfg(test)]
 mod tests {
+    use dora_message::supervision::ExitStatus;
+
     use super::*;
 
     #[test]
@@ -167,5 +192,27 @@ mod tests {
         assert!(of(None, vec![node(NodeResult::Success)]).is_success());
         assert!(!of(None, vec![node(NodeResult::Success), node(NodeResult::Lost)]).is_success());
         assert!(!of(Some(Trouble::Interrupted), vec![]).is_success());
+    }
+
+    #[test]
+    fn of_several_machines_the_root_cause_comes_first() {
+        let node = |name: &str, result| NodeOutcome {
+            node: name.into(),
+            result,
+            never_connected: false,
+            last_stderr: Vec::new(),
+        };
+        let cascading = NodeResult::Cascading { caused_by: None, status: ExitStatus::Code { code: 1 } };
+        let first = Outcome {
+            nodes: vec![node("victim", cascading), node("fine", NodeResult::Success)],
+            orphans_killed: 1,
+            ..Outcome::default()
+        };
+        let cause = node("cause", NodeResult::Failed(ExitStatus::Code { code: 3 }));
+        let trouble = Some(Trouble::CannotRun("no".to_owned()));
+        let second = Outcome { nodes: vec![cause], orphans_killed: 2, trouble: trouble.clone(), ..Outcome::default() };
+        let all = Outcome::merge([first, second]);
+        let order: Vec<_> = all.nodes.iter().map(|node| node.node.as_str()).collect();
+        assert_eq!((order, all.orphans_killed, all.trouble), (vec!["cause", "victim", "fine"], 3, trouble));
     }
 }

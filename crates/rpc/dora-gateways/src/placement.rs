@@ -35,6 +35,9 @@ pub struct NodeRequirement {
     pub node: NodeId,
     /// The placement that is wanted.
     pub attempt: Attempt,
+    /// Nodes of one group go to one machine: those that edges join.
+    #[serde(default)]
+    pub group: u32,
     /// On this machine only.
     #[serde(default)]
     pub machine: Option<MachineId>,

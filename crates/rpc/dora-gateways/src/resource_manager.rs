@@ -6,8 +6,8 @@ use dora_rpc::{FencingToken, Gateway, RpcError, StaleLeader};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DataflowId, FileIdentity, MachineId, NoFit, NodeExecutorCall, NodeRequirement, ObservedDataflow, Placement,
-    Resources, error::coded,
+    DataflowId, DataflowMasterCall, FileIdentity, MachineId, NoFit, NodeExecutorCall, NodeRequirement,
+    ObservedDataflow, Placement, Resources, error::coded,
 };
 
 dora_rpc::gateway! {
@@ -18,6 +18,14 @@ dora_rpc::gateway! {
             => RegisterDaemon;
         /// A daemon goes away in good order; its nodes have ended.
         async fn unregister_daemon(&self, machine: MachineId) -> Result<(), ResourceManagerError> => UnregisterDaemon;
+        /// By the master of a dataflow, before anything else: it is told what becomes of machines that have nodes of it.
+        /// `placed` is what had its place before this coordinator was started; each names its machine.
+        async fn register_master(
+            &self,
+            dataflow: DataflowId,
+            master: Gateway<DataflowMasterCall>,
+            placed: Vec<NodeRequirement>
+        ) -> Result<(), ResourceManagerError> => RegisterMaster;
         /// Finds a place for each node and holds it until it is released. All of them, or none.
         async fn place(&self, dataflow: DataflowId, nodes: Vec<NodeRequirement>)
             -> Result<Vec<Placement>, ResourceManagerError> => Place;
@@ -26,6 +34,9 @@ dora_rpc::gateway! {
             -> Result<(), ResourceManagerError> => Release;
         /// The machines.
         async fn machines(&self) -> Result<Vec<MachineInfo>, ResourceManagerError> => Machines;
+        /// The daemons of all machines that give signs of life. Asked within the coordinator only.
+        async fn executors(&self) -> Result<Vec<(MachineId, Gateway<NodeExecutorCall>)>, ResourceManagerError>
+            => Executors;
     }
 }
 

@@ -115,6 +115,18 @@ impl RpcService {
         publication: impl Into<Publication>,
         endpoint: E,
     ) -> Result<Server<E>, StartError> {
+        self.start_server_with(publication, |_| endpoint)
+    }
+
+    /// Starts an endpoint that hands out its own gateway, which it is made with.
+    ///
+    /// # Errors
+    /// [`StartError`] if the name is taken or the service stops. Then no endpoint is made.
+    pub fn start_server_with<E: RpcEndpoint>(
+        &self,
+        publication: impl Into<Publication>,
+        endpoint: impl FnOnce(Gateway<E::Call>) -> E,
+    ) -> Result<Server<E>, StartError> {
         if *self.inner.phase.borrow() != Phase::Open {
             return Err(StartError::Stopping);
         }
@@ -123,13 +135,14 @@ impl RpcService {
         let publication = publication.into();
         let name = publication.name().to_owned();
         self.inner.registry.add(publication, Arc::new(mailbox.clone()))?;
+        let gateway = Gateway::here(mailbox.clone(), config.deadline);
+        let endpoint = endpoint(gateway.clone());
         let start = Start { endpoint, calls, capacity: config.mailbox, grace: config.grace };
         let failure = self.inner.failure.clone();
         let (executor, control) = start.spawn(move |message| {
             failure.send_replace(Some(EndpointPanic { gateway: E::Call::GATEWAY, message }));
         });
-        self.forget_when_ended(name, mailbox.clone(), control.clone());
-        let gateway = Gateway::here(mailbox, config.deadline);
+        self.forget_when_ended(name, mailbox, control.clone());
         Ok(Server { gateway, executor, control })
     }
 

@@ -54,6 +54,7 @@ pub fn stream<T>(capacity: usize) -> (StreamSender<T>, RpcStream<T>) {
         capacity: capacity.max(1),
         readable: Notify::new(),
         writable: Notify::new(),
+        gone: Notify::new(),
     });
     let reader = RpcStream { source: Source::Here(queue.clone()), handed_over: AtomicBool::new(false) };
     (StreamSender { queue }, reader)
@@ -116,6 +117,17 @@ impl<T> StreamSender<T> {
     pub fn is_abandoned(&self) -> bool {
         self.queue.lock().abandoned
     }
+
+    /// Completes when nobody reads any longer.
+    pub async fn abandoned(&self) {
+        loop {
+            let gone = self.queue.gone.notified();
+            if self.is_abandoned() {
+                return;
+            }
+            gone.await;
+        }
+    }
 }
 
 impl<T> Drop for StreamSender<T> {
@@ -164,6 +176,7 @@ pub(crate) struct Queue<T> {
     capacity: usize,
     readable: Notify,
     writable: Notify,
+    gone: Notify,
 }
 
 struct State<T> {
@@ -207,6 +220,7 @@ impl<T> Queue<T> {
         drop(state);
         self.writable.notify_one();
         self.readable.notify_one();
+        self.gone.notify_waiters();
     }
 }
 
