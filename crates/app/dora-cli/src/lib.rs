@@ -14,10 +14,14 @@
 
 mod building;
 mod cli;
+#[allow(dead_code, unused_imports, reason = "the commands that use all of it come next")]
+mod client;
 mod command;
 mod error;
 mod fill;
 mod histogram;
+#[allow(dead_code, reason = "the commands that use all of it come next")]
+mod home;
 mod load;
 mod lockfile;
 mod log;

@@ -8,6 +8,7 @@ use crate::{
     Address, FencingToken, Gateway, Refusal, Request, Retryable, RpcError, RpcService,
     connection::{Connection, Limits, Wish},
     handshake::{Greeting, negotiate},
+    identity::WrongCertificate,
     transport::{Place, Socket, dial},
 };
 
@@ -28,6 +29,14 @@ pub enum ConnectError {
         /// Where.
         address: String,
         /// What was wrong.
+        reason: String,
+    },
+    /// Somebody is there, with another certificate than the one that is known.
+    #[error("{address} is not trusted: {reason}")]
+    Untrusted {
+        /// Where.
+        address: String,
+        /// Which certificate was shown, and which is known.
         reason: String,
     },
     /// The versions are too far apart.
@@ -59,7 +68,7 @@ impl Retryable for ConnectError {
     fn retryable(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
-            Self::Foreign { .. } | Self::Version { .. } => false,
+            Self::Foreign { .. } | Self::Untrusted { .. } | Self::Version { .. } => false,
             Self::Refused { refusal, .. } => matches!(refusal, Refusal::Full | Refusal::Stopping),
             Self::Rpc(error) => error.retryable(),
         }
@@ -112,7 +121,10 @@ impl RpcService {
         let reach = async {
             let socket = match &address.place {
                 Place::Here => self.pipe(),
-                place => dial(place).await.map_err(|error| unreachable(error.to_string()))?,
+                place => dial(place).await.map_err(|error| match WrongCertificate::in_error(&error) {
+                    Some(wrong) => ConnectError::Untrusted { address: address.to_string(), reason: wrong.to_string() },
+                    None => unreachable(error.to_string()),
+                })?,
             };
             self.greet(address, socket).await
         };

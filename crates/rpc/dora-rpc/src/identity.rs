@@ -1,6 +1,6 @@
 //! What a service is known by off its machine: a certificate, and the fingerprint by which clients know it again.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, io, str::FromStr, sync::Arc};
 
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
@@ -177,7 +177,8 @@ impl ServerCertVerifier for Pinned {
         if shown == self.fingerprint {
             Ok(ServerCertVerified::assertion())
         } else {
-            Err(rustls::Error::General(format!("the server shows {shown}, not {}", self.fingerprint)))
+            let wrong = Arc::new(WrongCertificate { shown, known: self.fingerprint });
+            Err(rustls::CertificateError::Other(rustls::OtherError(wrong)).into())
         }
     }
 
@@ -201,6 +202,24 @@ impl ServerCertVerifier for Pinned {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// A server that is not the one that was meant.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("it shows the certificate {shown}, known is {known}")]
+pub(crate) struct WrongCertificate {
+    shown: Fingerprint,
+    known: Fingerprint,
+}
+
+impl WrongCertificate {
+    /// The reason of an error of a connection, if it is this one.
+    pub(crate) fn in_error(error: &io::Error) -> Option<&Self> {
+        match error.get_ref()?.downcast_ref()? {
+            rustls::Error::InvalidCertificate(rustls::CertificateError::Other(reason)) => reason.0.downcast_ref(),
+            _ => None,
+        }
     }
 }
 
