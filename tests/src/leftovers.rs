@@ -88,16 +88,21 @@ impl Holdings {
     }
 }
 
-/// Waits until a process holds at most `more` than it did. Nothing tells when it lets go of something.
+/// Waits while something is so of whose end nothing tells: what another process holds. Not for ever.
+fn wait_while(holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE / 4;
+    while holds() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Waits until a process holds at most `more` than it did.
 ///
 /// # Panics
 /// When it holds more for long.
 pub fn await_holdings(pid: i32, before: Holdings, more: usize) {
-    let deadline = Instant::now() + PATIENCE / 4;
     let is_more = |now: Holdings| now.descriptors > before.descriptors + more || now.mappings > before.mappings + more;
-    while is_more(Holdings::of(pid)) && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_while(|| is_more(Holdings::of(pid)));
     let now = Holdings::of(pid);
     assert!(!is_more(now), "it holds {now:?}, and held {before:?}");
 }
@@ -122,11 +127,7 @@ pub fn shared_memory() -> u64 {
 /// # Panics
 /// When there is more for long.
 pub fn await_shared_memory(limit: u64) {
-    let deadline = Instant::now() + PATIENCE / 4;
-    while shared_memory() > limit && Instant::now() < deadline {
-        // Nothing tells when another program gives memory back.
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    wait_while(|| shared_memory() > limit);
     let now = shared_memory();
     assert!(now <= limit, "{now} bytes of shared memory are in use, at most {limit} were expected");
 }

@@ -28,7 +28,7 @@ class Words(unittest.TestCase):
         for spelling in ("INPUT_CLOSED", "InputClosed"):
             self.assertTrue(dora.INPUT_CLOSED == spelling and spelling == dora.INPUT_CLOSED)
             self.assertFalse(dora.INPUT_CLOSED != spelling or spelling != dora.INPUT_CLOSED)
-        self.assertFalse(dora.INPUT_CLOSED == "INPUT" or dora.INPUT_CLOSED == 3)
+        self.assertFalse(dora.INPUT_CLOSED == "INPUT" or dora.INPUT_CLOSED == 3)  # type: ignore[comparison-overlap]
         self.assertEqual({"INPUT_CLOSED": 1}[dora.INPUT_CLOSED], 1)
         self.assertEqual(str(dora.INPUT_CLOSED), "INPUT_CLOSED")
         match dora.INPUT_CLOSED:

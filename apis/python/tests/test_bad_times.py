@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import unittest
 
-from support import PATIENCE, Dataflow, dora
+import interrupt
+from support import PATIENCE, Dataflow
 
 LISTENER = "from dora import Node\nfor event in Node(): pass"
+
+
+def one_way(queue_size: int) -> str:
+    """A dataflow in which `b` receives losslessly what `a` sends."""
+    return f"""\
+        nodes:
+          - id: a
+            path: a.py
+            outputs: [data]
+          - id: b
+            path: b.py
+            inputs:
+              data: {{source: a/data, queue_size: {queue_size}, queue_policy: backpressure}}
+    """
 
 
 class Ends(Dataflow):
@@ -166,22 +182,18 @@ class Starts(Dataflow):
 class Interrupted(Dataflow):
     """Ctrl-C, wherever a node is blocked."""
 
-    INTERRUPT = """
-        import os, signal, threading
-        def interrupt_soon():
-            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-    """
-
     def setUp(self) -> None:
         super().setUp()
-        self.program("interrupt", self.INTERRUPT)
+        shutil.copy(interrupt.__file__, self.directory)
+        # Opening one end of it waits for the other.
+        os.mkfifo(self.directory / "go")
 
     def test_in_a_wait_for_events(self) -> None:
         waiting = """
             from dora import Node
-            from interrupt import interrupt_soon
+            from interrupt import interrupt_once_asleep
             node = Node()
-            interrupt_soon()
+            interrupt_once_asleep()
             try:
                 node.next()
             except KeyboardInterrupt:
@@ -192,24 +204,25 @@ class Interrupted(Dataflow):
     def test_before_the_dataflow_starts(self) -> None:
         waiting = """
             from dora import Node
-            from interrupt import interrupt_soon
-            interrupt_soon()
+            from interrupt import interrupt_once_asleep
+            interrupt_once_asleep()
             try:
                 Node()
             except KeyboardInterrupt:
                 print("interrupted")
+                open("go", "w").close()
         """
         # The other one is not ready before the interrupt.
-        late = "import time\nfrom dora import Node\ntime.sleep(1)\nNode()"
+        late = "from dora import Node\nopen('go').close()\nNode()"
         printed = self.pair(waiting, late, code=None)
         self.assertIn("interrupted", printed)
 
     def test_in_a_send_that_waits_for_room(self) -> None:
         sending = """
             from dora import Node
-            from interrupt import interrupt_soon
+            from interrupt import interrupt_once_asleep
             node = Node()
-            interrupt_soon()
+            interrupt_once_asleep()
             sent = 0
             try:
                 while True:
@@ -217,14 +230,14 @@ class Interrupted(Dataflow):
                     sent += 1
             except KeyboardInterrupt:
                 print("interrupted after", sent)
+                open("go", "w").close()
             node.next()  # the node goes on: the other one is done
         """
         # It takes nothing before the sender was interrupted, and then everything that was queued.
         slow = """
-            import time
             from dora import Node
             node = Node()
-            time.sleep(1)
+            open("go").close()
             received = [event for event in node.drain() if event["type"] == "INPUT"]
             print("took", len(received))
         """
@@ -236,50 +249,44 @@ class Interrupted(Dataflow):
         waiting = """
             import signal
             from dora import Node
-            from interrupt import interrupt_soon
-            signal.signal(signal.SIGINT, lambda *_: print("handled", flush=True))
+            from interrupt import interrupt_once_asleep
+            def handle(*_):
+                print("handled", flush=True)
+                open("go", "w").close()
+            signal.signal(signal.SIGINT, handle)
             node = Node()
-            interrupt_soon()
+            interrupt_once_asleep()
             while node.next()["type"] != "INPUT_CLOSED": pass
             print("went on")
         """
-        late = "import time\nfrom dora import Node\nnode = Node()\ntime.sleep(0.6)"
+        late = "from dora import Node\nnode = Node()\nopen('go').close()"
         printed = self.pair(waiting, late)
         self.assertLess(printed.index("handled"), printed.index("went on"))
 
     def test_of_the_whole_dataflow_while_a_node_waits_for_room(self) -> None:
         sending = """
+            import os
             from dora import Node
             node = Node()
-            print("sending", flush=True)
+            print("sender", os.getpid(), flush=True)
             while True:
                 node.send_output("data", b"x")
         """
         self.program("a", sending)
         receiving = """
-            import time
             from dora import Node
-            for event in Node():
+            node = Node()
+            open("go").close()
+            for event in node:
                 if event["type"] == "STOP": break
-                time.sleep(0.05)
         """
         self.program("b", receiving)
-        flow = """\
-            nodes:
-              - id: a
-                path: a.py
-                outputs: [data]
-              - id: b
-                path: b.py
-                inputs:
-                  data: {source: a/data, queue_size: 2, queue_policy: backpressure}
-        """
-        with self.start_flow(flow) as process:
+        with self.start_flow(one_way(2)) as process:
             assert process.stdout is not None
-            seen = ""
-            while "sending" not in seen:
-                seen += process.stdout.readline()
+            told = next(line for line in process.stdout if "sender" in line)
+            interrupt.await_sleep(int(told.split()[-1]))
             process.send_signal(signal.SIGINT)
+            open(self.directory / "go", "w").close()
             rest, _ = process.communicate(timeout=PATIENCE)
         self.assertEqual(process.returncode, 0, rest)
         self.assertNotIn("Traceback", rest)
@@ -307,19 +314,9 @@ class Memory(Dataflow):
             print("kept one of", seen)
         """
         # Of 300 MB at most 16 MB are there at a time: what is released is used again, beside the one that is kept.
-        flow = """\
-            nodes:
-              - id: a
-                path: a.py
-                outputs: [data]
-              - id: b
-                path: b.py
-                inputs:
-                  data: {source: a/data, queue_size: 4, queue_policy: backpressure}
-        """
         self.program("a", sender)
         self.program("b", keeper)
-        self.assertIn("kept one of 300", self.run_flow(flow, "--memory", "16MB"))
+        self.assertIn("kept one of 300", self.run_flow(one_way(4), "--memory", "16MB"))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 //!
 //! A node that slept for a few milliseconds finds neither the code nor the data of a message's way in its caches. Met
 //! one after the other, each of the hundred-odd lines costs a trip to memory, and each new page a walk through the page
-//! tables; asked for together the trips overlap. A message in a chunk gains 2 to 3 us when the
-//! caches are cold, one that lies in its descriptor nothing; warm, either costs 0.1 us more.
+//! tables; asked for together the trips overlap. Messages in chunks gain, and those that lie in their descriptor do not:
+//! docs/performance.md has the figures, `cargo xtask bench --only oneway` makes them.
 //!
 //! A prefetch is a hint. It reads nothing, changes nothing and never faults, whatever the address.
 #![allow(unsafe_code)]
