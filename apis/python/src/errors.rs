@@ -7,17 +7,10 @@ use pyo3::{
     import_exception,
 };
 
-use crate::signals;
-
 import_exception!(dora.errors, Stopping);
 
-/// What a signal handler raised, if that ended the call; else invalid ids are errors of the caller's values, and everything
-/// else of what happens to the node.
+/// What is too large is an error of the caller's values, everything else of what happens to the node.
 pub(crate) fn python_error(error: NodeError) -> PyErr {
-    signals::raised().unwrap_or_else(|| of_node(error))
-}
-
-fn of_node(error: NodeError) -> PyErr {
     match error {
         NodeError::NotANode => PyRuntimeError::new_err(format!(
             "Could not initiate node from environment variable. For dynamic node, please add a node id in the \

@@ -21,6 +21,7 @@ use crate::{
     receiver::{Found, Receiver},
     sample::SampleHandler,
     sender::Sender,
+    signals,
 };
 
 /// Longer waits than this (30 years) count as endless.
@@ -77,7 +78,7 @@ impl Node {
     #[pyo3(signature = (node_id=None, daemon_port=None))]
     fn new(py: Python<'_>, node_id: Option<String>, daemon_port: Option<u16>) -> PyResult<Self> {
         Bridge::get(py)?; // before the dataflow starts, so that no first message waits for an import
-        let started = py.detach(|| match (node_id.map(NodeId::from), daemon_port) {
+        let (node, events) = signals::waiting(py, || match (node_id.map(NodeId::from), daemon_port) {
             (None, None) => DoraNode::init_from_env(),
             (Some(node_id), None) => DoraNode::init_flexible(node_id),
             (node_id, Some(port)) => {
@@ -87,8 +88,7 @@ impl Node {
                     None => builder.build(),
                 }
             }
-        });
-        let (node, events) = started.map_err(python_error)?;
+        })?;
         Ok(Node {
             log: node.logger(),
             identity: Identity::of(&node).map_err(python_error)?,

@@ -6,11 +6,7 @@ use dora_message::{id::DataId, metadata::MetadataParameters};
 use dora_node::{DataSample, DoraNode, NodeError};
 use pyo3::{exceptions::PyRuntimeError, prelude::*, types::PyDict};
 
-use crate::{
-    data::Data,
-    errors::{closed, python_error},
-    metadata,
-};
+use crate::{data::Data, errors::closed, metadata, signals};
 
 /// Environment variable: sending on an output that is not open raises, instead of one warning.
 const STRICT_ENV: &str = "DORA_STRICT";
@@ -32,11 +28,11 @@ impl Sender {
         py: Python<'_>,
         call: impl FnOnce(&mut DoraNode) -> Result<R, NodeError> + Send,
     ) -> PyResult<R> {
-        let called = py.detach(|| {
+        let called = signals::waiting(py, || {
             let mut node = self.node.lock().unwrap_or_else(PoisonError::into_inner);
-            node.as_mut().map(call)
-        });
-        called.ok_or_else(closed)?.map_err(python_error)
+            node.as_mut().map(call).transpose()
+        })?;
+        called.ok_or_else(closed)
     }
 
     /// Sends one message.

@@ -3,7 +3,10 @@
 
 use std::cell::Cell;
 
+use dora_node::NodeError;
 use pyo3::prelude::*;
+
+use crate::errors::python_error;
 
 thread_local! {
     /// What a handler raised in a wait of this thread, which was given up for it.
@@ -15,9 +18,16 @@ pub(crate) fn install() {
     dora_node::on_interrupt(handlers_raise);
 }
 
-/// What ended the wait that this thread just came back from.
-pub(crate) fn raised() -> Option<PyErr> {
-    RAISED.take()
+/// Makes a call that may wait, without the interpreter. What a handler raises in one of its waits is what the call raises,
+/// whatever came of it: nothing of it is left for a later call.
+pub(crate) fn waiting<R: Send>(py: Python<'_>, call: impl FnOnce() -> Result<R, NodeError> + Send) -> PyResult<R> {
+    py.detach(|| {
+        let result = call();
+        match RAISED.take() {
+            Some(raised) => Err(raised),
+            None => result.map_err(python_error),
+        }
+    })
 }
 
 fn handlers_raise() -> bool {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import unittest
 
+import interrupt
 from support import PATIENCE, Dataflow
 
 FLOW = """\
@@ -50,7 +52,8 @@ class Dynamic(Dataflow):
         self.dataflow = self.read_until(words).partition(words)[2].strip()
 
     def tearDown(self) -> None:
-        self.flow.stdout and self.addCleanup(self.flow.stdout.close)
+        assert self.flow.stdout is not None
+        self.addCleanup(self.flow.stdout.close)
 
     def read_until(self, *words: str) -> str:
         """The line with which the dataflow has printed all of these, in whatever order."""
@@ -103,6 +106,36 @@ class Dynamic(Dataflow):
         self.assertIn("three rounds", self.guest("rounds", rounds))
         for word in ("one", "two", "three"):
             self.read_until(f"heard {word}")
+
+    def test_ctrl_c_ends_the_search_and_nothing_of_it_comes_later(self) -> None:
+        interrupted = """
+            import os, signal, socket, threading, uuid
+            import interrupt
+            from dora import Node
+            # A keeper that does not answer, and whose silence is interrupted.
+            silent = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            silent.bind(f"\\0dora/{os.getuid()}/{uuid.uuid4()}")
+            silent.listen()
+            connections = []
+            def interrupt_who_asks():
+                connections.append(silent.accept()[0])
+                connections[0].recv(1000)
+                interrupt.await_sleep(os.getpid())
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            threading.Thread(target=interrupt_who_asks).start()
+            try:
+                Node("guest")
+            except KeyboardInterrupt:
+                print("interrupted")
+            silent.close()
+            node = Node("guest")
+            try:
+                node.send_output("no id", [])
+            except RuntimeError as error:
+                print(error)
+        """
+        shutil.copy(interrupt.__file__, self.directory)
+        self.assertRegex(self.guest("interrupted", interrupted), r"^interrupted\ninput or output id `no id`")
 
     def test_an_unknown_name_is_told_with_those_that_are_there(self) -> None:
         refused = """

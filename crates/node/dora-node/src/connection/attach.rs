@@ -173,6 +173,8 @@ fn ask_all(node: &NodeId) -> io::Result<Answers> {
             Ok(None) => {}
             // It has ended since its name was read.
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+            // The wait was given up, and so is the search.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
             Err(_) => answers.silent.push(dataflow),
         }
     }
