@@ -1,8 +1,8 @@
 //! A directory, a mark, and commands that run in it.
 
 use std::{
-    ffi::OsStr,
-    os::unix::fs::PermissionsExt as _,
+    ffi::{OsStr, OsString},
+    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -10,6 +10,10 @@ use std::{
 use rustix::process::Pid;
 
 use crate::{Running, binaries, leftovers};
+
+/// Variables that change what a test sees, beside those of dora itself.
+const OF_TOOLS: [&str; 6] =
+    ["RUST_BACKTRACE", "NO_COLOR", "CLICOLOR_FORCE", "VIRTUAL_ENV", "PYTHONPATH", "UV_OVERRIDE"];
 
 /// Where one test happens.
 pub struct Workbench {
@@ -102,39 +106,33 @@ impl Workbench {
 
     /// `dora` with these arguments, ready to be changed further.
     pub fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, arguments: I) -> Command {
-        let mut command = Command::new(binaries::dora());
+        let mut command = self.at_home(binaries::dora());
         command.args(arguments);
-        self.at_home(command)
+        command
     }
 
     /// A line of shell, ready to be changed further.
     pub fn shell(&self, line: &str) -> Command {
-        let mut command = Command::new("sh");
+        let mut command = self.at_home("sh");
         command.args(["-c", line]);
-        self.at_home(command)
+        command
     }
 
-    fn at_home(&self, mut command: Command) -> Command {
+    /// A program in this directory, with this mark, and with nothing of what whoever runs the tests has told dora, its nodes
+    /// or their tools by variables.
+    pub fn at_home(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        let of_dora = std::env::vars_os().map(|(name, _)| name).filter(|name| name.as_bytes().starts_with(b"DORA_"));
+        of_dora.chain(OF_TOOLS.map(OsString::from)).for_each(|name| _ = command.env_remove(name));
         command.current_dir(self.path()).env(leftovers::MARK, &self.mark);
-        for variable in [
-            "RUST_BACKTRACE",
-            "DORA_LOG_LEVEL",
-            "DORA_LOG_FORMAT",
-            "DORA_LOG_FILTER",
-            "NO_COLOR",
-            "CLICOLOR_FORCE",
-            "VIRTUAL_ENV",
-        ] {
-            command.env_remove(variable);
-        }
         command
     }
 
     /// Starts a process with a role that joins this dataflow as a dynamic node.
     pub fn join(&self, dataflow: &str, node: &str, role: &str) -> Running {
-        let mut command = Command::new(binaries::test_node());
+        let mut command = self.at_home(binaries::test_node());
         command.args(role.split(' ')).env("DORA_TEST_JOIN", node).env("DORA_DATAFLOW_ID", dataflow);
-        Running::start(self.at_home(command))
+        Running::start(command)
     }
 
     /// Starts `dora` with these arguments.

@@ -1,6 +1,6 @@
 //! Bad times, each with real processes: whoever is killed in whatever order, nothing is left behind.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{path::Path, time::Duration};
 
 use dora_tests::{Running, Workbench, await_gone, await_shared_memory, rounds, shared_memory};
 use rustix::process::{Signal, kill_process};
@@ -165,10 +165,8 @@ fn with_descriptors(allowed: u32, sinks: usize) -> dora_tests::Finished {
         text += "    inputs: { in: { source: source/data, queue_policy: backpressure } }\n";
     }
     bench.dataflow("a.yml", &text);
-    let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &allowed.to_string()]);
-    command.arg(dora_tests::dora()).args(["run", "a.yml"]);
-    command.current_dir(bench.path()).env("DORA_TEST_MARK", bench.mark());
+    let mut command = bench.shell("ulimit -n \"$0\" && exec \"$@\"");
+    command.arg(allowed.to_string()).arg(dora_tests::dora()).args(["run", "a.yml"]);
     let run = Running::start(command).finish();
     await_gone(bench.mark(), GONE_WITHIN);
     run
@@ -215,11 +213,10 @@ nodes:
 ",
     );
     let before = shared_memory();
-    let mut command = Command::new(dora_tests::test_runner());
+    let mut command = bench.at_home(dora_tests::test_runner());
     let path = dora_tests::dora().parent().expect("a directory").as_os_str().to_owned();
     let rounds = rounds(20, 1000);
-    command.args(["a.yml", &rounds.to_string()]).current_dir(bench.path());
-    command.env("DORA_TEST_MARK", bench.mark()).env("PATH", path);
+    command.args(["a.yml", &rounds.to_string()]).env("PATH", path);
     let run = Running::start(command);
     for round in (0..rounds).step_by(20) {
         run.await_text(&format!("end of round {round}."));

@@ -1,15 +1,12 @@
 //! `dora doctor`: what it says of the machine that the tests run on, of one with a limit, and of what runs.
 
-use std::process::Command;
-
 use dora_tests::{Finished, Running, Workbench, dora};
 use serde_json::Value;
 
-/// `dora doctor` in a shell that limits something first.
-fn limited(bench: &Workbench, limit: &str) -> Finished {
-    let mut command = Command::new("sh");
-    command.args(["-c", &format!("{limit} && exec \"$0\" doctor"), &dora().to_string_lossy()]);
-    command.current_dir(bench.path());
+/// `dora` with these words in a shell that limits something first.
+fn limited(bench: &Workbench, limit: &str, words: &str) -> Finished {
+    let mut command = bench.shell(&format!("{limit} && exec \"$0\" {words}"));
+    command.arg(dora());
     Running::start(command).finish()
 }
 
@@ -46,23 +43,20 @@ fn the_same_for_programs() {
 #[test]
 fn a_limit_that_prevents_running_is_an_error_with_its_remedy() {
     let bench = Workbench::new();
-    let run = limited(&bench, "ulimit -f 2000").expect_code(1);
+    let run = limited(&bench, "ulimit -f 2000", "doctor").expect_code(1);
     assert!(run.stdout.contains("  error    file size: "), "{}", run.stdout);
     assert!(run.stdout.contains("what to do: `ulimit -f unlimited`"), "{}", run.stdout);
     assert!(run.stdout.contains("\nDataflows do not run here: 1 error"), "{}", run.stdout);
     // It tells the truth.
     bench.script("hello.sh", "echo hello");
     bench.write("a.yml", "nodes:\n  - { id: hello, path: hello.sh, outputs: [x] }\n");
-    let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -f 2000 && exec \"$0\" run a.yml", &dora().to_string_lossy()]);
-    command.current_dir(bench.path()).env("DORA_TEST_MARK", bench.mark());
-    let run = Running::start(command).finish().expect_code(1);
+    let run = limited(&bench, "ulimit -f 2000", "run a.yml").expect_code(1);
     assert!(run.stderr.contains("File too large") && run.stderr.contains("`dora doctor`"), "{}", run.stderr);
 }
 
 #[test]
 fn few_descriptors_are_a_warning() {
-    let run = limited(&Workbench::new(), "ulimit -n 256").expect_code(0);
+    let run = limited(&Workbench::new(), "ulimit -n 256", "doctor").expect_code(0);
     assert!(run.stdout.contains("  warning  open files: 256 for a node, 256 for the keeper\n"), "{}", run.stdout);
     assert!(run.stdout.contains("what to do: `ulimit -Hn 1024`"), "{}", run.stdout);
 }

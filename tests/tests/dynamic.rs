@@ -1,7 +1,5 @@
 //! Dynamic nodes: processes that somebody else starts join a running dataflow, leave it, crash, and join again.
 
-use std::process::Command;
-
 use dora_tests::{
     Finished, Holdings, Running, Workbench, await_gone, await_holdings, await_shared_memory, rounds, shared_memory,
     test_node,
@@ -255,8 +253,8 @@ fn of_two_dataflows_with_the_same_node_one_is_chosen() {
     );
     let node = format!("twin-{}", std::process::id());
     let scenes = [Scene::new(&text), Scene::new(&text)];
-    let mut command = Command::new(test_node());
-    command.arg("tell").env("DORA_TEST_JOIN", &node).env_remove("DORA_DATAFLOW_ID");
+    let mut command = scenes[0].bench.at_home(test_node());
+    command.arg("tell").env("DORA_TEST_JOIN", &node);
     let neither = Running::start(command).finish().expect_code(1);
     for part in
         ["2 dataflows that run have a dynamic node", "Set DORA_DATAFLOW_ID", &scenes[0].dataflow, &scenes[1].dataflow]

@@ -1,6 +1,6 @@
 //! Nodes that print too much, too long or nonsense, and disks that take no more: the dataflow goes on.
 
-use std::{fs, path::PathBuf, process::Command, time::Duration};
+use std::{fs, path::PathBuf, time::Duration};
 
 use dora_tests::{Running, Workbench, await_gone, marked_processes, rounds};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
@@ -16,9 +16,8 @@ fn logs(bench: &Workbench, node: &str) -> Vec<Value> {
 
 /// `dora run a.yml` whose standard output nobody keeps.
 fn run_unseen(bench: &Workbench) -> Running {
-    let mut command = Command::new("sh");
-    command.args(["-c", "exec \"$DORA\" run -v a.yml > /dev/null"]).env("DORA", dora_tests::dora());
-    command.current_dir(bench.path()).env("DORA_TEST_MARK", bench.mark());
+    let mut command = bench.shell("exec \"$DORA\" run -v a.yml > /dev/null");
+    command.env("DORA", dora_tests::dora());
     Running::start(command)
 }
 

@@ -166,9 +166,7 @@ fn a_reader_that_leaves_stops_the_dataflow() {
     bench.script("talk.sh", "trap 'exit 0' TERM; while echo line; do :; done");
     bench.write("a.yml", "nodes:\n  - id: talk\n    path: talk.sh\n");
     let line = format!("{} run a.yml | head -n 1", dora_tests::dora().display());
-    let mut command = std::process::Command::new("sh");
-    command.args(["-c", &line]).current_dir(bench.path()).env("DORA_TEST_MARK", bench.mark());
-    let run = Running::start(command).finish().expect_code(0);
+    let run = Running::start(bench.shell(&line)).finish().expect_code(0);
     assert!(run.stderr.contains("nobody reads standard output"), "{}", run.stderr);
     dora_tests::await_gone(bench.mark(), dora_tests::PATIENCE);
 }
@@ -194,10 +192,10 @@ fn a_program_may_run_dataflows_itself() {
     bench.write("a.yml", "nodes:\n  - id: talk\n    path: talk.sh\n    env: { CODE: 0 }\n");
     bench.write("b.yml", "nodes:\n  - id: talk\n    path: talk.sh\n    env: { CODE: 1 }\n");
     let run = |file: &str| {
-        let mut command = std::process::Command::new(dora_tests::test_runner());
+        let mut command = bench.at_home(dora_tests::test_runner());
         // The keeper is a `dora`, which is looked for on the search path.
         let path = dora_tests::dora().parent().expect("a directory").as_os_str().to_owned();
-        command.arg(file).current_dir(bench.path()).env("DORA_TEST_MARK", bench.mark()).env("PATH", path);
+        command.arg(file).env("PATH", path);
         Running::start(command).finish()
     };
     let good = run("a.yml").expect_code(0);
