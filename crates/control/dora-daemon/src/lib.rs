@@ -28,6 +28,7 @@
 mod adoption;
 mod build;
 mod execution;
+mod executor;
 mod keeper;
 mod lines;
 mod outcome;
@@ -40,6 +41,7 @@ pub use build::{
 };
 pub use dora_message::result::NodeResult;
 pub use execution::{Event, Execution};
+pub use executor::{Daemon, DaemonOptions, Home, RegistrationError, file_identity};
 pub use keeper::{Control, Keeper, KeeperError, Received};
 pub use prepare::{Mistake, PrepareError, PrepareOptions, Prepared, Problem, default_memory_budget, prepare};
 pub use python::{Imported, Interpreter, PythonModule, Stranger, imported, interpreter};

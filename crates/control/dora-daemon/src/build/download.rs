@@ -29,10 +29,9 @@ pub(super) struct Program {
 
 /// The program behind a URL; downloaded if it is not there, or may have changed.
 pub(super) fn fetch(tools: &Tools<'_>, url: &str, sha256: Option<&str>) -> Result<Program, BuildProblem> {
-    let key = sha256.map_or_else(|| hash_of(url.as_bytes()), str::to_owned);
-    let dir = tools.job.dir.join("build").join(&key[..KEY_LEN.min(key.len())]);
-    let _lock = lock::hold(tools, &dir)?;
-    let file = dir.join(name(url));
+    let file = place(&tools.job.dir, url, sha256);
+    let dir = file.parent().unwrap_or(&tools.job.dir);
+    let _lock = lock::hold(tools, dir)?;
     let is_wanted = match sha256 {
         Some(sha256) => hash_of_file(&file).is_ok_and(|hash| hash == sha256),
         None => file.exists() && tools.crew.options.refresh == Refresh::Missing,
@@ -59,6 +58,12 @@ pub(super) fn fetch(tools: &Tools<'_>, url: &str, sha256: Option<&str>) -> Resul
         .and_then(|()| fs::rename(&part, &file))
         .map_err(|error| BuildProblem::file("write", &file, error))?;
     Ok(Program { file, new: true })
+}
+
+/// Where the program behind a URL is kept, below the directory of its node.
+pub(super) fn place(dir: &Path, url: &str, sha256: Option<&str>) -> PathBuf {
+    let key = sha256.map_or_else(|| hash_of(url.as_bytes()), str::to_owned);
+    dir.join("build").join(&key[..KEY_LEN.min(key.len())]).join(name(url))
 }
 
 /// Writes what the URL sends to a file; gives its hash, or for people why not.

@@ -46,6 +46,15 @@ pub(super) fn checkout(tools: &Tools<'_>, source: &GitSource, pinned: Option<&st
     Ok(Checkout { dir, commit, new: true, _lock: lock })
 }
 
+/// Where the checkout of a commit is, below the directory of its node, if it was built before.
+pub(super) fn find(dir: &Path, url: &str, commit: &str) -> Option<PathBuf> {
+    Some(repository_dir(dir, url).join(commit)).filter(|dir| dir.is_dir())
+}
+
+fn repository_dir(dir: &Path, url: &str) -> PathBuf {
+    dir.join("git").join(place(url))
+}
+
 struct Repository<'a> {
     tools: &'a Tools<'a>,
     source: &'a GitSource,
@@ -57,7 +66,7 @@ struct Repository<'a> {
 
 impl<'a> Repository<'a> {
     fn new(tools: &'a Tools<'a>, source: &'a GitSource) -> Result<Self, BuildProblem> {
-        let dir = tools.job.dir.join("git").join(place(&source.url));
+        let dir = repository_dir(&tools.job.dir, &source.url);
         let git = tools.program("git", &tools.job.dir).ok_or(BuildProblem::NoGit)?;
         let is_kept = |(name, _): &&(String, String)| !ASTRAY.contains(&name.as_str());
         let mut env: Vec<_> = tools.job.env.iter().filter(is_kept).cloned().collect();

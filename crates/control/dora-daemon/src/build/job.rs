@@ -17,6 +17,7 @@ use super::{
     output::Recording,
     plan::Claim,
     problem::FailedLine,
+    session::Session,
 };
 use crate::prepare::{search, uv::Module};
 
@@ -103,6 +104,32 @@ impl Job {
             say(Progress::Built(started.elapsed()));
         }
         Ok(fetched)
+    }
+
+    /// What it has brought before.
+    pub(super) fn found(&self, session: &Session) -> Fetched {
+        let found = match &self.source {
+            Source::Here => None,
+            Source::Url { url, sha256 } => {
+                let sha256 = sha256.as_deref().or_else(|| session.sha256(&self.node, url));
+                let file = Some(download::place(&self.dir, url, sha256)).filter(|file| file.is_file());
+                file.map(|file| Fetched::Program { file, url: url.clone() })
+            }
+            Source::Git { source, pinned } => {
+                let commit = pinned.clone().or_else(|| session.commit(&self.node, source));
+                let checkout = commit.and_then(|commit| Some((git::find(&self.dir, &source.url, &commit)?, commit)));
+                checkout.map(|(dir, commit)| Fetched::Checkout { dir, source: source.clone(), commit })
+            }
+        };
+        found.unwrap_or(Fetched::Nothing)
+    }
+
+    /// What its program must be.
+    pub(super) fn sha256(&self) -> Option<&str> {
+        match &self.source {
+            Source::Url { sha256, .. } => sha256.as_deref(),
+            Source::Here | Source::Git { .. } => None,
+        }
     }
 }
 

@@ -181,6 +181,14 @@ impl Build {
         self.control.clone()
     }
 
+    /// Where the sources of what was built before are; builds nothing. A source that is not there is left out, and
+    /// [`prepare`](crate::prepare()) says so.
+    pub fn found(&self) -> Sources {
+        let mut sources = Sources::default();
+        self.jobs.iter().for_each(|job| sources.add(job.node.clone(), job.found(&self.session)));
+        sources
+    }
+
     /// Does it all; nodes that do not disturb each other side by side, at most as many as there are processors.
     ///
     /// When one fails the others are ended. When this returns nothing of the build runs any more.
@@ -191,6 +199,11 @@ impl Build {
         }
         let (messages, received) = mpsc::channel();
         let mut session = known.clone();
+        let prescribed: BTreeMap<NodeId, String> = jobs
+            .iter()
+            .filter(|_| options.pins.is_some())
+            .filter_map(|job| Some((job.node.clone(), job.sha256()?.to_owned())))
+            .collect();
         let crew = Crew { options, out: out.clone(), session: known.clone(), control: control.clone() };
         crew.start(jobs, messages).map_err(BuildError::Thread)?;
         let mut sources = Sources::default();
@@ -199,7 +212,10 @@ impl Build {
         for message in received {
             match message {
                 Message::Event(event) => on_event(event),
-                Message::Done(node, Ok(fetched)) => sources.add(node, fetched, &mut session),
+                Message::Done(node, Ok(fetched)) => {
+                    session.note(&node, &fetched, prescribed.get(&node));
+                    sources.add(node, fetched);
+                }
                 Message::Done(node, Err(problem)) => {
                     failure.get_or_insert(BuildError::Node { node, problem: Box::new(problem) });
                 }
@@ -219,12 +235,11 @@ impl Build {
 }
 
 impl Sources {
-    fn add(&mut self, node: NodeId, fetched: Fetched, session: &mut Session) {
+    fn add(&mut self, node: NodeId, fetched: Fetched) {
         match fetched {
             Fetched::Nothing => {}
             Fetched::Program { file, url } => drop(self.downloads.insert(node, Download { file, url })),
             Fetched::Checkout { dir, source, commit } => {
-                session.remember(&node, &source, &commit);
                 self.checkouts.insert(node, Checkout { dir, source, commit });
             }
         }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BuildError,
+    job::Fetched,
     output::{OutDir, replace},
 };
 
@@ -18,6 +19,16 @@ use super::{
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Session {
     git_sources: BTreeMap<NodeId, Built>,
+    /// Programs that a lock file has prescribed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    url_sources: BTreeMap<NodeId, Prescribed>,
+}
+
+/// A program behind a URL, as a lock file had it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Prescribed {
+    url: String,
+    sha256: String,
 }
 
 /// A repository and the commit of it.
@@ -50,7 +61,25 @@ impl Session {
         self.git_sources.get(node).and_then(|built| built.commit_of(source))
     }
 
-    pub(super) fn remember(&mut self, node: &NodeId, source: &GitSource, commit: &str) {
+    /// The hash that a lock file has prescribed for the program of a node, if its URL is still the same.
+    pub(super) fn sha256(&self, node: &NodeId, url: &str) -> Option<&str> {
+        self.url_sources.get(node).filter(|built| built.url == url).map(|built| built.sha256.as_str())
+    }
+
+    /// Remembers what a node was built from; `prescribed` is the hash that a lock file has for its program.
+    pub(super) fn note(&mut self, node: &NodeId, fetched: &Fetched, prescribed: Option<&String>) {
+        match (fetched, prescribed) {
+            (Fetched::Nothing, _) => {}
+            (Fetched::Checkout { source, commit, .. }, _) => self.remember(node, source, commit),
+            (Fetched::Program { url, .. }, Some(sha256)) => {
+                let prescribed = Prescribed { url: url.clone(), sha256: sha256.clone() };
+                self.url_sources.insert(node.clone(), prescribed);
+            }
+            (Fetched::Program { .. }, None) => drop(self.url_sources.remove(node)),
+        }
+    }
+
+    fn remember(&mut self, node: &NodeId, source: &GitSource, commit: &str) {
         self.git_sources.insert(node.clone(), Built::new(source, commit));
     }
 

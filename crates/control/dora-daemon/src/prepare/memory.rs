@@ -14,9 +14,22 @@ pub fn default_memory_budget() -> u64 {
         .map_or(256 << 20, |bytes| bytes / 2)
 }
 
+/// Bytes of memory that this machine has, or that the control group allows.
+pub(crate) fn total_memory() -> u64 {
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let group = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let limit = group_limit(&group, Path::new("/sys/fs/cgroup"));
+    field(&meminfo, "MemTotal:").into_iter().chain(limit).min().unwrap_or(0)
+}
+
 /// `MemAvailable` of `/proc/meminfo`, in bytes.
 fn available(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    field(meminfo, "MemAvailable:")
+}
+
+/// A field of `/proc/meminfo`, in bytes.
+fn field(meminfo: &str, name: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kib * 1024)
 }

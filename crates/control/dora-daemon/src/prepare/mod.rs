@@ -30,6 +30,7 @@ use dora_message::{
 };
 
 pub use memory::default_memory_budget;
+pub(crate) use memory::total_memory;
 pub use mistake::{Mistake, PrepareError, Problem};
 
 pub(crate) use environment::Environment;

@@ -1,0 +1,172 @@
+//! The endpoint: what a daemon is asked, and its answers.
+//!
+//! Nothing here waits. A dataflow is the business of its worker; here is which there are, and who may give orders.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use dora_gateways::{
+    DataflowEvent, DataflowId, DataflowMasterCall, NodeExecutorCall, NodeExecutorError, ObservedDataflow, SpawnNodes,
+    StopOptions, Urgency, Watching,
+};
+use dora_message::id::NodeId;
+use dora_rpc::{
+    EpochGuard, FencingToken, Gateway, MainThread, MainThreadExecutor, Reply, RpcEndpoint, RpcStream, StaleLeader,
+};
+use tokio::sync::watch;
+
+use super::{options::DaemonOptions, report::Reporter, run::Run, shutdown::Shutdown, worker::Worker};
+
+type Result<T> = std::result::Result<T, NodeExecutorError>;
+
+/// Runs the nodes of one machine.
+pub(super) struct NodeExecutor {
+    options: Arc<DaemonOptions>,
+    guard: EpochGuard,
+    /// Counts the signs of life of the leader.
+    heartbeats: watch::Sender<u64>,
+    /// What runs, and what has ended while its master does not know it yet.
+    pub(super) dataflows: BTreeMap<DataflowId, Dataflow>,
+    pub(super) shutdown: Shutdown,
+}
+
+/// A dataflow and who is told about it.
+pub(super) struct Dataflow {
+    pub(super) run: Arc<Run>,
+    master: watch::Sender<Gateway<DataflowMasterCall>>,
+}
+
+impl RpcEndpoint for NodeExecutor {
+    type Call = NodeExecutorCall;
+
+    fn handle(&mut self, main: &mut MainThread<Self>, call: NodeExecutorCall) {
+        use NodeExecutorCall as Call;
+        match call {
+            Call::Heartbeat { leader, reply } => reply.send(self.heartbeat(leader)),
+            Call::SpawnNodes { leader, spawn, reply } => reply.send(self.spawn(main, leader, spawn)),
+            Call::StopNodes { leader, dataflow, nodes, options, reply } => {
+                reply.send(self.stop(leader, dataflow, &nodes, options));
+            }
+            Call::Release { leader, dataflow, reply } => reply.send(self.release(leader, dataflow)),
+            Call::Observed { reply } => reply.ok(self.observed()),
+            Call::Events { dataflow, watching, reply } => reply.send(self.events(dataflow, watching)),
+            Call::ShutDown { leader, options, reply } => match self.admit(leader) {
+                Ok(()) => self.shut_down(main, options, Some(reply)),
+                Err(stale) => reply.err(stale.into()),
+            },
+            Call::RestartNodes { reply, .. } => not_served(reply, "starting single nodes again"),
+            Call::ReloadNodes { reply, .. } => not_served(reply, "loading operators again"),
+            Call::Tap { reply, .. } => not_served(reply, "looking at messages"),
+            Call::Publish { reply, .. } => not_served(reply, "sending messages in place of a node"),
+            Call::MissingArtifacts { reply, .. } => not_served(reply, "keeping files"),
+            Call::UploadArtifact { reply, .. } => not_served(reply, "keeping files"),
+            Call::Build { reply, .. } => not_served(reply, "building without running"),
+            Call::Logs { reply, .. } => not_served(reply, "reading log files"),
+            Call::Metrics { reply, .. } => not_served(reply, "measuring nodes"),
+            Call::Clean { reply, .. } => not_served(reply, "removing what dataflows left"),
+        }
+    }
+
+    fn on_stop(&mut self, main: &mut MainThread<Self>) {
+        let kill = StopOptions { urgency: Urgency::Kill, ..StopOptions::default() };
+        for Dataflow { run, .. } in self.dataflows.values() {
+            let run = run.clone();
+            run.stop(kill);
+            main.then(async move { run.board.over().await }, |_, _, ()| {});
+        }
+    }
+}
+
+fn not_served<T: dora_rpc::Message>(reply: Reply<T, NodeExecutorError>, what: &str) {
+    reply.err(NodeExecutorError::NotServed { what: what.to_owned() });
+}
+
+impl NodeExecutor {
+    pub(super) fn new(options: Arc<DaemonOptions>) -> Self {
+        NodeExecutor {
+            options,
+            guard: EpochGuard::default(),
+            heartbeats: watch::Sender::new(0),
+            dataflows: BTreeMap::new(),
+            shutdown: Shutdown::default(),
+        }
+    }
+
+    /// Changes with each sign of life of the leader.
+    pub(super) fn heartbeats(&self) -> watch::Receiver<u64> {
+        self.heartbeats.subscribe()
+    }
+
+    /// Serves this leader from now on, and no earlier one.
+    pub(super) fn admit(&mut self, leader: FencingToken) -> std::result::Result<(), StaleLeader> {
+        self.guard.admit(leader)
+    }
+
+    /// What is there of each dataflow.
+    pub(super) fn observed(&self) -> Vec<ObservedDataflow> {
+        let observed = |(id, dataflow): (&DataflowId, &Dataflow)| ObservedDataflow {
+            dataflow: *id,
+            nodes: dataflow.run.board.observed(),
+        };
+        self.dataflows.iter().map(observed).collect()
+    }
+
+    fn heartbeat(&mut self, leader: FencingToken) -> Result<()> {
+        self.admit(leader)?;
+        self.heartbeats.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    fn spawn(&mut self, main: &mut MainThread<Self>, leader: FencingToken, spawn: SpawnNodes) -> Result<()> {
+        self.admit(leader)?;
+        let refused = |reason: &str| NodeExecutorError::Spawn { reason: reason.to_owned() };
+        if self.shutdown.is_asked() {
+            return Err(refused("the daemon ends"));
+        }
+        let id = spawn.dataflow;
+        if let Some(dataflow) = self.dataflows.get(&id) {
+            // Asked again, by a leader that may be another one.
+            dataflow.master.send_replace(spawn.master);
+            let has = dataflow.run.board.has(&spawn.nodes);
+            return if has { Ok(()) } else { Err(refused("other placements of this dataflow run here")) };
+        }
+        let run = Arc::new(Run::new(spawn.nodes.clone(), spawn.submission.watched));
+        let (master, masters) = watch::channel(spawn.master.clone());
+        let worker = Worker::new(self.options.clone(), spawn, run.clone());
+        worker.start().map_err(|error| refused(&format!("there is no thread for them: {error}")))?;
+        let reporter = Reporter { machine: self.options.machine.clone(), run: run.clone(), masters };
+        tokio::spawn(report(reporter, id, main.executor()));
+        self.dataflows.insert(id, Dataflow { run, master });
+        Ok(())
+    }
+
+    fn stop(&mut self, leader: FencingToken, id: DataflowId, nodes: &[NodeId], options: StopOptions) -> Result<()> {
+        self.admit(leader)?;
+        if !nodes.is_empty() {
+            return Err(NodeExecutorError::NotServed { what: "stopping single nodes".to_owned() });
+        }
+        self.dataflow(id)?.run.stop(options);
+        Ok(())
+    }
+
+    fn release(&mut self, leader: FencingToken, id: DataflowId) -> Result<()> {
+        self.admit(leader)?;
+        if let Some(keeper) = self.dataflow(id)?.run.stopper.keeper() {
+            keeper.release();
+        }
+        Ok(())
+    }
+
+    fn events(&self, id: DataflowId, watching: Watching) -> Result<RpcStream<DataflowEvent>> {
+        Ok(self.dataflow(id)?.run.feed.open(watching))
+    }
+
+    fn dataflow(&self, id: DataflowId) -> Result<&Dataflow> {
+        self.dataflows.get(&id).ok_or(NodeExecutorError::UnknownDataflow { dataflow: id })
+    }
+}
+
+/// Reports a dataflow until its master knows the end.
+async fn report(reporter: Reporter, id: DataflowId, executor: MainThreadExecutor<NodeExecutor>) {
+    reporter.report().await;
+    let _ = executor.run_async(move |executor, main| executor.reported(main, id)).await;
+}

@@ -1,0 +1,31 @@
+//! The daemon as an endpoint: what a coordinator asks of a machine.
+//!
+//! In reading order: `daemon` the whole as its process holds it, `options` what it is started with; `registration` how a
+//! coordinator comes to know it; `endpoint` what it is asked. A dataflow is a `run`, shared between the endpoint and a
+//! `worker`, the thread that finds its `place`, takes its `part` of the dataflow, builds, prepares and runs it. What
+//! happens goes to a `feed`, which has a `queue` for each subscriber, and to a `board`, from which `report` tells the
+//! master; a `stopper` stops it whatever it is doing. `shutdown` is the end of it all.
+//!
+//! Handlers never wait: what does is in threads and tasks of its own. Nothing here prints.
+
+mod artifacts;
+mod board;
+mod daemon;
+mod endpoint;
+mod feed;
+mod options;
+mod part;
+mod place;
+mod queue;
+mod registration;
+mod report;
+mod run;
+mod shutdown;
+mod stopper;
+mod trouble;
+mod worker;
+
+pub use daemon::Daemon;
+pub use options::{DaemonOptions, Home};
+pub use place::file_identity;
+pub use registration::RegistrationError;
