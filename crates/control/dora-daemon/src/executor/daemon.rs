@@ -33,6 +33,7 @@ pub struct Daemon {
     options: Arc<DaemonOptions>,
     server: Server<NodeExecutor>,
     heartbeats: watch::Receiver<u64>,
+    registered: watch::Sender<bool>,
     over: watch::Receiver<bool>,
 }
 
@@ -47,7 +48,7 @@ impl Daemon {
         let executor = NodeExecutor::new(options.clone());
         let (heartbeats, over) = (executor.heartbeats(), executor.shutdown.over());
         let server = service.start_server(NAME, executor)?;
-        Ok(Daemon { options, server, heartbeats, over })
+        Ok(Daemon { options, server, heartbeats, registered: watch::Sender::new(false), over })
     }
 
     /// The daemon for callers in this process.
@@ -55,8 +56,8 @@ impl Daemon {
         self.server.gateway()
     }
 
-    /// Registers with a coordinator, and again whenever it was gone, until the daemon is shut down. Losing the coordinator
-    /// stops nothing.
+    /// Registers with a coordinator, and again whenever it was gone, until the daemon is shut down by it or by
+    /// [`shut_down`](Self::shut_down). Losing the coordinator stops nothing.
     ///
     /// # Errors
     /// [`RegistrationError`] if the coordinator does not take this daemon.
@@ -67,11 +68,17 @@ impl Daemon {
             coordinator,
             server: &self.server,
             heartbeats: self.heartbeats.clone(),
+            registered: &self.registered,
             over: self.over.clone(),
         };
         let kept = registration.keep().await;
         self.server.stop().await;
         kept
+    }
+
+    /// Completes when a coordinator has taken the daemon for the first time.
+    pub async fn registered(&self) {
+        let _ = self.registered.subscribe().wait_for(|registered| *registered).await;
     }
 
     /// Stops all dataflows; [`serve`](Self::serve) returns when they have ended.

@@ -14,7 +14,7 @@ use dora_rpc::{
 };
 use tokio::sync::watch;
 
-use super::{options::DaemonOptions, report::Reporter, run::Run, shutdown::Shutdown, worker::Worker};
+use super::{options::DaemonOptions, report::Reporter, run::Run, shutdown::Shutdown, stopper::ending, worker::Worker};
 
 type Result<T> = std::result::Result<T, NodeExecutorError>;
 
@@ -44,7 +44,7 @@ impl RpcEndpoint for NodeExecutor {
             Call::Heartbeat { leader, reply } => reply.send(self.heartbeat(leader)),
             Call::SpawnNodes { leader, spawn, reply } => reply.send(self.spawn(main, leader, spawn)),
             Call::StopNodes { leader, dataflow, nodes, options, reply } => {
-                reply.send(self.stop(leader, dataflow, &nodes, options));
+                reply.send(self.stop(leader, dataflow, nodes, options));
             }
             Call::Release { leader, dataflow, reply } => reply.send(self.release(leader, dataflow)),
             Call::Observed { reply } => reply.ok(self.observed()),
@@ -53,7 +53,9 @@ impl RpcEndpoint for NodeExecutor {
                 Ok(()) => self.shut_down(main, options, Some(reply)),
                 Err(stale) => reply.err(stale.into()),
             },
-            Call::RestartNodes { reply, .. } => not_served(reply, "starting single nodes again"),
+            Call::RestartNodes { leader, dataflow, nodes, options, reply } => {
+                reply.send(self.restart(leader, dataflow, nodes, options));
+            }
             Call::ReloadNodes { reply, .. } => not_served(reply, "loading operators again"),
             Call::Tap { reply, .. } => not_served(reply, "looking at messages"),
             Call::Publish { reply, .. } => not_served(reply, "sending messages in place of a node"),
@@ -118,7 +120,6 @@ impl NodeExecutor {
 
     fn spawn(&mut self, main: &mut MainThread<Self>, leader: FencingToken, spawn: SpawnNodes) -> Result<()> {
         self.admit(leader)?;
-        let refused = |reason: &str| NodeExecutorError::Spawn { reason: reason.to_owned() };
         if self.shutdown.is_asked() {
             return Err(refused("the daemon ends"));
         }
@@ -139,12 +140,28 @@ impl NodeExecutor {
         Ok(())
     }
 
-    fn stop(&mut self, leader: FencingToken, id: DataflowId, nodes: &[NodeId], options: StopOptions) -> Result<()> {
+    fn stop(&mut self, leader: FencingToken, id: DataflowId, nodes: Vec<NodeId>, options: StopOptions) -> Result<()> {
         self.admit(leader)?;
-        if !nodes.is_empty() {
-            return Err(NodeExecutorError::NotServed { what: "stopping single nodes".to_owned() });
+        let run = &self.dataflow(id)?.run;
+        if nodes.is_empty() {
+            run.stop(options);
+        } else if let Some(keeper) = run.stopper.keeper() {
+            nodes.into_iter().for_each(|node| keeper.stop_node(node, ending(options)));
         }
-        self.dataflow(id)?.run.stop(options);
+        Ok(())
+    }
+
+    fn restart(
+        &mut self,
+        leader: FencingToken,
+        id: DataflowId,
+        nodes: Vec<NodeId>,
+        options: StopOptions,
+    ) -> Result<()> {
+        self.admit(leader)?;
+        let keeper = self.dataflow(id)?.run.stopper.keeper();
+        let keeper = keeper.ok_or_else(|| refused("its nodes do not run yet, or no longer"))?;
+        nodes.into_iter().for_each(|node| keeper.restart_node(node, ending(options)));
         Ok(())
     }
 
@@ -163,6 +180,10 @@ impl NodeExecutor {
     fn dataflow(&self, id: DataflowId) -> Result<&Dataflow> {
         self.dataflows.get(&id).ok_or(NodeExecutorError::UnknownDataflow { dataflow: id })
     }
+}
+
+fn refused(reason: &str) -> NodeExecutorError {
+    NodeExecutorError::Spawn { reason: reason.to_owned() }
 }
 
 /// Reports a dataflow until its master knows the end.

@@ -1,5 +1,7 @@
 //! Being known to a coordinator: registered, and again whenever the connection or the heartbeats are lost.
 
+use std::path::Path;
+
 use dora_gateways::{
     DaemonRegistration, MachineId, Registered, ResourceManagerCall, ResourceManagerError, ResourceManagerGateway as _,
 };
@@ -8,7 +10,7 @@ use dora_rpc::{
 };
 use tokio::{sync::watch, time::timeout};
 
-use super::{endpoint::NodeExecutor, options::DaemonOptions};
+use super::{endpoint::NodeExecutor, options::DaemonOptions, place::file_identity};
 
 /// The endpoint of a coordinator that knows its daemons.
 const RESOURCE_MANAGER: &str = "resource_manager";
@@ -49,6 +51,8 @@ pub(super) struct Registration<'a> {
     pub(super) coordinator: Address,
     pub(super) server: &'a Server<NodeExecutor>,
     pub(super) heartbeats: watch::Receiver<u64>,
+    /// Set by the first registration.
+    pub(super) registered: &'a watch::Sender<bool>,
     pub(super) over: watch::Receiver<bool>,
 }
 
@@ -63,6 +67,7 @@ impl Registration<'_> {
                 () = self.until_over() => return Ok(()),
             };
             let (resources, registered) = registered;
+            self.registered.send_replace(true);
             tokio::select! {
                 () = self.until_lost(&resources, &registered) => {}
                 () = self.until_over() => {
@@ -85,6 +90,7 @@ impl Registration<'_> {
             incarnation,
             labels: self.options.labels.clone(),
             resources: self.options.resources,
+            root: file_identity(Path::new("/")),
             executor: self.server.gateway(),
             running: executor.call(|executor, _| executor.observed()).await?,
         };

@@ -9,11 +9,24 @@ use std::{
 };
 
 use dora_gateways::{StopOptions, Urgency};
+use dora_message::supervision::Ending;
 
 use crate::{build::BuildControl, keeper::Control};
 
 /// Time that nodes have to end by themselves if nobody said how long.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// How a single node is stopped.
+pub(super) fn ending(options: StopOptions) -> Ending {
+    match options.urgency {
+        Urgency::Ask => {
+            let grace = options.grace.unwrap_or(GRACE);
+            Ending::Ask { grace_ms: grace.as_millis().try_into().unwrap_or(u64::MAX) }
+        }
+        Urgency::Hurry => Ending::Hurry,
+        Urgency::Kill => Ending::Kill,
+    }
+}
 
 /// Stops one dataflow.
 #[derive(Debug, Default)]

@@ -119,3 +119,22 @@ async fn shutting_down_stops_everything_and_takes_nothing_more() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn one_node_is_stopped_and_one_is_started_again() {
+    both(async |cluster| {
+        let text =
+            "nodes: [{ id: a, path: sh, args: -c 'echo up; exec sleep 1000' }, { id: b, path: sleep, args: '1000' }]";
+        let (dataflow, mut master) = up(&cluster, text).await;
+        let options = StopOptions::default();
+        cluster.executor.restart_nodes(LEADER, dataflow, vec!["a".into()], options).await.unwrap();
+        while master.until("a", &NodeState::Starting).await.restarts != 1 {}
+        cluster.executor.stop_nodes(LEADER, dataflow, vec!["b".into()], options).await.unwrap();
+        master.until("b", &NodeState::Ended(NodeResult::Success)).await;
+        let observed = cluster.executor.observed().await.unwrap();
+        assert_eq!(observed[0].nodes[0].state, NodeState::Starting);
+        cluster.executor.stop_nodes(LEADER, dataflow, vec![], options).await.unwrap();
+        assert!(master.finished().await.is_success());
+    })
+    .await;
+}
