@@ -28,6 +28,17 @@ pub(crate) struct Cli {
 enum Command {
     New(command::new::Arguments),
     Run(command::run::RunCommand),
+    Stop(command::stop::Arguments),
+    Restart(command::restart::Arguments),
+    #[command(alias = "ps")]
+    List(command::list::Arguments),
+    Logs(command::logs::Arguments),
+    Node(command::node::Arguments),
+    Topic(command::topic::Arguments),
+    Top(command::top::Arguments),
+    #[command(hide = true)]
+    Inspect(command::top::InspectArguments),
+    Clean(command::clean::Arguments),
     Build(command::build::Arguments),
     Doctor(command::doctor::Arguments),
     Validate(command::validate::Arguments),
@@ -66,6 +77,15 @@ impl Command {
                 let format = command.log_format;
                 command::run::execute(command).or_else(|error| Ok(error.tell_as(format)))
             }
+            Self::Stop(arguments) => command::stop::execute(&arguments),
+            Self::Restart(arguments) => command::restart::execute(&arguments),
+            Self::List(arguments) => command::list::execute(&arguments),
+            Self::Logs(arguments) => command::logs::execute(&arguments),
+            Self::Node(arguments) => command::node::execute(&arguments),
+            Self::Topic(arguments) => command::topic::execute(&arguments),
+            Self::Top(arguments) => command::top::execute(&arguments),
+            Self::Inspect(arguments) => command::top::inspect(&arguments),
+            Self::Clean(arguments) => command::clean::execute(&arguments),
             Self::Build(arguments) => command::build::execute(&arguments),
             Self::Validate(arguments) => command::validate::execute(&arguments),
             Self::Expand(arguments) => command::expand::execute(&arguments),
@@ -87,9 +107,13 @@ mod tests {
 
     #[test]
     fn every_command_explains_itself_with_examples() {
-        for command in super::Cli::command().get_subcommands() {
-            assert!(command.get_about().is_some(), "{} has no description", command.get_name());
-            assert!(command.get_after_help().is_some(), "{} has no examples", command.get_name());
+        fn check(command: &clap::Command) {
+            for command in command.get_subcommands() {
+                assert!(command.get_about().is_some(), "{} has no description", command.get_name());
+                assert!(command.get_after_help().is_some(), "{} has no examples", command.get_name());
+                check(command);
+            }
         }
+        check(&super::Cli::command());
     }
 }

@@ -12,12 +12,16 @@
 //! This crate knows words, colours and exit codes; what a dataflow means is in dora-descriptor, how it is executed in
 //! dora-daemon.
 
+#[allow(dead_code, unused_imports, reason = "`dora start` uses it")]
+mod artifacts;
 mod building;
+mod choice;
 mod cli;
 #[allow(dead_code, unused_imports, reason = "the commands that use all of it come next")]
 mod client;
 mod command;
 mod error;
+mod figures;
 mod fill;
 mod histogram;
 #[allow(dead_code, reason = "the commands that use all of it come next")]
@@ -27,7 +31,10 @@ mod lockfile;
 mod log;
 mod mermaid;
 mod picture;
+mod progress;
 mod python_module;
+#[cfg(test)]
+mod scripted;
 mod signals;
 mod table;
 mod units;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use dora_descriptor::{Capabilities, Diagnostics, Loaded, Options};
+use dora_descriptor::{Capabilities, Dataflow, Diagnostics, Loaded, Options};
+use dora_gateways::DataflowInfo;
 
 use crate::{
     error::{self, CommandError, stderr_is_coloured},
@@ -83,6 +84,16 @@ pub(crate) fn load_quietly(path: &Path, options: &Options) -> Result<Result<Load
         return Err(CommandError::failed(format!("there is no file `{shown}`")).with_hint(nearby(path)));
     }
     Ok(dora_descriptor::load(path, options))
+}
+
+/// The dataflow that a coordinator knows, from the text that it keeps.
+pub(crate) fn of_coordinator(info: &DataflowInfo) -> Result<Dataflow, CommandError> {
+    let name = info.summary.id.to_string();
+    match dora_descriptor::parse(&name, &info.descriptor, &Options::default()) {
+        Ok(loaded) => Ok(loaded.dataflow),
+        Err(mistakes) => Err(mistakes_error(Path::new(&name), mistakes)
+            .with_hint("the coordinator is of another version; use its version of `dora`")),
+    }
 }
 
 /// The error that shows all mistakes of a file.

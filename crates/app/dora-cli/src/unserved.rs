@@ -2,29 +2,24 @@
 
 use crate::error::CommandError;
 
-/// Verbs that later versions serve, with what helps today.
+/// Verbs that later versions serve, with what helps today. Of two words the second is a verb of a group that is served.
 const VERBS: &[(&str, &str)] = &[
     ("up", RUN),
     ("down", RUN),
     ("destroy", RUN),
     ("start", RUN),
-    ("stop", "Ctrl-C stops a dataflow that was started by `dora run`"),
-    ("restart", RUN),
-    ("list", RUN),
-    ("ps", RUN),
-    ("logs", "`dora run FILE` shows what nodes print, and out/<run>/log_<node>.jsonl keeps it"),
     ("status", RUN),
     ("check", RUN),
     ("system", RUN),
-    ("clean", RUN),
     ("cluster", RUN),
     ("coordinator", RUN),
     ("daemon", RUN),
     ("runtime", "`dora run FILE` starts the nodes of a dataflow"),
-    ("node", RUN),
-    ("topic", "`dora run -v FILE` ends with the figures of every edge"),
-    ("top", "`dora run -v FILE` ends with the figures of every edge"),
-    ("inspect", "`dora run -v FILE` ends with the figures of every edge"),
+    ("node add", EDIT),
+    ("node remove", EDIT),
+    ("node replace", EDIT),
+    ("node connect", EDIT),
+    ("node disconnect", EDIT),
     ("param", "`env:` in the dataflow file and `dora run --env KEY=VALUE` give values to nodes"),
     ("record", RUN),
     ("replay", RUN),
@@ -35,6 +30,8 @@ const VERBS: &[(&str, &str)] = &[
 ];
 
 const RUN: &str = "`dora run FILE` runs a dataflow without a service";
+
+const EDIT: &str = "change the dataflow file, then `dora stop` and `dora start`";
 
 /// Flags that later versions serve: verb, flag, what helps today.
 const FLAGS: &[(&str, &str, &str)] = &[
@@ -47,6 +44,8 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("validate", "--offline", "validating never uses the network"),
     ("doctor", "--coordinator-addr", NO_SERVICE),
     ("doctor", "--coordinator-port", NO_SERVICE),
+    ("start", "--hot-reload", "`dora node restart NODE` runs the program of a node as it is now"),
+    ("logs", "--local", "out/<run>/log_<node>.jsonl beside the dataflow file holds what a node printed"),
     ("expand", "--module", "expand the dataflow file that uses the module"),
 ];
 
@@ -57,11 +56,10 @@ const HERE: &str = "without it everything is built on this machine";
 /// Looks at the arguments after the program's name before clap does.
 pub(crate) fn refuse(arguments: &[String]) -> Result<(), CommandError> {
     let Some(verb) = arguments.first() else { return Ok(()) };
-    let asked = match (verb.as_str(), arguments.get(1)) {
-        ("help", Some(verb)) => verb,
-        _ => verb,
-    };
-    if let Some((name, instead)) = VERBS.iter().find(|(name, _)| name == asked) {
+    let asked = if verb == "help" { &arguments[1..] } else { arguments };
+    let is_asked =
+        |name: &str| name.split(' ').enumerate().all(|(at, word)| asked.get(at).is_some_and(|it| it == word));
+    if let Some((name, instead)) = VERBS.iter().find(|(name, _)| is_asked(name)) {
         return Err(CommandError::Usage {
             what: format!("`dora {name}` is not served by this version yet; {instead}"),
             hint: None,
@@ -101,6 +99,9 @@ mod tests {
         let expected = "`dora up` is not served by this version yet; `dora run FILE` runs a dataflow without a service";
         assert_eq!(refused("up --interface 127.0.0.1").as_deref(), Some(expected));
         assert_eq!(refused("help up").as_deref(), Some(expected));
+        assert!(refused("node add --from-yaml a.yml").is_some_and(|text| text.starts_with("`dora node add` is not")));
+        assert!(refused("help node connect").is_some());
+        assert_eq!((refused("node"), refused("node list"), refused("help")), (None, None, None));
         assert_eq!(refused("rnu a.yml"), None);
         assert_eq!(refused("run up"), None);
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dora_descriptor::model::TimerInterval;
+use dora_gateways::{DataflowState, NodeState};
 use dora_message::keeper::QueuePolicy;
 
 /// The policy as the dataflow file spells it.
@@ -11,6 +12,33 @@ pub(crate) fn policy_word(policy: QueuePolicy) -> &'static str {
         QueuePolicy::DropOldest => "drop_oldest",
         QueuePolicy::DropNewest => "drop_newest",
         QueuePolicy::Backpressure => "backpressure",
+    }
+}
+
+/// Where a dataflow is in its life, as lists show it.
+pub(crate) fn state_word(state: DataflowState) -> &'static str {
+    match state {
+        DataflowState::Building => "Building",
+        DataflowState::Spawning | DataflowState::WaitingForReady => "Starting",
+        DataflowState::Running => "Running",
+        DataflowState::Stopping => "Stopping",
+        DataflowState::Finished => "Finished",
+        DataflowState::Failed => "Failed",
+    }
+}
+
+/// Where a node is in its life, as lists show it.
+pub(crate) fn node_state_word(state: &NodeState) -> &'static str {
+    match state {
+        NodeState::Waiting => "Waiting",
+        NodeState::Building => "Building",
+        NodeState::Starting => "Starting",
+        NodeState::Running => "Running",
+        NodeState::Restarting => "Restarting",
+        NodeState::Stopping => "Stopping",
+        NodeState::Unknown => "Unknown",
+        NodeState::Ended(result) if result.is_success() => "Finished",
+        NodeState::Ended(_) => "Failed",
     }
 }
 

@@ -1,13 +1,22 @@
 //! One file per command: its arguments, its help, what it does.
 
 pub(crate) mod build;
+pub(crate) mod clean;
 pub(crate) mod completion;
 pub(crate) mod doctor;
 pub(crate) mod expand;
 pub(crate) mod graph;
+pub(crate) mod list;
+pub(crate) mod logs;
 pub(crate) mod new;
+pub(crate) mod node;
+pub(crate) mod restart;
 pub(crate) mod run;
 pub(crate) mod schema;
+pub(crate) mod start;
+pub(crate) mod stop;
+pub(crate) mod top;
+pub(crate) mod topic;
 pub(crate) mod validate;
 
 use std::io;
@@ -15,7 +24,10 @@ use std::io;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::error::CommandError;
+use crate::{
+    error::CommandError,
+    table::{self, Align},
+};
 
 /// How a result is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -23,6 +35,31 @@ pub(crate) enum OutputFormat {
     #[default]
     Text,
     Json,
+}
+
+/// How a list is written: for people, or one JSON object per line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListFormat {
+    #[default]
+    Table,
+    Json,
+}
+
+/// Writes a list to standard output: `row` is what programs get of an item, `cells` what people do.
+fn print_rows<'a, T, R: Serialize>(
+    format: ListFormat,
+    head: &[(&str, Align)],
+    items: &'a [T],
+    row: impl Fn(&'a T) -> R,
+    cells: impl Fn(&'a T) -> Vec<String>,
+) -> Result<(), CommandError> {
+    match format {
+        ListFormat::Table => {
+            let rows: Vec<Vec<String>> = items.iter().map(cells).collect();
+            print(&(table::lines(head, &rows).join("\n") + "\n"))
+        }
+        ListFormat::Json => items.iter().try_for_each(|item| print_json(&row(item))),
+    }
 }
 
 /// Writes a result to standard output. Whoever closed it does not want the rest.

@@ -47,6 +47,29 @@ impl<'a> Entry<'a> {
         Self { dataflow: Some(dataflow), node: Some(node), stream, time: said.time.unwrap_or(read), said }
     }
 
+    /// A line that was understood before: what a log says.
+    pub(crate) fn recorded(
+        dataflow: DataflowId,
+        node: Option<&'a NodeId>,
+        time: DateTime<Utc>,
+        level: LogLevel,
+        message: &'a str,
+    ) -> Self {
+        let said = LogEntry::plain(level, Cow::Borrowed(message));
+        Self { dataflow: Some(dataflow), node, stream: OutputStream::Stdout, time, said }
+    }
+
+    /// The same, said by this part of the program.
+    pub(crate) fn with_target(mut self, target: Option<String>) -> Self {
+        self.said.target = target;
+        self
+    }
+
+    /// The same as something that was asked for: it goes to standard output.
+    pub(crate) fn on_stdout(self) -> Self {
+        Self { stream: OutputStream::Stdout, ..self }
+    }
+
     /// The entry as programs read it.
     pub(super) fn message(&self) -> LogMessage<'_> {
         LogMessage::new(self.dataflow, self.node, self.time, &self.said)

@@ -85,6 +85,12 @@ impl Printer {
         self.write(stream, &text);
     }
 
+    /// Entries of standard output.
+    pub(crate) fn entries<'a>(&mut self, entries: impl IntoIterator<Item = Entry<'a>>) {
+        let text: String = entries.into_iter().filter_map(|entry| self.shown(&entry)).collect();
+        self.write(OutputStream::Stdout, &text);
+    }
+
     /// Something that dora itself has to say.
     pub(crate) fn own(&mut self, level: LogLevel, message: String) {
         self.print(&Entry::own(Some(self.dataflow), level, message));

@@ -43,6 +43,7 @@
 mod build;
 mod datatype;
 mod decode;
+pub mod json;
 mod layout;
 mod narrow;
 mod plan;

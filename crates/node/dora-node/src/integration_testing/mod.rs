@@ -43,7 +43,6 @@
 
 mod format;
 mod interactive;
-mod json;
 mod recorder;
 mod script;
 mod sink;

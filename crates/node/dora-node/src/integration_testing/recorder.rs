@@ -7,10 +7,10 @@ use std::{
     sync::Arc,
 };
 
-use dora_message::id::NodeId;
+use dora_message::{arrow::json, id::NodeId};
 use serde_json::{Map, Value, json};
 
-use super::{RecordingStatus, json};
+use super::RecordingStatus;
 use crate::{
     clock::NodeClock,
     error::TestingError,
@@ -66,7 +66,11 @@ impl Recording {
         let offset = self.clock.now_ns().saturating_sub(self.start_ns) as f64 / 1e9;
         let Some(mut record) = record(event, offset) else { return };
         let written = match event {
-            Event::Input { data, .. } if !data.0.data_type().is_null() => json::encode(&data.0, &mut record),
+            Event::Input { data, .. } if !data.0.data_type().is_null() => {
+                json::encode(&data.0).map_err(|error| error.to_string()).map(|(data, data_type)| {
+                    record.extend([("data".to_owned(), data), ("data_type".to_owned(), data_type)]);
+                })
+            }
             _ => Ok(()),
         };
         let separator = if self.events == 0 { "\n    " } else { ",\n    " };

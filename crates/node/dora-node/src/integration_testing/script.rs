@@ -5,13 +5,12 @@ use std::{collections::VecDeque, fs::File, path::Path, sync::Arc, time::Duration
 use arrow::array::{ArrayRef, NullArray, StructArray};
 use dora_arrow_convert::DoraArray;
 use dora_channel::{Waker, os::clock::monotonic_ns};
-use dora_message::{id::NodeId, metadata::Metadata};
+use dora_message::{arrow::json, id::NodeId, metadata::Metadata};
 
 use super::{
     TestingInput,
     format::{IncomingEvent, InputData, IntegrationTestInput, RecordingStatus, TimedIncomingEvent},
     interactive::Typed,
-    json,
 };
 use crate::{
     clock::{clock_id, timestamp},
@@ -121,7 +120,9 @@ pub(super) fn event_of(event: &IncomingEvent, timestamp: uhlc::Timestamp) -> Res
 
 fn array_of(data: &InputData) -> Result<ArrayRef, String> {
     match data {
-        InputData::JsonObject { data, data_type } => json::decode(data, data_type.as_ref()),
+        InputData::JsonObject { data, data_type } => {
+            json::decode(data, data_type.as_ref()).map_err(|error| error.to_string())
+        }
         InputData::ArrowFile { path, batch_index, column } => {
             column_of(path, *batch_index, column.as_deref()).map_err(|error| format!("{}: {error}", path.display()))
         }

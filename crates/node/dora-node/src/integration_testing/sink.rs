@@ -8,10 +8,10 @@ use std::{
 };
 
 use arrow::array::ArrayRef;
-use dora_message::id::DataId;
+use dora_message::{arrow::json, id::DataId};
 use serde_json::Value;
 
-use super::{TestingOptions, TestingOutput, json};
+use super::{TestingOptions, TestingOutput};
 use crate::error::TestingError;
 
 /// One output.
@@ -71,7 +71,8 @@ impl TestSink {
             output.insert("time_offset_secs".to_owned(), Value::from(offset));
         }
         if let Some(array) = data {
-            json::encode(array, &mut output).map_err(|reason| self.failed(id, reason))?;
+            let (data, data_type) = json::encode(array).map_err(|error| self.failed(id, error.to_string()))?;
+            output.extend([("data".to_owned(), data), ("data_type".to_owned(), data_type)]);
         }
         match self.target.get_mut().unwrap_or_else(PoisonError::into_inner) {
             Target::Channel(sender) => {

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::infer::infer;
 
 /// The array of a list of values, or of one value. Without a type it is guessed.
-pub(crate) fn decode(data: &Value, data_type: Option<&Value>) -> Result<ArrayRef, String> {
+pub(super) fn decode(data: &Value, data_type: Option<&Value>) -> Result<ArrayRef, String> {
     let values: Vec<&Value> = match data {
         Value::Array(values) => values.iter().collect(),
         value => vec![value],

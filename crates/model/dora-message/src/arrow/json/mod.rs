@@ -1,4 +1,14 @@
-//! Arrow arrays as JSON and back, for test inputs, test outputs and recordings.
+//! Arrow arrays as JSON and back: for test inputs, test outputs, recordings, and people who look at messages.
+//!
+//! ```
+//! use dora_message::arrow::json;
+//! use serde_json::json;
+//!
+//! let array = json::decode(&json!([1, 300]), Some(&json!("UInt16")))?;
+//! let (data, data_type) = json::encode(&array)?;
+//! assert_eq!((data, data_type), (json!([1, 300]), json!("UInt16")));
+//! # Ok::<(), json::JsonError>(())
+//! ```
 //!
 //! An array is a list of its values: numbers, texts and truth values as such, lists as lists, structs as objects without
 //! their null fields, bytes as hexadecimal text, everything else as Arrow prints it. The type stands beside it, spelled
@@ -8,31 +18,46 @@ mod decode;
 mod encode;
 mod infer;
 
-pub(super) use decode::decode;
-pub(super) use encode::encode;
+use arrow::array::ArrayRef;
+use serde_json::Value;
+
+/// Why JSON is not an array, or an array has no JSON form.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct JsonError(String);
+
+/// The array of a list of values, or of one value. Without a type it is guessed.
+///
+/// # Errors
+/// What was expected, and what was found.
+pub fn decode(data: &Value, data_type: Option<&Value>) -> Result<ArrayRef, JsonError> {
+    decode::decode(data, data_type).map_err(JsonError)
+}
+
+/// The values of an array as a list, and its type.
+///
+/// # Errors
+/// A type that cannot be written.
+pub fn encode(array: &ArrayRef) -> Result<(Value, Value), JsonError> {
+    encode::encode(array).map_err(JsonError)
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::{
-        array::{ArrayRef, StringArray},
-        compute::cast,
-        datatypes::DataType,
-    };
+    use arrow::{array::StringArray, compute::cast, datatypes::DataType};
     use proptest::{
         collection::{hash_map, vec},
         option,
         prelude::*,
         sample,
     };
-    use serde_json::{Map, Value, json};
+    use serde_json::json;
     use std::sync::Arc;
 
     fn round_trip(data: Value, data_type: Option<Value>) -> Result<(ArrayRef, Value, Value), String> {
-        let array = decode(&data, data_type.as_ref())?;
-        let mut object = Map::new();
-        encode(&array, &mut object)?;
-        let (data, data_type) = (object["data"].clone(), object["data_type"].clone());
+        let array = decode(&data, data_type.as_ref()).map_err(|error| error.to_string())?;
+        let (data, data_type) = encode(&array).map_err(|error| error.to_string())?;
         assert_eq!(decode(&data, Some(&data_type)).map(|again| again.to_data()), Ok(array.to_data()));
         Ok((array, data, data_type))
     }
@@ -90,18 +115,17 @@ mod tests {
     fn other_types_are_at_least_printed() {
         let texts: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "a"]));
         let dictionary = DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8));
-        let mut object = Map::new();
-        encode(&cast(&texts, &dictionary).unwrap(), &mut object).unwrap();
-        assert_eq!(object["data"], json!(["a", "b", "a"]));
+        let (data, _) = encode(&cast(&texts, &dictionary).unwrap()).unwrap();
+        assert_eq!(data, json!(["a", "b", "a"]));
     }
 
     #[test]
     fn mistakes_say_what_was_expected() {
-        let error = |data, data_type| decode(&data, Some(&data_type)).unwrap_err();
+        let error = |data, data_type| decode(&data, Some(&data_type)).unwrap_err().to_string();
         assert_eq!(error(json!([1, 300]), json!("UInt8")), "value 1: expected UInt8, found 300");
         assert_eq!(error(json!(["x"]), json!("Boolean")), "value 0: expected Boolean, found \"x\"");
         assert!(error(json!([1]), json!("Int7")).contains("Int7"));
-        assert!(decode(&json!([1, "a"]), None).unwrap_err().contains("`data_type`"));
+        assert!(decode(&json!([1, "a"]), None).unwrap_err().to_string().contains("`data_type`"));
     }
 
     fn values() -> impl Strategy<Value = Value> {
@@ -159,11 +183,10 @@ mod tests {
     proptest! {
         #[test]
         fn no_values_and_no_type_panic(data in values(), data_type in option::of(types())) {
-            if let Ok(array) = decode(&data, data_type.as_ref()) {
-                let mut object = Map::new();
-                if encode(&array, &mut object).is_ok() {
-                    prop_assert_eq!(object["data"].as_array().map(Vec::len), Some(array.len()));
-                }
+            if let Ok(array) = decode(&data, data_type.as_ref())
+                && let Ok((data, _)) = encode(&array)
+            {
+                prop_assert_eq!(data.as_array().map(Vec::len), Some(array.len()));
             }
         }
     }

@@ -11,12 +11,10 @@ use arrow::{
 };
 use serde_json::{Map, Value};
 
-/// Adds `data` and `data_type` to an object.
-pub(crate) fn encode(array: &ArrayRef, object: &mut Map<String, Value>) -> Result<(), String> {
+/// The values and the type.
+pub(super) fn encode(array: &ArrayRef) -> Result<(Value, Value), String> {
     let data_type = serde_json::to_value(array.data_type()).map_err(|error| error.to_string())?;
-    object.insert("data".to_owned(), Value::Array(values(array)?));
-    object.insert("data_type".to_owned(), data_type);
-    Ok(())
+    Ok((Value::Array(values(array)?), data_type))
 }
 
 fn values(array: &dyn Array) -> Result<Vec<Value>, String> {

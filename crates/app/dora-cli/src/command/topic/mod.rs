@@ -1,0 +1,105 @@
+//! `dora topic`: what nodes send to each other. To look costs them nothing: who looks is one more consumer, whose messages
+//! are left out when it is too slow.
+
+mod echo;
+mod hz;
+mod info;
+mod list;
+mod message;
+mod publish;
+mod tap;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use dora_gateways::{DataflowInfo, DispatcherGateway as _, OutputId};
+
+use crate::{
+    choice,
+    client::{Client, CoordinatorArgs},
+    error::CommandError,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  dora topic list
+  dora topic echo camera/image --count 1
+  dora topic hz --duration 5s
+  dora topic info camera/image
+  dora topic pub camera/image '[1, 2, 3]'
+
+A topic is an output of a node: NODE/OUTPUT. `dora help topic COMMAND` tells more about each of them.";
+
+/// Look at the messages of a dataflow that runs, and send some.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    List(list::Arguments),
+    Info(info::Arguments),
+    Echo(echo::Arguments),
+    Hz(hz::Arguments),
+    Pub(publish::Arguments),
+}
+
+pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
+    match &arguments.verb {
+        Verb::List(arguments) => list::execute(arguments),
+        Verb::Info(arguments) => info::execute(arguments),
+        Verb::Echo(arguments) => echo::execute(arguments),
+        Verb::Hz(arguments) => hz::execute(arguments),
+        Verb::Pub(arguments) => publish::execute(arguments),
+    }
+}
+
+/// Whose topics.
+#[derive(clap::Args)]
+struct Scope {
+    /// The dataflow; the only one that runs if none is given.
+    #[arg(short, long, value_name = "UUID_OR_NAME")]
+    dataflow: Option<String>,
+    #[command(flatten)]
+    coordinator: CoordinatorArgs,
+}
+
+impl Scope {
+    /// The coordinator, and the dataflow as it knows it.
+    fn open(&self) -> Result<(Client, DataflowInfo), CommandError> {
+        let client = Client::connect(&self.coordinator)?;
+        let selector = choice::selector(self.dataflow.as_deref());
+        let dispatcher = client.dispatcher();
+        let info = choice::resolved(&client, selector, async |selector| dispatcher.info(selector).await)?;
+        Ok((client, info))
+    }
+}
+
+/// Reads `NODE/OUTPUT`.
+fn parse_topic(text: &str) -> Result<OutputId, String> {
+    let (node, output) = text.split_once('/').ok_or("expected NODE/OUTPUT, for example `camera/image`")?;
+    let node = node.parse().map_err(|error| format!("{error}"))?;
+    Ok(OutputId { node, output: output.parse().map_err(|error| format!("{error}"))? })
+}
+
+/// `camera/image`.
+fn topic_name(topic: &OutputId) -> String {
+    format!("{}/{}", topic.node, topic.output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_are_read_as_they_are_written() {
+        for text in ["camera/image", "runtime/op/image"] {
+            assert_eq!(parse_topic(text).map(|topic| topic_name(&topic)).as_deref(), Ok(text));
+        }
+        assert!(parse_topic("camera").is_err_and(|error| error.contains("NODE/OUTPUT")));
+        assert!(parse_topic("ca mera/image").is_err() && parse_topic("camera/").is_err());
+    }
+}

@@ -1,0 +1,105 @@
+//! `dora topic pub`: sends messages in the place of a node.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use dora_gateways::{DataflowSelector, DispatcherGateway as _, OutputId, RawMessage};
+use serde_json::Value;
+
+use super::{Scope, message, parse_topic, topic_name};
+use crate::{
+    command::print,
+    error::{CommandError, file_error},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  dora topic pub camera/image '[1, 2, 3]'
+  dora topic pub talker/text '\"hello\"' --count 10
+  dora topic pub arm/goal '{\"data\": [1, 2], \"data_type\": \"UInt8\", \"metadata\": {\"goal_id\": \"a\"}}'
+  dora topic pub arm/goal --file goal.json
+
+A list is an array of its values, any other value an array of one; the type is guessed if `data_type` does
+not say it. All consumers of the output receive it, as if its node had sent it.";
+
+/// Send a message to the consumers of an output, as if its node had.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// The output.
+    #[arg(value_name = "NODE/OUTPUT", value_parser = parse_topic)]
+    topic: OutputId,
+    /// What is sent.
+    #[arg(value_name = "JSON", required_unless_present = "file", conflicts_with = "file")]
+    json: Option<String>,
+    /// A file that holds what is sent.
+    #[arg(long, value_name = "PATH")]
+    file: Option<PathBuf>,
+    /// How often it is sent, one after the other.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    count: u32,
+    #[command(flatten)]
+    scope: Scope,
+}
+
+pub(super) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
+    let message = arguments.message()?;
+    let (client, info) = arguments.scope.open()?;
+    let dispatcher = client.dispatcher();
+    for _ in 0..arguments.count {
+        let dataflow = DataflowSelector::Id(info.summary.id);
+        client.run(dispatcher.publish(dataflow, arguments.topic.clone(), message.clone()))?;
+    }
+    print(&format!("Published to {}\n", topic_name(&arguments.topic)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Arguments {
+    fn message(&self) -> Result<RawMessage, CommandError> {
+        let (text, origin) = match (&self.json, &self.file) {
+            (Some(json), _) => (json.clone(), "the message".to_owned()),
+            (None, Some(file)) => {
+                let text = std::fs::read_to_string(file).map_err(|error| file_error("read", file, &error))?;
+                (text, format!("`{}`", file.display()))
+            }
+            // clap asks for one of them.
+            (None, None) => return Err(CommandError::usage("there is nothing to send", "give JSON, or `--file`")),
+        };
+        let value: Value = serde_json::from_str(&text).map_err(|error| {
+            CommandError::failed(format!("{origin} is not JSON: {error}"))
+                .with_hint("a text needs quotes inside those of the shell: '\"hello\"'")
+        })?;
+        message::raw(&value).map_err(|error| CommandError::failed(format!("{origin} cannot be sent: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn message(words: &[&str]) -> Result<RawMessage, CommandError> {
+        Line::parse_from([&["pub"], words].concat()).arguments.message()
+    }
+
+    #[test]
+    fn messages_come_from_the_command_line_or_a_file() {
+        let place = tempfile::tempdir().expect("a directory");
+        let file = place.path().join("message.json");
+        std::fs::write(&file, "[1, 2]").expect("written");
+        let of_file = message(&["a/x", "--file", &file.to_string_lossy()]).expect("a message");
+        assert_eq!(of_file, message(&["a/x", "[1, 2]"]).expect("a message"));
+        let error = message(&["a/x", "hello"]).expect_err("no JSON").to_string();
+        assert!(error.starts_with("the message is not JSON"), "{error}");
+        std::fs::write(&file, "[1, true]").expect("written");
+        let error = message(&["a/x", "--file", &file.to_string_lossy()]).expect_err("mixed").to_string();
+        assert!(error.contains("message.json` cannot be sent"), "{error}");
+        assert!(Line::try_parse_from(["pub", "a/x"]).is_err(), "nothing to send");
+    }
+}
