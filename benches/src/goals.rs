@@ -182,30 +182,20 @@ impl Goals<'_> {
     }
 
     fn life(&mut self) {
+        let micros = |what, metric, goal, limit| (what, metric, goal, Unit::Micros, limit);
+        let none = |what, metric| (what, metric, "0", Unit::Count, 0.0);
         for (what, metric, goal, unit, limit) in [
-            ("`dora run` to the first message", "run_to_first_message", "<= 40 ms", Unit::Micros, 40e3),
-            (
-                "51 nodes to the last first message",
-                "run_51_nodes_to_last_first_message",
-                "<= 300 ms",
-                Unit::Micros,
-                300e3,
-            ),
-            ("set up an edge, in a dataflow", "edge_setup", "<= 0.1 ms", Unit::Micros, 100.0),
-            ("set up an edge, channel alone", "edge_setup_ring", "<= 0.1 ms", Unit::Micros, 100.0),
-            ("descriptors per edge in a node", "edge_descriptors", "0", Unit::Count, 0.0),
-            ("blocked sender released after kill -9", "release_after_kill", "<= 5 ms", Unit::Micros, 5e3),
-            (
-                "crash to the first message of the restarted node",
-                "restart_to_first_message",
-                "<= 30 ms",
-                Unit::Micros,
-                30e3,
-            ),
-            ("Ctrl-C to exit", "sigint_to_exit", "<= 50 ms", Unit::Micros, 50e3),
-            ("Ctrl-C to exit, 51 nodes", "sigint_to_exit_51_nodes", "<= 200 ms", Unit::Micros, 200e3),
-            ("wake-ups of an idle node", "idle_node_switches", "0", Unit::Count, 0.0),
-            ("wake-ups of an idle keeper", "idle_keeper_switches", "0", Unit::Count, 0.0),
+            micros("`dora run` to the first message", "run_to_first_message", "<= 40 ms", 40e3),
+            micros("51 nodes to the last first message", "run_51_nodes_to_last_first_message", "<= 300 ms", 300e3),
+            micros("set up an edge, in a dataflow", "edge_setup", "<= 0.1 ms", 100.0),
+            micros("set up an edge, channel alone", "edge_setup_ring", "<= 0.1 ms", 100.0),
+            none("descriptors per edge in a node", "edge_descriptors"),
+            micros("blocked sender released after kill -9", "release_after_kill", "<= 5 ms", 5e3),
+            micros("crash to the first message of the restarted node", "restart_to_first_message", "<= 30 ms", 30e3),
+            micros("Ctrl-C to exit", "sigint_to_exit", "<= 50 ms", 50e3),
+            micros("Ctrl-C to exit, 51 nodes", "sigint_to_exit_51_nodes", "<= 200 ms", 200e3),
+            none("wake-ups of an idle node", "idle_node_switches"),
+            none("wake-ups of an idle keeper", "idle_keeper_switches"),
         ] {
             let size = if metric == "edge_setup_ring" || metric.starts_with("idle") { 0 } else { 8 };
             let others = [("iceoryx2", metric, 0), ("iceoryx2", metric, 8), ("dora-rs", metric, size)];

@@ -128,6 +128,17 @@ impl Running {
         kill_process(self.pid(), signal).expect("a process that still runs");
     }
 
+    /// Waits until one of its lines contains `text`, and interrupts it, as Ctrl-C does: it must end well.
+    ///
+    /// # Panics
+    /// When it does not print that, ends with another code than 0, or takes too long.
+    #[track_caller]
+    pub fn interrupt_at(self, text: &str) -> Finished {
+        self.await_text(text);
+        self.signal(Signal::INT);
+        self.finish().expect_code(0)
+    }
+
     /// Waits for its end.
     ///
     /// # Panics

@@ -146,9 +146,7 @@ fn what_a_wrapper_has_started_ends_with_it_even_if_it_is_stopped() {
     bench.write("b.yml", format!("nodes:\n  - id: wrapper\n    path: shell\n    args: \"({wrapper}) & {until_up}\"\n"));
     // Stopped by Ctrl-C, and ended by itself.
     let run = bench.dora(["run", "a.yml", "--allow-shell-nodes"]);
-    run.await_text("wrapper: up");
-    run.signal(Signal::INT);
-    run.finish().expect_code(0);
+    run.interrupt_at("wrapper: up");
     await_gone(bench.mark(), GONE_WITHIN);
     std::fs::remove_file(bench.path().join("up")).expect("our own file");
     let run = bench.dora(["run", "b.yml", "--allow-shell-nodes"]).finish().expect_code(0);

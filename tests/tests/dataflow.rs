@@ -147,9 +147,7 @@ nodes:
     let run = bench.dora(["run", "a.yml"]);
     run.await_text("sink: received 2000 from 0 to 1999, in order: true");
     run.signal(Signal::INT);
-    run.await_text("stopping the nodes");
-    run.signal(Signal::INT);
-    let run = run.finish().expect_code(0);
+    let run = run.interrupt_at("stopping the nodes");
     let expected = "of 2000 messages 1990 dropped (drop_oldest, queue 10), 10 still queued when `stuck` ended";
     assert!(run.stderr.contains(expected), "{}", run.stderr);
 }
@@ -180,9 +178,7 @@ nodes:
     run.await_text("flooding");
     run.signal(Signal::INT);
     // The flood ends in order although its consumer hoards.
-    run.await_text("sink: stopped");
-    run.signal(Signal::INT);
-    let run = run.finish().expect_code(0);
+    let run = run.interrupt_at("sink: stopped");
     assert!(!run.stderr.contains("Node `flood` failed"), "{}", run.stderr);
 }
 

@@ -155,9 +155,7 @@ fn a_full_disk_costs_lines_that_are_counted() {
     let when_full = run.stdout_so_far().lines().count();
     run.await_text(&format!("tick {}\n", when_full + 30));
     limit_files(&bench, None);
-    run.await_text("is written again");
-    run.signal(Signal::INT);
-    let run = run.finish().expect_code(0);
+    let run = run.interrupt_at("is written again");
     assert_eq!(run.stderr.matches("cannot be written").count(), 1, "{}", run.stderr);
     let number = |text: &str| text.split(' ').find_map(|word| word.parse::<usize>().ok()).unwrap_or(0);
     let total = run.stderr.lines().find(|line| line.contains("missing in the log files")).expect(&run.stderr);

@@ -131,9 +131,7 @@ nodes:
     kill_process(ticker, Signal::STOP).expect("a process that runs");
     run.await_text("sink: closed: in");
     kill_process(ticker, Signal::CONT).expect("a process that runs");
-    run.await_text("sink: recovered: in");
-    run.signal(Signal::INT);
-    run.finish().expect_code(0);
+    run.interrupt_at("sink: recovered: in");
 }
 
 #[test]
@@ -172,9 +170,7 @@ nodes:
 ");
     run.await_text("sink: stopped: AllInputsClosed");
     run.signal(Signal::INT);
-    run.await_text("stopping the nodes");
-    run.signal(Signal::INT);
-    let run = run.finish().expect_code(0);
+    let run = run.interrupt_at("stopping the nodes");
     assert!(!run.stdout.contains("failed: source"), "{}", run.stdout);
     await_gone(bench.mark(), Duration::from_secs(2));
 }

@@ -172,9 +172,7 @@ nodes:
     run.await_text("talk: done");
     run.await_text("stuck: stuck");
     run.signal(Signal::INT);
-    run.await_text("stopping the nodes");
-    run.signal(Signal::INT);
-    let run = run.finish().expect_code(0);
+    let run = run.interrupt_at("stopping the nodes");
     let expected = "talk/text -> stuck/in: of 1001 messages 991 dropped (drop_oldest, queue 10), 10 still queued";
     assert!(run.stderr.contains(expected), "{}", run.stderr);
 }
@@ -198,8 +196,6 @@ nodes:
     let mut command = bench.command(["run", "a.yml", "--log-filter", "echo1=error,echo2=error"]);
     command.env("DORA_LOG_LEVEL", "stdout");
     let run = dora_tests::Running::start(command);
-    run.await_text("sink: received 1000 from 0 to 999, in order: true");
-    run.signal(Signal::INT);
-    run.finish().expect_code(0);
+    run.interrupt_at("sink: received 1000 from 0 to 999, in order: true");
     await_gone(bench.mark(), dora_tests::PATIENCE);
 }

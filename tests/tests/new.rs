@@ -7,7 +7,6 @@ use std::{
 };
 
 use dora_tests::{Running, Workbench};
-use rustix::process::Signal;
 
 /// Builds a new project as its user would. Offline and with the versions of this repository, whose sources are here;
 /// the libraries that it needs are kept from one test to the next.
@@ -50,9 +49,7 @@ fn a_new_dataflow_runs_at_once() {
     }
     build(&bench.path().join("robot"));
     let run = run(&bench, "robot", "dataflow.yml");
-    run.await_text("listener: heard: hello 2");
-    run.signal(Signal::INT);
-    let run = run.finish().expect_code(0);
+    let run = run.interrupt_at("listener: heard: hello 2");
     assert!(!run.stderr.contains("warning") && !run.stderr.contains("failed"), "{}", run.stderr);
 }
 
@@ -62,16 +59,12 @@ fn a_new_node_runs_at_once_and_in_another_dataflow() {
     let made = bench.dora(["new", "counter", "--kind", "node", "--lang", "rust"]).finish().expect_code(0);
     build(&bench.path().join("counter"));
     let alone = run(&bench, "counter", "dataflow.yml");
-    alone.await_text("counter: message 2 came on `tick`");
-    alone.signal(Signal::INT);
-    alone.finish().expect_code(0);
+    alone.interrupt_at("counter: message 2 came on `tick`");
     // The lines that it printed are those of a dataflow file.
     let (_, snippet) = made.stdout.split_once("it is\n").expect(&made.stdout);
     bench.write("other.yml", format!("nodes:\n{snippet}    inputs: {{ tick: dora/timer/millis/10 }}\n"));
     let run = run(&bench, ".", "other.yml");
-    run.await_text("counter: message 2 came on `tick`");
-    run.signal(Signal::INT);
-    let run = run.finish().expect_code(0);
+    let run = run.interrupt_at("counter: message 2 came on `tick`");
     assert!(!run.stderr.contains("failed"), "{}", run.stderr);
 }
 

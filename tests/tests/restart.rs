@@ -152,9 +152,7 @@ nodes:
         let _ = kill_process(relay, Signal::KILL);
     }
     run.await_text(&format!("relaying in restart {kills}\n"));
-    run.await_text("restarted: relay");
-    run.signal(Signal::INT);
-    let run = run.finish().expect_code(0);
+    let run = run.interrupt_at("restarted: relay");
     // Processes that came and went while the sink was busy, and left nothing for it, are told as one.
     assert!((1..=kills).contains(&run.stdout.matches("restarted: relay").count()), "{}", run.stdout);
     for edge in ["flood/data -> relay/in", "relay/data -> sink/lossless", "relay/data -> sink/lossy"] {
@@ -192,9 +190,7 @@ nodes:
     }
     run.await_text(&format!("relaying in restart {KILLS}\n"));
     kill_process(sink, Signal::CONT).expect("a process that runs");
-    run.await_text("restarted: relay");
-    run.signal(Signal::INT);
-    let run = run.finish().expect_code(0);
+    let run = run.interrupt_at("restarted: relay");
     let told = run.stdout.matches("restarted: relay").count();
     assert!((1..KILLS).contains(&told), "what no one could follow is told as one: {told}");
     run.balanced("relay/data -> sink/in");
@@ -274,9 +270,7 @@ nodes:
     let run: Running = bench.dora(["run", "a.yml"]);
     run.await_text("tick 1\n");
     bench.write("started", "");
-    run.await_text("sink: received 50 from 0 to 49, in order: true");
-    run.signal(Signal::INT);
-    let run = run.finish().expect_code(0);
+    let run = run.interrupt_at("sink: received 50 from 0 to 49, in order: true");
     let told = run.stderr.lines().filter(|line| line.contains("exited with code 1; it is started again")).count();
     assert!((1..=20 * nodes).contains(&told), "{told} lines");
 }

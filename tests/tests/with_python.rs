@@ -4,7 +4,6 @@
 use std::{path::PathBuf, process::Command};
 
 use dora_tests::{Running, Workbench, reader};
-use rustix::process::Signal;
 
 /// Names the directory with the programs of an environment that has our module.
 const GIVEN: &str = "DORA_TEST_PYTHON";
@@ -34,9 +33,7 @@ fn a_new_dataflow_runs_at_once() {
         assert!(made.stdout.contains(expected), "no {expected} in {}", made.stdout);
     }
     let run = Running::start(run(&bench, "robot", "dataflow.yml"));
-    run.await_text("listener: heard: hello 2");
-    run.signal(Signal::INT);
-    let run = run.finish().expect_code(0);
+    let run = run.interrupt_at("listener: heard: hello 2");
     assert!(!run.stderr.contains("warning") && !run.stderr.contains("failed"), "{}", run.stderr);
 }
 
@@ -49,9 +46,7 @@ fn a_new_node_runs_at_once_and_in_another_dataflow() {
     bench.write("other.yml", format!("nodes:\n{snippet}    inputs: {{ tick: dora/timer/millis/10 }}\n"));
     for (directory, file) in [("counter", "dataflow.yml"), (".", "other.yml")] {
         let run = Running::start(run(&bench, directory, file));
-        run.await_text("counter: message 2 came on `tick`");
-        run.signal(Signal::INT);
-        let run = run.finish().expect_code(0);
+        let run = run.interrupt_at("counter: message 2 came on `tick`");
         assert!(!run.stderr.contains("failed"), "{}", run.stderr);
     }
 }

@@ -6,7 +6,7 @@ use loom::thread;
 use crate::{
     check, deeper, unless_full,
     waits::drain_asleep,
-    world::{parts, world},
+    world::{parts, read_by_two, world},
 };
 
 /// One producer over a queue that drops the oldest; a chunk is written again as soon as nobody holds it.
@@ -59,15 +59,7 @@ pub(crate) fn drop_oldest(capacity: u64, slots: usize, chunks: usize, messages: 
 /// One chunk, two consumers; the producer writes it again after both released it.
 pub(crate) fn two_holders() {
     let shared = world(1, 1);
-    shared.write(0);
-    shared.arm(0, &[0, 1]);
-    let consumers = [0, 1].map(|bit| {
-        let shared = shared.clone();
-        thread::spawn(move || {
-            shared.read(0);
-            shared.holders[0].release(bit);
-        })
-    });
+    let consumers = read_by_two(&shared, |_| {});
     while shared.free_chunk().is_none() {
         thread::yield_now();
     }

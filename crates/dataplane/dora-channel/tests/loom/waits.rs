@@ -5,7 +5,7 @@ use loom::thread;
 
 use crate::{
     check, deeper, unless_full,
-    world::{World, parts, world},
+    world::{World, parts, read_by_two, world},
 };
 
 /// A consumer of several producers sleeps on its one bell. `dying`: the first producer dies between its decision to wake
@@ -138,16 +138,7 @@ fn blocked_sender_consumer_dies() {
 /// A sender without memory sleeps until one of two consumers releases the chunk.
 pub(crate) fn sender_waits_for_memory() {
     let shared = world(1, 1);
-    shared.write(0);
-    shared.arm(0, &[0, 1]);
-    let consumers = [0, 1].map(|bit| {
-        let shared = shared.clone();
-        thread::spawn(move || {
-            shared.read(0);
-            shared.holders[0].release(bit);
-            shared.wake(&shared.memory, &mut 0);
-        })
-    });
+    let consumers = read_by_two(&shared, |shared| shared.wake(&shared.memory, &mut 0));
     while shared.free_chunk().is_none() {
         shared.wait(&shared.memory, || shared.free_chunk().is_some());
     }

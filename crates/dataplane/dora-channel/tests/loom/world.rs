@@ -6,6 +6,7 @@ use dora_channel::protocol::{Bell, EdgeSet, Holders, Pop, RingHeader, RxCursor, 
 use loom::{
     cell::UnsafeCell,
     sync::{Arc, Condvar, Mutex},
+    thread::{self, JoinHandle},
 };
 
 /// What one producer shares with its consumers, and the part of the kernel that they use.
@@ -32,6 +33,20 @@ pub(crate) fn world(slots: usize, chunks: usize) -> Arc<World> {
         holders: (0..chunks).map(|_| Holders::default()).collect(),
         payload: (0..chunks).map(|_| UnsafeCell::new(())).collect(),
         ..World::default()
+    })
+}
+
+/// Chunk 0 is written for two consumers; each reads it, releases it, and then does this.
+pub(crate) fn read_by_two(shared: &Arc<World>, then: fn(&World)) -> [JoinHandle<()>; 2] {
+    shared.write(0);
+    shared.arm(0, &[0, 1]);
+    [0, 1].map(|bit| {
+        let shared = shared.clone();
+        thread::spawn(move || {
+            shared.read(0);
+            shared.holders[0].release(bit);
+            then(&shared);
+        })
     })
 }
 

@@ -58,27 +58,31 @@ impl HeartbeatListener<u32> for Watcher {
     }
 }
 
-async fn watch(
-    world: &World,
-    targets: impl IntoIterator<Item = u32>,
-) -> (Server<Watcher>, mpsc::UnboundedReceiver<(u32, Unreachable)>) {
-    watch_at(world, world.gateway.clone(), HeartbeatConfig::default(), watch::Sender::default(), targets).await
+/// A watcher at work.
+struct Watched {
+    server: Server<Watcher>,
+    /// How many heartbeats were answered.
+    answered: watch::Receiver<u64>,
+    losses: mpsc::UnboundedReceiver<(u32, Unreachable)>,
+}
+
+async fn watch(world: &World, targets: impl IntoIterator<Item = u32>) -> Watched {
+    watch_at(world, world.gateway.clone(), HeartbeatConfig::default(), targets).await
 }
 
 async fn watch_at(
     world: &World,
     gateway: Gateway<ScriptCall>,
     config: HeartbeatConfig,
-    beats: watch::Sender<u64>,
     targets: impl IntoIterator<Item = u32>,
-) -> (Server<Watcher>, mpsc::UnboundedReceiver<(u32, Unreachable)>) {
-    let (lost, losses) = mpsc::unbounded_channel();
+) -> Watched {
+    let ((beats, answered), (lost, losses)) = (watch::channel(0), mpsc::unbounded_channel());
     let watcher = Watcher { heartbeats: HeartbeatManager::new(config), gateway, beats, lost };
     let server = world.client.start_server("watcher", watcher).unwrap();
     for target in targets {
         server.executor().call(move |watcher, main| HeartbeatManager::monitor(watcher, main, target)).await.unwrap();
     }
-    (server, losses)
+    Watched { server, answered, losses }
 }
 
 async fn links(test: impl AsyncFn(World)) {
@@ -90,8 +94,8 @@ async fn links(test: impl AsyncFn(World)) {
 #[tokio::test(start_paused = true)]
 async fn who_answers_is_alive_for_ever() {
     links(async |world| {
-        let (_server, mut losses) = watch(&world, [2]).await;
-        let hour = tokio::time::timeout(3600 * SECOND, losses.recv()).await;
+        let mut watched = watch(&world, [2]).await;
+        let hour = tokio::time::timeout(3600 * SECOND, watched.losses.recv()).await;
         assert!(hour.is_err(), "it was lost: {hour:?}");
         // A heartbeat every two seconds, and no more than that.
         assert!((1799..=1802).contains(&world.gateway.add(0).await.unwrap()));
@@ -103,8 +107,8 @@ async fn who_answers_is_alive_for_ever() {
 async fn who_hangs_is_unreachable_after_the_timeout() {
     links(async |world| {
         let begun = Instant::now();
-        let (_server, mut losses) = watch(&world, [1]).await;
-        let (target, reason) = losses.recv().await.unwrap();
+        let mut watched = watch(&world, [1]).await;
+        let (target, reason) = watched.losses.recv().await.unwrap();
         assert_eq!((target, begun.elapsed()), (1, 10 * SECOND));
         assert!(matches!(reason, Unreachable::Silent(time) if time == 10 * SECOND), "{reason:?}");
     })
@@ -114,14 +118,11 @@ async fn who_hangs_is_unreachable_after_the_timeout() {
 #[tokio::test(start_paused = true)]
 async fn who_has_ended_is_unreachable_after_two_failures() {
     links(async |world| {
-        let beats = watch::Sender::default();
-        let mut answered = beats.subscribe();
-        let config = HeartbeatConfig::default();
-        let (_server, mut losses) = watch_at(&world, world.gateway.clone(), config, beats, [2]).await;
-        answered.wait_for(|beats| *beats == 10).await.unwrap();
+        let mut watched = watch(&world, [2]).await;
+        watched.answered.wait_for(|beats| *beats == 10).await.unwrap();
         world.server.stop().await;
         let ended = Instant::now();
-        let (_, reason) = losses.recv().await.unwrap();
+        let (_, reason) = watched.losses.recv().await.unwrap();
         assert!(ended.elapsed() <= 4 * SECOND);
         assert!(matches!(reason, Unreachable::Failing(RpcError::Stopped { .. })), "{reason:?}");
     })
@@ -132,10 +133,11 @@ async fn who_has_ended_is_unreachable_after_two_failures() {
 async fn a_sign_of_life_counts_and_a_forgotten_target_is_not_reported() {
     let world = World::new(Link::Memory).await;
     let begun = Instant::now();
-    let (server, mut losses) = watch(&world, [1, 3]).await;
+    let mut watched = watch(&world, [1, 3]).await;
     // On the paused clock: one second before both would count as silent.
     tokio::time::sleep(9 * SECOND).await;
-    server
+    watched
+        .server
         .executor()
         .call(|watcher, _| {
             watcher.heartbeats.seen(&1);
@@ -143,20 +145,20 @@ async fn a_sign_of_life_counts_and_a_forgotten_target_is_not_reported() {
         })
         .await
         .unwrap();
-    let (target, _) = losses.recv().await.unwrap();
+    let (target, _) = watched.losses.recv().await.unwrap();
     assert_eq!(target, 1);
     assert!(begun.elapsed() >= 19 * SECOND, "{:?}", begun.elapsed());
-    let more = tokio::time::timeout(60 * SECOND, losses.recv()).await;
+    let more = tokio::time::timeout(60 * SECOND, watched.losses.recv()).await;
     assert!(more.is_err(), "{more:?}");
-    assert_eq!(server.executor().call(|watcher, _| watcher.heartbeats.targets().count()).await, Ok(0));
+    assert_eq!(watched.server.executor().call(|watcher, _| watcher.heartbeats.targets().count()).await, Ok(0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_does_not_wait_for_heartbeats() {
     let world = World::new(Link::Memory).await;
-    let (server, _losses) = watch(&world, [1, 2]).await;
+    let watched = watch(&world, [1, 2]).await;
     let begun = Instant::now();
-    server.stop().await;
+    watched.server.stop().await;
     assert_eq!(begun.elapsed(), Duration::ZERO);
 }
 
@@ -165,16 +167,13 @@ async fn a_stop_does_not_wait_for_heartbeats() {
 async fn a_slow_log_reader_delays_no_heartbeat() {
     links(async |world| {
         let _unread = world.gateway.follow(1000).await.unwrap();
-        let beats = watch::Sender::default();
-        let mut answered = beats.subscribe();
-        let config = HeartbeatConfig::default();
-        let (_server, mut losses) = watch_at(&world, world.gateway.clone(), config, beats, [2]).await;
+        let mut watched = watch(&world, [2]).await;
         for _ in 0..50 {
             world.gateway.push(10_000).await.unwrap();
-            let beat = tokio::time::timeout(3 * SECOND, answered.changed()).await;
+            let beat = tokio::time::timeout(3 * SECOND, watched.answered.changed()).await;
             assert!(beat.is_ok(), "a heartbeat was late");
         }
-        assert!(losses.try_recv().is_err());
+        assert!(watched.losses.try_recv().is_err());
     })
     .await;
 }
@@ -207,12 +206,11 @@ async fn who_is_cut_off_without_a_word_is_unreachable() {
     let gateway: Gateway<ScriptCall> = world.client.connect(&address, "script").await.unwrap();
     let config =
         HeartbeatConfig { interval: Duration::from_millis(20), timeout: Duration::from_millis(1500), failures: 2 };
-    let (beats, mut answered) = watch::channel(0);
-    let (_server, mut losses) = watch_at(&world, gateway.clone(), config, beats, [2]).await;
-    answered.wait_for(|beats| *beats >= 3).await.unwrap();
-    assert!(losses.try_recv().is_err());
+    let mut watched = watch_at(&world, gateway.clone(), config, [2]).await;
+    watched.answered.wait_for(|beats| *beats >= 3).await.unwrap();
+    assert!(watched.losses.try_recv().is_err());
     cut.send_replace(true);
-    let (_, reason) = losses.recv().await.unwrap();
+    let (_, reason) = watched.losses.recv().await.unwrap();
     assert!(matches!(reason, Unreachable::Silent(_)), "{reason:?}");
     let within = Duration::from_millis(50);
     let late = gateway.within(within).add(0).await;

@@ -19,8 +19,12 @@ use crate::{
 trait Raw: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Raw for T {}
 
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
 /// A stream of bytes to a service, before any greeting.
-async fn raw(link: Link, address: &Address) -> Box<dyn Raw> {
+async fn connect(link: Link, address: &Address) -> Box<dyn Raw> {
     let place = address.to_string();
     match link {
         Link::Unix => Box::new(UnixStream::connect(place).await.unwrap()),
@@ -39,36 +43,6 @@ async fn raw(link: Link, address: &Address) -> Box<dyn Raw> {
     }
 }
 
-fn provider() -> Arc<rustls::crypto::CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
-}
-
-/// The bytes under TLS, or the same as [`raw`].
-async fn bare(link: Link, address: &Address) -> Box<dyn Raw> {
-    raw(if link == Link::Tls { Link::Tcp } else { link }, address).await
-}
-
-/// A stream on which greetings have been exchanged.
-async fn greeted(link: Link, world: &World, token: &Token) -> Box<dyn Raw> {
-    let mut stream = raw(link, &world.address).await;
-    let mut fields = vec![1, 0, 1];
-    for text in ["me", "1", token.reveal()] {
-        fields.extend_from_slice(&(text.len() as u16).to_le_bytes());
-        fields.extend_from_slice(text.as_bytes());
-    }
-    let mut hello = b"DORA\x01".to_vec();
-    hello.extend_from_slice(&(fields.len() as u16).to_le_bytes());
-    hello.extend_from_slice(&fields);
-    stream.write_all(&hello).await.unwrap();
-    stream.flush().await.unwrap();
-    let mut welcome = [0; 7];
-    stream.read_exact(&mut welcome).await.unwrap();
-    assert_eq!(&welcome[..5], b"DORA\x02");
-    let mut rest = vec![0; usize::from(u16::from_le_bytes([welcome[5], welcome[6]]))];
-    stream.read_exact(&mut rest).await.unwrap();
-    stream
-}
-
 /// Completes when the other side has closed the stream.
 async fn is_closed(mut stream: impl AsyncRead + Unpin) {
     let mut answer = Vec::new();
@@ -80,16 +54,68 @@ async fn still_serves(world: &World) {
     assert!(world.connect::<ScriptCall>("script").await.add(1).await.is_ok());
 }
 
-async fn world(link: Link, token: &Token) -> World {
-    let config = RpcConfig { message_limit: 100_000, ..config(Role::Coordinator) };
-    World::with_token(link, config, token.clone()).await
+/// Takes no large messages.
+fn careful() -> RpcConfig {
+    RpcConfig { message_limit: 100_000, ..config(Role::Coordinator) }
+}
+
+/// What stands at the end of one kind of port.
+struct Port {
+    link: Link,
+    token: Token,
+    world: World,
+}
+
+impl Port {
+    async fn raw(&self) -> Box<dyn Raw> {
+        connect(self.link, &self.world.address).await
+    }
+
+    /// The bytes under TLS, or the same as [`Self::raw`].
+    async fn bare(&self) -> Box<dyn Raw> {
+        connect(if self.link == Link::Tls { Link::Tcp } else { self.link }, &self.world.address).await
+    }
+
+    /// A stream on which greetings have been exchanged.
+    async fn greeted(&self) -> Box<dyn Raw> {
+        let mut stream = self.raw().await;
+        let mut fields = vec![1, 0, 1];
+        for text in ["me", "1", self.token.reveal()] {
+            fields.extend_from_slice(&(text.len() as u16).to_le_bytes());
+            fields.extend_from_slice(text.as_bytes());
+        }
+        let mut hello = b"DORA\x01".to_vec();
+        hello.extend_from_slice(&(fields.len() as u16).to_le_bytes());
+        hello.extend_from_slice(&fields);
+        stream.write_all(&hello).await.unwrap();
+        stream.flush().await.unwrap();
+        let mut welcome = [0; 7];
+        stream.read_exact(&mut welcome).await.unwrap();
+        assert_eq!(&welcome[..5], b"DORA\x02");
+        let mut rest = vec![0; usize::from(u16::from_le_bytes([welcome[5], welcome[6]]))];
+        stream.read_exact(&mut rest).await.unwrap();
+        stream
+    }
+}
+
+/// Does something to each kind of port, which serves others afterwards.
+async fn at_each_port(test: impl AsyncFn(&Port)) {
+    at_each_port_of(careful(), test).await;
+}
+
+async fn at_each_port_of(config: RpcConfig, test: impl AsyncFn(&Port)) {
+    for link in Link::PORTS {
+        let token = Token::generate().unwrap();
+        let world = World::with_token(link, config.clone(), token.clone()).await;
+        let port = Port { link, token, world };
+        test(&port).await;
+        still_serves(&port.world).await;
+    }
 }
 
 #[tokio::test]
 async fn garbage_instead_of_a_greeting() {
-    let token = Token::generate().unwrap();
-    for link in Link::PORTS {
-        let world = world(link, &token).await;
+    at_each_port(async |port| {
         let rubbish: [&[u8]; 6] = [
             b"GET / HTTP/1.1\r\nHost: here\r\n\r\n",
             b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
@@ -99,21 +125,19 @@ async fn garbage_instead_of_a_greeting() {
             b"DORA\x02\x02\x00\x01\x00",
         ];
         for bytes in rubbish {
-            let mut stream = bare(link, &world.address).await;
+            let mut stream = port.bare().await;
             // It may be closed while we still write.
             let _ = stream.write_all(bytes).await;
             let _ = stream.shutdown().await;
             is_closed(stream).await;
         }
-        still_serves(&world).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn garbage_after_the_greetings() {
-    let token = Token::generate().unwrap();
-    for link in Link::PORTS {
-        let world = world(link, &token).await;
+    at_each_port(async |port| {
         let call = frame(1, 5, b"\0\0\0\0\0\0\0\0\x04open\xc1");
         let rubbish = [
             vec![0xff; 64],
@@ -124,22 +148,20 @@ async fn garbage_after_the_greetings() {
             [call, frame(1, 6, b"\0\0\0\0\0\0\0\0\x09\xff\xff")].concat(),
         ];
         for bytes in rubbish {
-            let mut stream = greeted(link, &world, &token).await;
+            let mut stream = port.greeted().await;
             stream.write_all(&bytes).await.unwrap();
             stream.flush().await.unwrap();
             is_closed(stream).await;
         }
-        still_serves(&world).await;
-    }
+    })
+    .await;
 }
 
 /// Frames that are well-formed and mean nothing are answered or ignored.
 #[tokio::test]
 async fn frames_without_meaning_are_survived() {
-    let token = Token::generate().unwrap();
-    for link in Link::PORTS {
-        let world = world(link, &token).await;
-        let mut stream = greeted(link, &world, &token).await;
+    at_each_port(async |port| {
+        let mut stream = port.greeted().await;
         let mut bytes = Vec::new();
         for kind in 2..=8_u8 {
             bytes.extend(frame(kind, 77, if kind == 6 { &[1, 0, 0, 0] } else { b"" }));
@@ -151,8 +173,8 @@ async fn frames_without_meaning_are_survived() {
         let mut answer = [0; 13];
         stream.read_exact(&mut answer).await.unwrap();
         assert_eq!((answer[4], u64::from_le_bytes(answer[5..].try_into().unwrap())), (4, 78));
-        still_serves(&world).await;
-    }
+    })
+    .await;
 }
 
 fn frame(kind: u8, number: u64, rest: &[u8]) -> Vec<u8> {
@@ -165,30 +187,26 @@ fn frame(kind: u8, number: u64, rest: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn an_oversized_message() {
-    let token = Token::generate().unwrap();
-    for link in Link::PORTS {
-        let world = world(link, &token).await;
+    at_each_port(async |port| {
         // Announced, and never sent: nothing is kept for it.
-        let mut announced = greeted(link, &world, &token).await;
+        let mut announced = port.greeted().await;
         announced.write_all(&[0xff, 0xff, 0xff, 0xff]).await.unwrap();
         announced.flush().await.unwrap();
         is_closed(announced).await;
         // Within the greeting.
-        let mut greeting = raw(link, &world.address).await;
+        let mut greeting = port.raw().await;
         greeting.write_all(b"DORA\x01\xff\xff").await.unwrap();
         greeting.flush().await.unwrap();
         is_closed(greeting).await;
-        still_serves(&world).await;
-    }
+    })
+    .await;
 }
 
 /// Asks without end and reads no answer: what waits for it is bounded, then it is cut off.
 #[tokio::test]
 async fn who_asks_and_does_not_read_is_cut_off() {
-    let token = Token::generate().unwrap();
-    for link in Link::PORTS {
-        let world = world(link, &token).await;
-        let mut stream = greeted(link, &world, &token).await;
+    at_each_port(async |port| {
+        let mut stream = port.greeted().await;
         let open = b"\0\0\0\0\0\0\0\0\x04open\x83\xa4name\xa6script\xa7gateway\xadScriptGateway\xa5token\xc0";
         stream.write_all(&frame(1, 1, open)).await.unwrap();
         stream.flush().await.unwrap();
@@ -206,39 +224,35 @@ async fn who_asks_and_does_not_read_is_cut_off() {
         };
         let error: std::io::Result<()> = cut_off.await;
         assert!(error.is_err() && calls > 20);
-        still_serves(&world).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn half_open_connections_are_closed() {
-    let token = Token::generate().unwrap();
-    for link in Link::PORTS {
-        let config = RpcConfig { handshake_timeout: Duration::from_millis(300), ..config(Role::Coordinator) };
-        let world = World::with_token(link, config, token.clone()).await;
-        let silent = bare(link, &world.address).await;
-        let mut begun = bare(link, &world.address).await;
+    let impatient = RpcConfig { handshake_timeout: Duration::from_millis(300), ..config(Role::Coordinator) };
+    at_each_port_of(impatient, async |port| {
+        let silent = port.bare().await;
+        let mut begun = port.bare().await;
         begun.write_all(b"DO").await.unwrap();
         is_closed(silent).await;
         is_closed(begun).await;
-        still_serves(&world).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_flood_of_connections_does_not_keep_others_out() {
-    let token = Token::generate().unwrap();
-    for link in Link::PORTS {
-        let world = world(link, &token).await;
+    at_each_port(async |port| {
         let mut flood = Vec::new();
         for _ in 0..300 {
-            flood.push(bare(link, &world.address).await);
+            flood.push(port.bare().await);
         }
-        still_serves(&world).await;
+        still_serves(&port.world).await;
         // The oldest had to go, although the time for greetings is far from over.
         is_closed(flood.swap_remove(0)).await;
-        still_serves(&world).await;
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -287,7 +301,7 @@ fn closed() -> tokio::sync::mpsc::UnboundedReceiver<Heard> {
 async fn who_shows_no_token_or_a_wrong_one_is_refused() {
     for link in [Link::Tcp, Link::Tls] {
         let token = Token::generate().unwrap();
-        let world = world(link, &token).await;
+        let world = World::with_token(link, careful(), token.clone()).await;
         let wrong = world.address.clone().with_token(Token::generate().unwrap());
         let refused = world.client.connect::<ScriptCall>(&wrong, "script").await.unwrap_err();
         assert!(refused.to_string().ends_with("refuses the connection: the token is wrong"), "{refused}");
@@ -301,7 +315,7 @@ async fn who_shows_no_token_or_a_wrong_one_is_refused() {
 #[tokio::test]
 async fn another_certificate_than_the_pinned_one_is_refused() {
     let token = Token::generate().unwrap();
-    let world = world(Link::Tls, &token).await;
+    let world = World::with_token(Link::Tls, careful(), token.clone()).await;
     let port = world.address.to_string().rsplit(':').next().unwrap().parse().unwrap();
     let other = Identity::generate(["localhost".to_owned()]).unwrap().fingerprint();
     let impostor = Address::tls("127.0.0.1", port, other).with_token(token);
