@@ -9,10 +9,11 @@ use crate::{
     keeper::{Control, Keeper, KeeperError, Received},
     lines::Beginnings,
     outcome::Record,
+    tap::TapReader,
 };
 
 /// What came of waiting.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub enum Event {
     /// Something happened; never [`DataflowEvent::Finished`].
     Happened(DataflowEvent),
@@ -24,6 +25,20 @@ pub enum Event {
         serial: u64,
         /// The answer.
         figures: Figures,
+    },
+    /// Follows [`Control::tap`].
+    Tapped {
+        /// Number of the tap.
+        tap: u64,
+        /// What the present process of the node sends.
+        reader: TapReader,
+    },
+    /// No process of the node will send on a tapped output any more.
+    TapOver {
+        /// Number of the tap.
+        tap: u64,
+        /// Why, for people, to follow the name of the output.
+        reason: String,
     },
     /// Everything is over and nothing is left. The last event.
     Finished(Outcome),
@@ -103,8 +118,10 @@ impl Execution {
             }
             Received::Packet(FromKeeper::Ready) => return Some(Event::Ready),
             Received::Figures { serial, figures } => return Some(Event::Figures { serial, figures }),
+            Received::Tapped { tap, reader } => return Some(Event::Tapped { tap, reader }),
+            Received::Packet(FromKeeper::TapOver { tap, reason }) => return Some(Event::TapOver { tap, reason }),
             // `Keeper::next` turns them into what came with them.
-            Received::Packet(FromKeeper::Figures { .. }) => return None,
+            Received::Packet(FromKeeper::Figures { .. } | FromKeeper::Tapped { .. }) => return None,
             Received::Packet(FromKeeper::Finished { .. }) => return Some(self.finish(FinalReport::default(), None)),
             Received::Finished(report) => return Some(self.finish(report, None)),
             Received::Lost { status, cleanup } => {

@@ -17,14 +17,14 @@ use dora_channel::os::{
 };
 use dora_keeper::cleanup::Cleanup;
 use dora_message::{
-    id::NodeId,
+    id::{DataId, NodeId},
     keeper::MAX_PACKET,
     supervision::{Ending, Figures, FinalReport, FromKeeper, LaunchPlan, ToKeeper},
 };
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use serde::de::DeserializeOwned;
 
-use crate::adoption;
+use crate::{adoption, tap::TapReader};
 
 /// The longest final report or set of figures, in bytes of JSON.
 const LONGEST_REPORT: u64 = 256 * 1024 * 1024;
@@ -81,6 +81,15 @@ impl Control {
     pub fn restart_node(&self, node: NodeId, ending: Ending) {
         self.tell(&ToKeeper::RestartNode { node, ending });
     }
+    /// Looks at an output of a node: makes [`Keeper::next`] return [`Received::Tapped`] for each process of the node that
+    /// runs or will run, and [`FromKeeper::TapOver`] when there will be none. `tap` is a number that no other tap has.
+    pub fn tap(&self, tap: u64, node: NodeId, output: DataId, capacity: u32) {
+        self.tell(&ToKeeper::Tap { tap, node, output, capacity });
+    }
+    /// Looks no more. The readers are to be dropped as well.
+    pub fn untap(&self, tap: u64) {
+        self.tell(&ToKeeper::Untap { tap });
+    }
     /// Asks all nodes to stop: SIGTERM after `grace`, SIGKILL after half of it again. A keeper that is gone is none to
     /// ask, so that is no error.
     pub fn stop(&self, grace: Duration) {
@@ -118,6 +127,13 @@ pub enum Received {
         serial: u64,
         /// The answer.
         figures: Figures,
+    },
+    /// Follows [`Control::tap`].
+    Tapped {
+        /// Number of the tap.
+        tap: u64,
+        /// What the present process of the node sends.
+        reader: TapReader,
     },
     /// Everything is over and nothing is left.
     Finished(FinalReport),
@@ -184,17 +200,24 @@ impl Keeper {
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => continue,
                 Err(_) => return self.lost(),
             };
-            match serde_json::from_slice(&self.buffer[..len]) {
-                Ok(FromKeeper::Finished { report_len }) => return self.finished(fds, report_len),
-                Ok(FromKeeper::Figures { serial, len }) => {
-                    if let Some(figures) = read(fds, len) {
-                        return Received::Figures { serial, figures };
-                    }
-                }
-                Ok(packet) => return Received::Packet(packet),
-                Err(_) => {}
+            let Ok(packet) = serde_json::from_slice(&self.buffer[..len]) else { continue };
+            if let Some(received) = self.received(packet, fds) {
+                return received;
             }
         }
+    }
+
+    /// A packet with what came with it; `None` if that cannot be read.
+    fn received(&mut self, packet: FromKeeper, fds: Vec<OwnedFd>) -> Option<Received> {
+        Some(match packet {
+            FromKeeper::Finished { report_len } => self.finished(fds, report_len),
+            FromKeeper::Figures { serial, len } => Received::Figures { serial, figures: read(fds, len)? },
+            FromKeeper::Tapped { tap, bit, capacity } => match TapReader::open(bit, capacity, fds) {
+                Ok(reader) => Received::Tapped { tap, reader },
+                Err(error) => Received::Packet(FromKeeper::TapOver { tap, reason: error.to_string() }),
+            },
+            packet => Received::Packet(packet),
+        })
     }
 
     fn wait(&self, deadline: Option<Instant>) -> Ready {

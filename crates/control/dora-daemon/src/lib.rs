@@ -34,6 +34,7 @@ mod lines;
 mod outcome;
 mod prepare;
 mod python;
+mod tap;
 
 pub use adoption::become_subreaper;
 pub use build::{
@@ -45,3 +46,4 @@ pub use executor::{Daemon, DaemonOptions, Home, RegistrationError, file_identity
 pub use keeper::{Control, Keeper, KeeperError, Received};
 pub use prepare::{Mistake, PrepareError, PrepareOptions, Prepared, Problem, default_memory_budget, prepare};
 pub use python::{Imported, Interpreter, PythonModule, Stranger, imported, interpreter};
+pub use tap::{TapEnd, TapReader, Tapped};

@@ -1,14 +1,15 @@
 //! The edges of the dataflow and what its nodes share: creates them, hands them out, closes those of the dead.
 //!
 //! Here is what the edges are and how they end; `create` makes them, `grants` says what a process is given of them,
-//! `succession` what becomes of them when a node is started again, `dynamic` when it comes and goes, and `links` are the
-//! rings of one edge. It must not know of processes or sockets.
+//! `succession` what becomes of them when a node is started again, `dynamic` when it comes and goes, `links` are the
+//! rings of one edge, and `taps` edges to the supervisor. It must not know of processes or sockets.
 
 mod create;
 mod dynamic;
 mod grants;
 mod links;
 mod succession;
+mod taps;
 
 use std::{collections::HashSet, rc::Rc};
 
@@ -24,6 +25,8 @@ use dora_message::{
 
 pub(crate) use grants::{End, Grant};
 use links::Links;
+pub(crate) use taps::Tap;
+use taps::TapEdge;
 
 struct Edge {
     /// The process that sends.
@@ -63,6 +66,8 @@ pub(crate) struct Wiring {
     edges: Vec<Edge>,
     /// Producer and consumer where the consumer was told of the next rings and has not moved on to them.
     told: HashSet<(usize, usize)>,
+    taps: Vec<Tap>,
+    tap_edges: Vec<TapEdge>,
 }
 impl Wiring {
     /// The process of the node may send and receive from now on.
@@ -146,6 +151,7 @@ impl Wiring {
                 link.ring.producer_gone(consumer);
             }
         }
+        self.tapped_outputs_ended(node);
     }
 
     /// What the node shows of being alive. Nothing, if it is not.

@@ -1,7 +1,8 @@
 //! The nodes of a dataflow together: started, listened to, looked after.
 //!
 //! The places where one node's fate becomes another's are below: `barrier` is the common start, `ends` the end of one
-//! node, `restarts` the life after it, `orders` what the supervisor wants of one node, `stopping` the end of all; `dynamic` are nodes that come and go. It must not know
+//! node, `restarts` the life after it, `orders` what the supervisor wants, `taps` whom it has look at an output, `stopping` the end
+//! of all; `dynamic` are nodes that come and go. It must not know
 //! of descriptors.
 
 mod barrier;
@@ -10,6 +11,7 @@ mod ends;
 mod orders;
 mod restarts;
 mod stopping;
+mod taps;
 
 use std::{
     rc::Rc,
@@ -151,7 +153,7 @@ impl Dataflow {
                 id: plan.id.clone(),
                 pid: node.seen_pid(),
                 restarts: self.restarts[number].count(),
-                connected: node.conversation.stage() == Stage::Started && !node.conversation.is_closed(),
+                connected: node.is_connected(),
             }
         };
         let nodes = self.plan.nodes.iter().enumerate().map(figures).collect();

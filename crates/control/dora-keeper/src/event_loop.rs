@@ -2,11 +2,12 @@
 
 use std::{
     io,
+    os::fd::OwnedFd,
     rc::Rc,
     time::{Duration, Instant},
 };
 
-use dora_message::supervision::{ExitStatus, Figures, FromKeeper};
+use dora_message::supervision::{ExitStatus, Figures, FromKeeper, ToKeeper};
 use rustix::process::{WaitOptions, WaitStatus, wait};
 
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
     spawn::Inheritance,
     start::Supervisor,
     stop::{DEFAULT_GRACE, Ladder},
-    supervisor::{Order, SupervisorLink},
+    supervisor::{Heard, SupervisorLink, read_plan},
 };
 
 /// Time for the log files of a dataflow that was abandoned.
@@ -90,8 +91,12 @@ impl Keeper {
         match token {
             Token::Supervisor => {
                 self.link.flush();
-                while let Some(order) = self.link.receive() {
-                    match self.obey(order) {
+                while let Some(heard) = self.link.receive() {
+                    let next = match heard {
+                        Heard::Order(order, fds) => self.obey(order, fds),
+                        Heard::Gone => Next::Abandon,
+                    };
+                    match next {
                         Next::Continue => {}
                         other => return other,
                     }
@@ -134,36 +139,29 @@ impl Keeper {
         Next::Continue
     }
 
-    fn obey(&mut self, order: Order) -> Next {
+    fn obey(&mut self, order: ToKeeper, fds: Vec<OwnedFd>) -> Next {
         match (order, &mut self.dataflow) {
-            (Order::Abandon, _) => return Next::Abandon,
-            (Order::Unreadable(reason), _) => return self.fail(reason),
-            (Order::Launch(plan), None) => {
-                match Dataflow::launch(*plan, &self.inheritance, &self.poller, &mut self.link) {
-                    Ok(dataflow) => self.dataflow = Some(dataflow),
-                    Err(reason) => return self.fail(reason),
-                }
+            (ToKeeper::Launch { plan_len }, None) => return self.launch(fds, plan_len),
+            (ToKeeper::Launch { .. }, Some(_)) => {
+                self.link.warn("this keeper runs a dataflow already; a second one was refused".to_owned());
             }
-            (Order::Launch(_), Some(_)) => {
-                let message = "this keeper runs a dataflow already; a second one was refused".to_owned();
-                self.link.send(&FromKeeper::Warning { message });
-            }
-            (Order::Figures { serial }, dataflow) => {
-                let figures = dataflow.as_ref().map_or_else(Figures::default, |dataflow| dataflow.figures());
-                self.link.send_figures(serial, &figures);
-            }
-            (Order::Release, Some(dataflow)) => dataflow.release(&mut self.link),
-            (Order::EndNode { node, aim, ending }, Some(dataflow)) => {
-                dataflow.end_node(&node, aim, ending, &mut self.link);
-            }
-            (Order::Stop { grace_ms }, Some(dataflow)) => {
-                dataflow.stop(Ladder::begin(Instant::now(), Duration::from_millis(grace_ms)), &mut self.link);
-            }
-            (Order::Hurry, Some(dataflow)) => dataflow.stop(Ladder::at_once(Instant::now()), &mut self.link),
-            (Order::Kill, Some(dataflow)) => dataflow.kill(&mut self.link),
-            (Order::Stop { .. } | Order::Hurry | Order::Kill, None) => return Next::Finish,
-            // Orders for a dataflow that is not there yet.
-            (Order::Release | Order::EndNode { .. }, None) => {}
+            (order, Some(dataflow)) => dataflow.obey(order, &mut self.link),
+            (ToKeeper::Stop { .. } | ToKeeper::Hurry | ToKeeper::Kill, None) => return Next::Finish,
+            (ToKeeper::Figures { serial }, None) => self.link.send_figures(serial, &Figures::default()),
+            // About nodes that are not there.
+            (_, None) => {}
+        }
+        Next::Continue
+    }
+
+    fn launch(&mut self, fds: Vec<OwnedFd>, plan_len: u64) -> Next {
+        let launched = match read_plan(fds, plan_len) {
+            Ok(plan) => Dataflow::launch(*plan, &self.inheritance, &self.poller, &mut self.link),
+            Err(error) => Err(format!("the launch plan cannot be read: {error}")),
+        };
+        match launched {
+            Ok(dataflow) => self.dataflow = Some(dataflow),
+            Err(reason) => return self.fail(reason),
         }
         Next::Continue
     }
@@ -205,8 +203,8 @@ impl Keeper {
                 match token {
                     Token::Supervisor => {
                         self.link.flush();
-                        while let Some(order) = self.link.receive() {
-                            if matches!(order, Order::Abandon) {
+                        while let Some(heard) = self.link.receive() {
+                            if matches!(heard, Heard::Gone) {
                                 return Ok(());
                             }
                         }

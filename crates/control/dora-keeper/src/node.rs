@@ -150,6 +150,11 @@ impl Node {
         self.guest.is_some() && self.conversation.stage() == Stage::Started
     }
 
+    /// Its process exchanges messages.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.conversation.stage() == Stage::Started && !self.conversation.is_closed()
+    }
+
     pub(crate) fn pid(&self) -> Option<Pid> {
         match self.life {
             Life::Running(pid) => Some(pid),

@@ -5,19 +5,15 @@
 
 use std::{
     io,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     rc::Rc,
 };
 
 use dora_channel::os::memory::{memfd_with, read_memfd};
-use dora_message::{
-    id::NodeId,
-    supervision::{Ending, Figures, FinalReport, FromKeeper, LaunchPlan, ToKeeper},
-};
+use dora_message::supervision::{Figures, FinalReport, FromKeeper, LaunchPlan, ToKeeper};
 use serde::Serialize;
 
 use crate::{
-    node::Aim,
     outbox::{Outbox, Received},
     poller::{Poller, Token},
     start::Supervisor,
@@ -26,39 +22,12 @@ use crate::{
 /// The longest launch plan, in bytes of JSON.
 const LONGEST_PLAN: u64 = 256 * 1024 * 1024;
 
-/// What the supervisor wants.
-pub(crate) enum Order {
-    /// Start these nodes.
-    Launch(Box<LaunchPlan>),
-    /// Start nodes, but the plan cannot be read.
-    Unreadable(String),
-    /// See [`ToKeeper::Release`].
-    Release,
-    /// See [`ToKeeper::Figures`].
-    Figures {
-        /// Number of the question.
-        serial: u64,
-    },
-    /// See [`ToKeeper::StopNode`] and [`ToKeeper::RestartNode`].
-    EndNode {
-        /// The node.
-        node: NodeId,
-        /// What is to come after its end.
-        aim: Aim,
-        /// How it is brought to its end.
-        ending: Ending,
-    },
-    /// See [`ToKeeper::Stop`].
-    Stop {
-        /// Time that the nodes have to end by themselves, in milliseconds.
-        grace_ms: u64,
-    },
-    /// See [`ToKeeper::Hurry`].
-    Hurry,
-    /// See [`ToKeeper::Kill`].
-    Kill,
-    /// The supervisor is gone.
-    Abandon,
+/// What came from the supervisor.
+pub(crate) enum Heard {
+    /// It wants something; with what came with it.
+    Order(ToKeeper, Vec<OwnedFd>),
+    /// It is gone.
+    Gone,
 }
 
 /// The link, and a watch over the process at its other end.
@@ -90,7 +59,7 @@ impl SupervisorLink {
 
     /// Reports something.
     pub(crate) fn send(&mut self, packet: &FromKeeper) {
-        self.send_with(packet, None);
+        self.send_with(packet, &[]);
     }
 
     /// Reports that everything is over.
@@ -111,7 +80,7 @@ impl SupervisorLink {
     fn send_long(&mut self, value: &impl Serialize, packet: impl FnOnce(u64) -> FromKeeper) -> io::Result<()> {
         let json = serde_json::to_vec(value)?;
         let memory = memfd_with("dora-report", &json)?;
-        self.send_with(&packet(json.len() as u64), Some(memory));
+        self.send_with(&packet(json.len() as u64), &[memory.as_fd()]);
         Ok(())
     }
 
@@ -122,19 +91,19 @@ impl SupervisorLink {
 
     /// Reports something that is JSON already.
     pub(crate) fn send_encoded(&mut self, json: Vec<u8>) {
-        self.send_json(json, None);
+        self.send_json(json, &[]);
     }
 
-    fn send_with(&mut self, packet: &FromKeeper, memory: Option<OwnedFd>) {
+    /// Reports something that comes with descriptors.
+    pub(crate) fn send_with(&mut self, packet: &FromKeeper, fds: &[BorrowedFd<'_>]) {
         // Our own types always have a JSON form.
         if let Ok(json) = serde_json::to_vec(packet) {
-            self.send_json(json, memory);
+            self.send_json(json, fds);
         }
     }
 
-    fn send_json(&mut self, json: Vec<u8>, memory: Option<OwnedFd>) {
-        let fds: Vec<_> = memory.iter().map(AsFd::as_fd).collect();
-        if !self.gone && self.outbox.send(json, &fds).is_err() {
+    fn send_json(&mut self, json: Vec<u8>, fds: &[BorrowedFd<'_>]) {
+        if !self.gone && self.outbox.send(json, fds).is_err() {
             self.gone = true;
         }
     }
@@ -147,38 +116,23 @@ impl SupervisorLink {
     }
 
     /// The next order, if one has come. Packets that are not understood are ignored.
-    pub(crate) fn receive(&mut self) -> Option<Order> {
+    pub(crate) fn receive(&mut self) -> Option<Heard> {
         loop {
-            let (bytes, fds) = match self.outbox.receive() {
-                Received::Packet(bytes, fds) => (bytes, fds),
+            match self.outbox.receive() {
+                Received::Packet(bytes, fds) => {
+                    if let Ok(order) = serde_json::from_slice(&bytes) {
+                        return Some(Heard::Order(order, fds));
+                    }
+                }
                 Received::Nothing => return None,
-                Received::Gone => return Some(Order::Abandon),
-            };
-            match serde_json::from_slice(&bytes) {
-                Ok(ToKeeper::Launch { plan_len }) => {
-                    return Some(match read_plan(fds, plan_len) {
-                        Ok(plan) => Order::Launch(plan),
-                        Err(error) => Order::Unreadable(format!("the launch plan cannot be read: {error}")),
-                    });
-                }
-                Ok(ToKeeper::Release) => return Some(Order::Release),
-                Ok(ToKeeper::Figures { serial }) => return Some(Order::Figures { serial }),
-                Ok(ToKeeper::StopNode { node, ending }) => {
-                    return Some(Order::EndNode { node, aim: Aim::Stop, ending });
-                }
-                Ok(ToKeeper::RestartNode { node, ending }) => {
-                    return Some(Order::EndNode { node, aim: Aim::Restart, ending });
-                }
-                Ok(ToKeeper::Stop { grace_ms }) => return Some(Order::Stop { grace_ms }),
-                Ok(ToKeeper::Hurry) => return Some(Order::Hurry),
-                Ok(ToKeeper::Kill) => return Some(Order::Kill),
-                Err(_) => {}
+                Received::Gone => return Some(Heard::Gone),
             }
         }
     }
 }
 
-fn read_plan(fds: Vec<OwnedFd>, len: u64) -> io::Result<Box<LaunchPlan>> {
+/// The plan that came with [`ToKeeper::Launch`].
+pub(crate) fn read_plan(fds: Vec<OwnedFd>, len: u64) -> io::Result<Box<LaunchPlan>> {
     let memory = fds.into_iter().next().ok_or(io::Error::new(io::ErrorKind::InvalidData, "no memory came with it"))?;
     Ok(Box::new(serde_json::from_slice(&read_memfd(memory, len, LONGEST_PLAN)?)?))
 }

@@ -237,6 +237,27 @@ fn node(behaviour: &[&str]) -> ExitCode {
             node.hear_until(|packet| *packet == ToNode::Stop);
             ExitCode::SUCCESS
         }
+        // Waits until somebody looks at its output, sends that many messages, and runs until it is asked to stop.
+        ["send-when-tapped", count] => {
+            let mut node = Node::start();
+            node.hear_until(|packet| matches!(packet, ToNode::Output(_)));
+            for number in 0..count.parse().unwrap() {
+                assert!(node.send(number));
+            }
+            node.hear_until(|packet| *packet == ToNode::Stop);
+            ExitCode::SUCCESS
+        }
+        // Waits until somebody looks at its output, and sends until nobody does.
+        ["send-while-tapped"] => {
+            let mut node = Node::start();
+            node.hear_until(|packet| matches!(packet, ToNode::Output(_)));
+            while node.send(1) {}
+            say("nobody looks");
+            node.hear_until(|packet| matches!(packet, ToNode::Output(_)));
+            while node.send(2) {}
+            say("nobody looks again");
+            ExitCode::SUCCESS
+        }
         // Ends its inputs, and runs until it is asked to stop.
         ["deaf"] => {
             let mut node = Node::start();

@@ -278,6 +278,10 @@ impl BrokeredEdge {
     pub fn is_drained(&self) -> bool {
         self.memory.header().is_empty()
     }
+    /// Whether the consumer has said that it reads no more.
+    pub fn has_left(&self) -> bool {
+        self.memory.header().state() & CONSUMER_LEFT != 0
+    }
     /// Whether the consumer has said that it reads no more, while messages may still come: nobody can go on with the queue.
     pub fn is_abandoned(&self) -> bool {
         self.memory.header().state() & (CONSUMER_LEFT | CLOSED) == CONSUMER_LEFT

@@ -188,7 +188,9 @@ pub enum ToNode {
         /// Slot of this producer in the budget page.
         budget_slot: u32,
     },
-    /// An outgoing edge. Descriptors: ring; with `new_peer` also the consumer's bell and eventfd.
+    /// An outgoing edge. Descriptors: ring; with `new_peer` also the consumer's bell and eventfd. While the dataflow runs:
+    /// somebody looks at the output from now on. The process takes the edge in before its next message; until then
+    /// another grant with the same bit takes its place.
     Output(EdgeGrant),
     /// An incoming edge. Descriptors: ring; with `new_peer` also the producer's arena (read-only) and holders.
     Input(EdgeGrant),

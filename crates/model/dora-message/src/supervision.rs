@@ -239,6 +239,23 @@ pub enum ToKeeper {
         /// How it is brought to its end.
         ending: Ending,
     },
+    /// Lets the supervisor read what a node sends on an output from now on, by one more edge that drops the oldest:
+    /// [`FromKeeper::Tapped`] follows for each process of the node, or [`FromKeeper::TapOver`].
+    Tap {
+        /// A number of the supervisor's choice, which no other tap has.
+        tap: u64,
+        /// The node.
+        node: NodeId,
+        /// An output that it sends itself.
+        output: DataId,
+        /// Length of the queue.
+        capacity: u32,
+    },
+    /// No further [`FromKeeper::Tapped`]. The edge ends when the supervisor drops its end of it.
+    Untap {
+        /// Number of the tap.
+        tap: u64,
+    },
     /// Ask all nodes to stop; SIGTERM after the grace, SIGKILL after half of it again.
     Stop {
         /// Time that the nodes have to end by themselves, in milliseconds.
@@ -432,6 +449,23 @@ pub enum FromKeeper {
     Ready,
     /// Every node has passed the start barrier.
     AllReady,
+    /// Messages of a tapped output can be read: of one process of the node, until the edge is closed. Descriptors: ring,
+    /// arena (read-only), holders, and a bell and an eventfd to wait on.
+    Tapped {
+        /// Number of the tap.
+        tap: u64,
+        /// Bit of this consumer in the holders.
+        bit: u16,
+        /// Length of the queue.
+        capacity: u32,
+    },
+    /// No messages will follow those of the last [`FromKeeper::Tapped`], if there was one.
+    TapOver {
+        /// Number of the tap.
+        tap: u64,
+        /// Why, for people, to follow the name of the output: "the node has ended".
+        reason: String,
+    },
     /// Answers [`ToKeeper::Figures`]. Descriptor: a memfd with the JSON of [`Figures`].
     Figures {
         /// That of the question.

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         "numbered" => producers::numbered(number),
         "big" => producers::big(number),
         "err" => producers::err(number),
+        "beat" => producers::beat(number),
         "late" => producers::late(number),
         "leave" => producers::leave(number),
         "ticker" => producers::ticker(number),

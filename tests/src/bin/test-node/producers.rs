@@ -75,6 +75,16 @@ pub(crate) fn big(size: usize) -> Outcome {
     Ok(())
 }
 
+/// Sends a number every `millis`, for ever, and never receives.
+pub(crate) fn beat(millis: usize) -> Outcome {
+    let (mut node, _events) = crate::start()?;
+    for number in 0_u64.. {
+        node.send_output(data(), MetadataParameters::default(), number)?;
+        std::thread::sleep(std::time::Duration::from_millis(millis as u64));
+    }
+    Ok(())
+}
+
 /// Sends a number at each tick; ends after `count` of them, or never if that is 0.
 pub(crate) fn ticker(count: usize) -> Outcome {
     let (mut node, mut events) = crate::start()?;

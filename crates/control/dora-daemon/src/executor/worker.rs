@@ -184,7 +184,9 @@ impl Worker {
                     feed.publish(DataflowEvent::Warning(message.to_owned()));
                     execution.kill();
                 }
-                Event::Woken | Event::TimedOut | Event::Figures { .. } => {}
+                // Nobody asks, and nobody looks.
+                Event::Figures { .. } | Event::Tapped { .. } | Event::TapOver { .. } => {}
+                Event::Woken | Event::TimedOut => {}
                 Event::Finished(outcome) => return outcome,
             }
         }

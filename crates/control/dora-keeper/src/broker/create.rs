@@ -83,7 +83,7 @@ impl Wiring {
         let budget = Budget::create(plan.memory_budget, members).map_err(broker)?;
         let member = |channels| Member { channels: Some(channels), presence: Presence::Here, used: false };
         let nodes = channels.into_iter().map(member).collect();
-        let mut wiring = Wiring { budget, nodes, edges, told: HashSet::new() };
+        let mut wiring = Wiring { budget, nodes, edges, told: HashSet::new(), taps: Vec::new(), tap_edges: Vec::new() };
         let dynamic = plan.nodes.iter().enumerate().filter(|(_, node)| node.is_dynamic());
         dynamic.for_each(|(number, _)| wiring.unattended(number));
         Ok(wiring)

@@ -88,6 +88,7 @@ impl Dataflow {
             node.watchdog.started(now);
         }
         link.send(&FromKeeper::AllReady);
+        (0..self.nodes.len()).for_each(|number| self.open_taps(number, link));
         let joined: Vec<_> = (0..self.nodes.len()).filter(|number| self.nodes[*number].is_started_guest()).collect();
         joined.into_iter().for_each(|number| self.guest_started(number, link));
     }

@@ -161,6 +161,7 @@ impl Dataflow {
             let process = guest.pid().map_or_else(|| "its process".to_owned(), |pid| format!("process {pid}"));
             self.tell_consumers(number, format!("{process} ended without leaving the dataflow"));
         }
+        self.wiring.close_taps(number);
         self.wiring.left(&self.plan, number, crashed);
         self.nodes[number] = Node::dynamic();
         if crashed {

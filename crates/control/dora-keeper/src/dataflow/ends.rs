@@ -36,6 +36,7 @@ impl Dataflow {
         node.watchdog.off();
         node.drain(number, &mut self.logs);
         node.conversation.close();
+        self.wiring.close_taps(number);
         if restart.is_some() {
             self.wiring.paused(number, !status.is_success());
         } else {
@@ -65,6 +66,7 @@ impl Dataflow {
         }
         self.wiring.gone(number);
         self.logs.close(number);
+        self.end_taps(number, link);
     }
 
     /// Gives those that should have ended by now their last respite.

@@ -1,4 +1,5 @@
-//! What the supervisor wants of one node: that it stops, or that another process of it is started.
+//! What the supervisor wants while the dataflow runs; here is what it wants of one node: that it stops, or that another
+//! process of it is started.
 //!
 //! A node without a restart rule ends its inputs when it drops them. Before it is asked to stop for a restart it is told
 //! not to. If it had ended them before nobody can go on with them, and it is not started again.
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use dora_message::{
     id::NodeId,
     keeper::ToNode,
-    supervision::{Ending, ExitCause},
+    supervision::{Ending, ExitCause, ToKeeper},
 };
 
 use super::{Barrier, Dataflow};
@@ -20,8 +21,27 @@ use crate::{
 };
 
 impl Dataflow {
+    /// Does what the supervisor wants.
+    pub(crate) fn obey(&mut self, order: ToKeeper, link: &mut SupervisorLink) {
+        match order {
+            ToKeeper::Stop { grace_ms } => {
+                self.stop(Ladder::begin(Instant::now(), Duration::from_millis(grace_ms)), link);
+            }
+            ToKeeper::Hurry => self.stop(Ladder::at_once(Instant::now()), link),
+            ToKeeper::Kill => self.kill(link),
+            ToKeeper::Release => self.release(link),
+            ToKeeper::Figures { serial } => link.send_figures(serial, &self.figures()),
+            ToKeeper::StopNode { node, ending } => self.end_node(&node, Aim::Stop, ending, link),
+            ToKeeper::RestartNode { node, ending } => self.end_node(&node, Aim::Restart, ending, link),
+            ToKeeper::Tap { tap, node, output, capacity } => self.tap(tap, &node, output, capacity, link),
+            ToKeeper::Untap { tap } => self.wiring.untap(tap),
+            // It is what is being executed.
+            ToKeeper::Launch { .. } => {}
+        }
+    }
+
     /// Brings a node to its end. The supervisor is warned if that cannot be.
-    pub(crate) fn end_node(&mut self, id: &NodeId, aim: Aim, ending: Ending, link: &mut SupervisorLink) {
+    fn end_node(&mut self, id: &NodeId, aim: Aim, ending: Ending, link: &mut SupervisorLink) {
         let number = match self.endable(id) {
             Ok(number) => number,
             Err(why) => {

@@ -105,6 +105,7 @@ impl Dataflow {
         self.wiring.started(number);
         self.nodes[number].conversation.start();
         self.nodes[number].watchdog.started(Instant::now());
+        self.open_taps(number, link);
         for producer in self.wiring.producers(number) {
             self.follow(producer, number);
         }
@@ -148,6 +149,7 @@ impl Dataflow {
         if self.nodes[number].cancel_restart(why) {
             self.wiring.gone(number);
             self.logs.close(number);
+            self.end_taps(number, link);
             self.report_end(number, link);
         }
     }

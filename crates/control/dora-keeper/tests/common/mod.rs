@@ -48,6 +48,8 @@ pub fn plan() -> LaunchPlan {
 
 pub trait Build {
     fn node(self, id: &str, program: impl AsRef<Path>, args: &[&str]) -> Self;
+    /// The last node has the output `out`.
+    fn output(self) -> Self;
     /// A shell script.
     fn sh(self, id: &str, script: &str) -> Self;
     /// A node that speaks the protocol.
@@ -64,6 +66,10 @@ impl Build for LaunchPlan {
             env: std::env::vars().collect(),
             ..NodePlan::of_program(id.into(), program.as_ref().to_owned(), "/".into())
         });
+        self
+    }
+    fn output(mut self) -> Self {
+        self.nodes.last_mut().unwrap().outputs.push("out".into());
         self
     }
     fn sh(self, id: &str, script: &str) -> Self {
@@ -92,6 +98,8 @@ pub struct Run {
     pub report: Option<FinalReport>,
     /// Those that came last.
     pub figures: Option<Figures>,
+    /// What came with the last packet.
+    pub fds: Vec<OwnedFd>,
     /// Lines in which nobody has looked for a number: one packet may bring several.
     unread: VecDeque<String>,
 }
@@ -108,7 +116,7 @@ impl Run {
     /// A keeper that was not told anything yet.
     pub fn idle() -> Self {
         let (keeper, socket) = dora_keeper::start::start(Path::new(HELPER)).unwrap();
-        Run { keeper, socket, seen: Vec::new(), report: None, figures: None, unread: VecDeque::new() }
+        Run { keeper, socket, seen: Vec::new(), report: None, figures: None, fds: Vec::new(), unread: VecDeque::new() }
     }
     pub fn tell(&self, packet: &ToKeeper) {
         packet::send(self.socket.as_fd(), &serde_json::to_vec(packet).unwrap(), &[], Blocking::Yes).unwrap();
@@ -135,7 +143,8 @@ impl Run {
             return None;
         }
         let packet: FromKeeper = serde_json::from_slice(&buffer[..len]).unwrap();
-        let json = |len| read_memfd(fds.into_iter().next().unwrap(), len, 1 << 20).unwrap();
+        self.fds = fds;
+        let json = |len| read_memfd(self.fds[0].try_clone().unwrap(), len, 1 << 20).unwrap();
         match &packet {
             FromKeeper::Finished { report_len } => {
                 self.report = Some(serde_json::from_slice(&json(*report_len)).unwrap());

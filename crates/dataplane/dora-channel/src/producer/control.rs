@@ -2,7 +2,10 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering::SeqCst},
+    atomic::{
+        AtomicBool,
+        Ordering::{Relaxed, SeqCst},
+    },
 };
 
 use crate::{
@@ -22,6 +25,8 @@ pub struct SenderControl {
     stopping: AtomicBool,
     /// The message that is being sent waits no more.
     interrupted: AtomicBool,
+    /// Before the next message there is something to do.
+    news: AtomicBool,
     arena: Arc<Arena>,
     rings: Mutex<Vec<Arc<RingMemory>>>,
 }
@@ -31,6 +36,7 @@ impl SenderControl {
         SenderControl {
             stopping: AtomicBool::new(false),
             interrupted: AtomicBool::new(false),
+            news: AtomicBool::new(false),
             arena,
             rings: Mutex::new(Vec::new()),
         }
@@ -64,6 +70,21 @@ impl SenderControl {
     #[inline]
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(SeqCst)
+    }
+
+    /// Has the sending thread look for what it was sent before its next message: see
+    /// [`Producer::has_news`](super::Producer::has_news).
+    pub fn bring_news(&self) {
+        self.news.store(true, SeqCst);
+    }
+
+    #[inline]
+    pub(super) fn has_news(&self) -> bool {
+        self.news.load(Relaxed)
+    }
+
+    pub(super) fn take_news(&self) -> bool {
+        self.news.swap(false, SeqCst)
     }
 
     /// Whether the message that is being sent is to be given up, for a [signal].

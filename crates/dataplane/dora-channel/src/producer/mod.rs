@@ -137,10 +137,26 @@ impl Producer {
         &self.arena
     }
 
-    /// Adds a consumer to an output. Its bit may have been that of a consumer whose process is gone.
+    /// Whether another thread wants something done before the next message: see [`SenderControl::bring_news`]. Costs one
+    /// load from the line that every message reads anyway.
+    #[inline]
+    pub fn has_news(&self) -> bool {
+        self.control.has_news()
+    }
+
+    /// The same, and from now on there is none.
+    pub fn take_news(&self) -> bool {
+        self.control.take_news()
+    }
+
+    /// Adds a consumer to an output; it reads what is sent from now on. Its bit may have been that of a consumer that
+    /// reads no more.
     pub fn add_edge(&mut self, output: usize, edge: OutEdge) {
         self.forget_gone();
         let Some(output) = self.outputs.get_mut(output) else { return };
+        if output.closed {
+            return edge.close();
+        }
         self.arena.set_highest_bit(edge.bit());
         self.control.add(edge.ring());
         output.members.insert(edge.bit());

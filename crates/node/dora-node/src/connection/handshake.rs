@@ -86,7 +86,7 @@ impl Talk<'_> {
         };
         loop {
             match self.hear()? {
-                (ToNode::Output(grant), fds) => wiring.output(&config, &grant, fds)?,
+                (ToNode::Output(grant), fds) => wiring.output(&grant, fds)?,
                 (ToNode::Input(grant), fds) => wiring.input(&grant, fds)?,
                 (ToNode::Wired, _) => return Ok((config, wiring.finish())),
                 _ => {}

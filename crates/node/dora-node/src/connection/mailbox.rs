@@ -1,5 +1,7 @@
 //! What the keeper says while the dataflow runs, in the order in which it said it.
 //!
+//! Edges to whoever looks at an output are no mail: the sending half takes them in, see [`Mailbox::take_outputs`].
+//!
 //! Two threads take mail from the socket: the watcher, which waits for it, and the receiver, which looks once more when
 //! an input ends, because the reason was sent before. Both do it under one lock, so the order is kept.
 
@@ -44,6 +46,8 @@ pub(crate) struct Mailbox {
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Mail>,
+    /// For the sender; at most one for each bit.
+    outputs: Vec<(EdgeGrant, Vec<OwnedFd>)>,
     buffer: Vec<u8>,
     over: bool,
 }
@@ -75,6 +79,12 @@ impl Mailbox {
         std::mem::take(&mut state.queue)
     }
 
+    /// Outgoing edges that were granted since the start. The sender is told by
+    /// [`SenderControl::bring_news`].
+    pub(crate) fn take_outputs(&self) -> Vec<(EdgeGrant, Vec<OwnedFd>)> {
+        std::mem::take(&mut self.state().outputs)
+    }
+
     /// Collects what lies in the socket, without waiting. False: no more will come.
     ///
     /// `Stop` and the end of the keeper release senders here and not where the mail is read: a thread that waits to
@@ -86,13 +96,15 @@ impl Mailbox {
             state.buffer.resize(MAX_PACKET, 0);
             let packet = match packet::receive(socket, &mut state.buffer, Blocking::No) {
                 Ok((0, _)) => None,
-                Ok((len, fds)) => Some(serde_json::from_slice(&state.buffer[..len]).map(|packet| mail(packet, fds))),
+                Ok((len, fds)) => Some((serde_json::from_slice(&state.buffer[..len]), fds)),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
                 Err(_) => None,
             };
             match packet {
-                Some(Ok(mail)) => self.keep(&mut state, mail),
-                Some(Err(_)) => {} // from a newer keeper
+                Some((Ok(ToNode::Output(grant)), fds)) => self.keep_output(&mut state, grant, fds),
+                Some((Ok(ToNode::Input(grant)), fds)) => self.keep(&mut state, Mail::Edge(grant, fds)),
+                Some((Ok(packet), _)) => self.keep(&mut state, Mail::Packet(packet)),
+                Some((Err(_), _)) => {} // from a newer keeper
                 None => {
                     state.over = true;
                     self.keep(&mut state, Mail::KeeperGone);
@@ -110,6 +122,15 @@ impl Mailbox {
         }
         state.queue.push_back(mail);
         self.new.store(true, SeqCst);
+    }
+
+    /// A process that never sends keeps no more of them than there can be at one time.
+    fn keep_output(&self, state: &mut State, grant: EdgeGrant, fds: Vec<OwnedFd>) {
+        state.outputs.retain(|(older, _)| older.bit != grant.bit);
+        state.outputs.push((grant, fds));
+        if let Some(control) = &self.control {
+            control.bring_news();
+        }
     }
 
     /// Says something, without waiting. False: it cannot be told.
@@ -132,12 +153,5 @@ impl Mailbox {
         if let Some(socket) = self.socket() {
             let _ = rustix::net::shutdown(socket, direction);
         }
-    }
-}
-
-fn mail(packet: ToNode, fds: Vec<OwnedFd>) -> Mail {
-    match packet {
-        ToNode::Input(grant) => Mail::Edge(grant, fds),
-        packet => Mail::Packet(packet),
     }
 }

@@ -31,7 +31,7 @@ use inherited::KeeperSocket;
 use lease::Lease;
 pub(crate) use mailbox::{Mail, Mailbox};
 use watcher::Watcher;
-pub(crate) use wiring::{Incoming, Wired};
+pub(crate) use wiring::{Incoming, Outgoing, Wired};
 
 /// Why a node could not connect to its dataflow.
 #[derive(Debug, thiserror::Error)]

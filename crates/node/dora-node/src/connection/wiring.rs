@@ -19,6 +19,32 @@ pub(crate) struct Wired {
     pub(crate) consumer: Consumer,
     pub(crate) waiter: Waiter,
     pub(crate) incoming: Incoming,
+    pub(crate) outgoing: Outgoing,
+}
+
+/// Maps outgoing edges: at the start, and when somebody looks at an output.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    outputs: Vec<DataId>,
+    wakers: HashMap<u32, Arc<Waker>>,
+}
+
+impl Outgoing {
+    /// The output, by its position, and the edge. `fds`: ring, and of a new peer bell and eventfd.
+    pub(crate) fn open(&mut self, grant: &EdgeGrant, fds: Vec<OwnedFd>) -> Result<(usize, OutEdge), ConnectError> {
+        let output = self.outputs.iter().position(|output| *output == grant.port);
+        let output = output.ok_or_else(|| unknown("output", &grant.port))?;
+        let mut fds = fds.into_iter();
+        let mut next = |what| fds.next().ok_or_else(|| missing(what));
+        let ring = next("a ring")?;
+        if grant.new_peer {
+            let waker = trying("map a bell", Waker::open(next("a bell")?, next("an eventfd")?))?;
+            self.wakers.insert(grant.peer_index, Arc::new(waker));
+        }
+        let waker = self.wakers.get(&grant.peer_index).ok_or_else(|| missing("the bell of a consumer"))?.clone();
+        let edge = OutEdge::open(ring, grant.capacity, policy(grant.policy), grant.bit.into(), waker);
+        Ok((output, trying("map an outgoing edge", edge)?))
+    }
 }
 
 /// Maps incoming edges: at the start, and when a node that this one receives from was started again.
@@ -69,10 +95,7 @@ impl Incoming {
 }
 
 /// A node whose edges arrive one by one.
-pub(super) struct Wiring {
-    wired: Wired,
-    wakers: HashMap<u32, Arc<Waker>>,
-}
+pub(super) struct Wiring(Wired);
 
 fn policy(policy: QueuePolicy) -> Policy {
     match policy {
@@ -101,39 +124,23 @@ impl Wiring {
         let arena = trying("map the memory for messages", Arena::open(arena, holders, budget, budget_slot))?;
         let producer = Producer::new(arena, config.outputs.len());
         let consumer = Consumer::new(config.clock_anchor_ns);
-        let wired = Wired { producer, consumer, waiter, incoming: Incoming::new(config, lease) };
-        Ok(Wiring { wired, wakers: HashMap::new() })
+        let outgoing = Outgoing { outputs: config.outputs.clone(), wakers: HashMap::new() };
+        Ok(Wiring(Wired { producer, consumer, waiter, incoming: Incoming::new(config, lease), outgoing }))
     }
 
-    /// `fds`: ring, and of a new peer bell and eventfd.
-    pub(super) fn output(
-        &mut self,
-        config: &NodeRunConfig,
-        grant: &EdgeGrant,
-        fds: Vec<OwnedFd>,
-    ) -> Result<(), ConnectError> {
-        let output = config.outputs.iter().position(|output| *output == grant.port);
-        let output = output.ok_or_else(|| unknown("output", &grant.port))?;
-        let mut fds = fds.into_iter();
-        let mut next = |what| fds.next().ok_or_else(|| missing(what));
-        let ring = next("a ring")?;
-        if grant.new_peer {
-            let waker = trying("map a bell", Waker::open(next("a bell")?, next("an eventfd")?))?;
-            self.wakers.insert(grant.peer_index, Arc::new(waker));
-        }
-        let waker = self.wakers.get(&grant.peer_index).ok_or_else(|| missing("the bell of a consumer"))?.clone();
-        let edge = OutEdge::open(ring, grant.capacity, policy(grant.policy), grant.bit.into(), waker);
-        self.wired.producer.add_edge(output, trying("map an outgoing edge", edge)?);
-        self.wired.producer.resume(output, grant.sent_before);
+    pub(super) fn output(&mut self, grant: &EdgeGrant, fds: Vec<OwnedFd>) -> Result<(), ConnectError> {
+        let (output, edge) = self.0.outgoing.open(grant, fds)?;
+        self.0.producer.add_edge(output, edge);
+        self.0.producer.resume(output, grant.sent_before);
         Ok(())
     }
 
     pub(super) fn input(&mut self, grant: &EdgeGrant, fds: Vec<OwnedFd>) -> Result<(), ConnectError> {
-        self.wired.consumer.add_edge(self.wired.incoming.open(grant, fds)?);
+        self.0.consumer.add_edge(self.0.incoming.open(grant, fds)?);
         Ok(())
     }
 
     pub(super) fn finish(self) -> Wired {
-        self.wired
+        self.0
     }
 }

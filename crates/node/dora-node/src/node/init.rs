@@ -126,7 +126,7 @@ impl DoraNode {
             recorded_to.map(|directory| Recorder::create(&directory, &config.node_id, &clock)).transpose()?;
         let mail = connection.mailbox().clone();
         let pulse = Pulse::new(config.health_checked.then(|| wired.waiter.pulse()));
-        let keeper = config.keeper_ends_outputs.then(|| connection.clone());
+        let outlet = Outlet::new(wired.producer, wired.outgoing, connection.clone(), config.keeper_ends_outputs);
         let scheduler = EventScheduler::connected(&config, wired.consumer, wired.incoming, mail, clock.clone());
         let events = EventStream::new(scheduler, wired.waiter, recorder, pulse.clone(), Some(connection.clone()));
         let node = DoraNode {
@@ -138,7 +138,7 @@ impl DoraNode {
             outputs: Outputs::new(&config.outputs),
             pulse,
             descriptor: Descriptor::from(config.descriptor),
-            sink: ProcessBound::new(Sink::Channels(Outlet::new(wired.producer, keeper))),
+            sink: ProcessBound::new(Sink::Channels(outlet)),
             _connection: ProcessBound::new(Some(connection)),
         };
         Ok((node, events))

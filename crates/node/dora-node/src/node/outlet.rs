@@ -1,4 +1,5 @@
-//! The producer of a node that is part of a dataflow, and what becomes of its outputs when the node is dropped.
+//! The producer of a node that is part of a dataflow: who else reads its outputs, and what becomes of them when the node
+//! is dropped.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -8,7 +9,7 @@ use std::{
 use dora_channel::Producer;
 use dora_message::keeper::FromNode;
 
-use crate::connection::Connection;
+use crate::connection::{ConnectError, Connection, Outgoing};
 
 /// A producer whose outputs the keeper ends, if it does, when it is dropped.
 ///
@@ -18,13 +19,34 @@ use crate::connection::Connection;
 #[derive(Debug)]
 pub(super) struct Outlet {
     producer: Producer,
-    keeper: Option<Arc<Connection>>,
+    outgoing: Outgoing,
+    connection: Arc<Connection>,
+    keeper_ends_outputs: bool,
 }
 
 impl Outlet {
-    /// `keeper`: the connection to a keeper that ends outputs.
-    pub(super) fn new(producer: Producer, keeper: Option<Arc<Connection>>) -> Self {
-        Outlet { producer, keeper }
+    /// The producer with the edges that it has, and what is needed for further ones.
+    pub(super) fn new(
+        producer: Producer,
+        outgoing: Outgoing,
+        connection: Arc<Connection>,
+        keeper_ends_outputs: bool,
+    ) -> Self {
+        Outlet { producer, outgoing, connection, keeper_ends_outputs }
+    }
+
+    /// After [`Producer::has_news`]: takes in the edges to those that look at outputs from now on. Gives what cannot be.
+    #[cold]
+    pub(super) fn take_in_edges(&mut self) -> Vec<ConnectError> {
+        self.producer.take_news();
+        let mut errors = Vec::new();
+        for (grant, fds) in self.connection.mailbox().take_outputs() {
+            match self.outgoing.open(&grant, fds) {
+                Ok((output, edge)) => self.producer.add_edge(output, edge),
+                Err(error) => errors.push(error),
+            }
+        }
+        errors
     }
 }
 
@@ -45,7 +67,7 @@ impl DerefMut for Outlet {
 
 impl Drop for Outlet {
     fn drop(&mut self) {
-        if self.keeper.take().is_some_and(|keeper| keeper.say(&FromNode::Dropped)) {
+        if self.keeper_ends_outputs && self.connection.say(&FromNode::Dropped) {
             self.producer.leave_open();
         }
     }

@@ -177,10 +177,13 @@ impl DoraNode {
     #[inline]
     fn begin(&mut self, id: &DataId) -> NodeResult<Option<usize>> {
         fork::check()?;
-        if let Sink::Channels(producer) = &*self.sink
-            && producer.prefetch()
-        {
-            prefetch_code();
+        if let Sink::Channels(producer) = &*self.sink {
+            if producer.prefetch() {
+                prefetch_code();
+            }
+            if producer.has_news() {
+                self.take_in_edges();
+            }
         }
         let Some(output) = self.find_output(id)? else { return Ok(None) };
         let wanted = match &*self.sink {
@@ -188,6 +191,15 @@ impl DoraNode {
             Sink::Test(_) => true,
         };
         Ok(wanted.then_some(output))
+    }
+
+    /// Somebody looks at an output from now on.
+    #[cold]
+    fn take_in_edges(&mut self) {
+        let Sink::Channels(outlet) = &mut *self.sink else { return };
+        for error in outlet.take_in_edges() {
+            self.log("warn", &format!("an output cannot be looked at: {error}"), Some("dora"));
+        }
     }
 
     fn send_filled(

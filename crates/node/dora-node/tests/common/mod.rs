@@ -14,7 +14,7 @@ use std::{
 };
 
 use dora_channel::{
-    Arena, BudgetMemory, Counters, OutEdge, Policy, Producer, Waker,
+    Arena, BudgetMemory, Consumer, Counters, InEdge, OutEdge, PeerArena, Policy, Producer, Waker,
     broker::{BrokeredEdge, Budget, NodeChannels},
     os::{
         clock::{monotonic_ns, wall_ns},
@@ -89,6 +89,12 @@ struct Edge {
     output: String,
     input: usize,
     bit: u16,
+}
+
+/// An edge of somebody who looks.
+pub struct Tap {
+    pub ring: BrokeredEdge,
+    pub consumer: Consumer,
 }
 
 /// The keeper.
@@ -212,6 +218,33 @@ impl Keeper {
             capacity: input.queue_size,
             policy: input.policy,
         }
+    }
+
+    /// Somebody looks at an output of a node from now on, by an edge with this bit: what he sees.
+    pub fn tap(&self, node: &str, output: &str, bit: u16) -> Tap {
+        const CAPACITY: u32 = 100;
+        let number = self.number(node);
+        let (ring, reader) = (BrokeredEdge::create(CAPACITY).unwrap(), NodeChannels::create("tap", 0).unwrap());
+        let grant = EdgeGrant {
+            edge: 1000,
+            port: output.into(),
+            peer: "dora".into(),
+            peer_index: 1000,
+            new_peer: true,
+            sent_before: 0,
+            bit,
+            capacity: CAPACITY,
+            policy: QueuePolicy::DropOldest,
+        };
+        let own = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().unwrap();
+        let ring_fd = ring.ring().unwrap();
+        self.say(number, &ToNode::Output(grant), &[ring_fd, reader.bell(), reader.eventfd()]);
+        let producer = &self.channels[number];
+        let arena = PeerArena::open(own(producer.arena_read_only()), own(producer.holders())).unwrap();
+        let mut consumer = Consumer::new(0);
+        let edge = InEdge::open(0, own(ring_fd), CAPACITY, Policy::DropOldest, bit.into(), arena);
+        consumer.add_edge(edge.unwrap());
+        Tap { ring, consumer }
     }
 
     fn number(&self, node: &str) -> usize {

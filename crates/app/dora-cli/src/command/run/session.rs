@@ -111,8 +111,8 @@ impl Session {
                     return outcome;
                 }
                 Event::Happened(event) => self.tell(event),
-                // Nothing is held, and nobody asks.
-                Event::Ready | Event::Figures { .. } => {}
+                // Nothing is held, nobody asks, nobody looks.
+                Event::Ready | Event::Figures { .. } | Event::Tapped { .. } | Event::TapOver { .. } => {}
                 Event::Woken => self.tell_interrupts(),
                 Event::TimedOut => self.time_is_over(),
             }
