@@ -13,13 +13,15 @@ const READS: [&str; 5] = [
 ];
 
 /// Where, and what for.
-const HOMES: [&str; 4] = [
+const HOMES: [&str; 5] = [
     // The function itself.
     "crates/dataplane/dora-channel/src/os/linux/clock.rs",
     // Once per run: what all processes add to the monotonic clock to tell the time.
     "crates/control/dora-daemon/src/prepare/mod.rs",
     // The same for a node that runs alone.
     "crates/node/dora-node/src/clock.rs",
+    // When a dataflow was submitted.
+    "crates/control/dora-coordinator/src/dispatcher/submit.rs",
     // The time before a line.
     "crates/app/dora-cli/src/log/",
 ];

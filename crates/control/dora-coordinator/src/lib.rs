@@ -1,7 +1,7 @@
-//! What decides about dataflows. So far one part of it, which no command uses yet: [`plan()`](fn@plan), what the master of
-//! a dataflow has to do next.
+//! What decides about dataflows: a [`Coordinator`] is a dispatcher, which takes them, a resource manager, which knows the
+//! machines, and one master for each dataflow, which sees it through. What they can be asked is in dora-gateways.
 //!
-//! A start, a restart of the coordinator and the return of a daemon are the same thing: there is what a dataflow should be
+//! What a master has to do next is one pure function, [`plan()`](fn@plan). A start, a restart of the coordinator and the return of a daemon are the same thing: there is what a dataflow should be
 //! ([`Intended`]), there is what its machines say it is ([`Observed`]), and the difference is work ([`Action`]). The
 //! function has no memory, no clock and no side effects, so every history can be tested as one call.
 //!
@@ -12,11 +12,19 @@
 //! let here = MachineId("here".to_owned());
 //! let node = IntendedNode { machine: here.clone(), attempt: Attempt(1), wanted: Wanted::Running };
 //! let intended = Intended { nodes: [("camera".into(), node)].into(), released: [].into() };
-//! let observed = [(here.clone(), MachineView::Reachable(vec![]))].into();
+//! let observed = [(here.clone(), MachineView::Reachable([].into()))].into();
 //! let spawn = Action::Spawn { machine: here, nodes: vec![("camera".into(), Attempt(1))] };
 //! assert_eq!(plan(&intended, &observed), [spawn]);
 //! ```
 
+mod blueprint;
+mod coordinator;
+mod dispatcher;
+mod master;
 mod plan;
+mod resource_manager;
+mod shared;
+mod streams;
 
-pub use plan::{Action, Intended, IntendedNode, MachineView, Observed, Wanted, plan};
+pub use coordinator::{Coordinator, CoordinatorError, CoordinatorOptions};
+pub use plan::{Action, Found, Intended, IntendedNode, MachineView, Observed, Wanted, plan};

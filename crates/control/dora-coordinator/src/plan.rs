@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dora_gateways::{Attempt, MachineId, NodeState, ObservedNode, StopOptions};
+use dora_gateways::{Attempt, MachineId, NodeState, StopOptions};
 use dora_message::{id::NodeId, result::NodeResult};
 
 /// What a dataflow should be.
@@ -49,11 +49,20 @@ pub type Observed = BTreeMap<MachineId, MachineView>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MachineView {
     /// Its daemon says that it has these nodes of the dataflow.
-    Reachable(Vec<ObservedNode>),
+    Reachable(BTreeMap<NodeId, Found>),
     /// Its daemon gives no sign of life. Its nodes may live.
     Silent,
     /// It has been silent for so long that its nodes count as lost.
     Lost,
+}
+
+/// A node as a machine has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its placement.
+    pub attempt: Attempt,
+    /// What it does.
+    pub state: NodeState,
 }
 
 /// Something to be done.
@@ -103,9 +112,10 @@ pub enum Action {
 /// What is to be done now. Nothing, once everything is as intended.
 pub fn plan(intended: &Intended, observed: &Observed) -> Vec<Action> {
     let mut actions = stops(intended, observed);
+    let living: BTreeSet<_> = found(observed).filter(|(.., found)| lives(found)).map(|(_, id, _)| id).collect();
     let mut spawns: BTreeMap<&MachineId, Vec<(NodeId, Attempt)>> = BTreeMap::new();
     for (id, node) in &intended.nodes {
-        match need(id, node, observed) {
+        match need(id, node, observed, &living) {
             Need::Nothing => {}
             Need::Spawn => spawns.entry(&node.machine).or_default().push((id.clone(), node.attempt)),
             Need::Note(result) => actions.push(Action::NoteEnd { node: id.clone(), attempt: node.attempt, result }),
@@ -123,15 +133,16 @@ pub fn plan(intended: &Intended, observed: &Observed) -> Vec<Action> {
 /// Processes that should not live.
 fn stops(intended: &Intended, observed: &Observed) -> Vec<Action> {
     let mut actions = Vec::new();
-    for (machine, found) in found(observed).filter(|(_, found)| lives(found) && found.state != NodeState::Stopping) {
-        let node = intended.nodes.get(&found.node);
+    let may_stop = |found: &Found| lives(found) && found.state != NodeState::Stopping;
+    for (machine, id, found) in found(observed).filter(|(.., found)| may_stop(found)) {
+        let node = intended.nodes.get(id);
         let options = match node.filter(|node| node.machine == *machine && node.attempt == found.attempt) {
             Some(IntendedNode { wanted: Wanted::Running, .. }) => continue,
             Some(IntendedNode { wanted: Wanted::Stopped(options), .. }) => *options,
             // It lives although its end was noted, or is of an attempt that has been replaced, or of no node at all.
             _ => StopOptions::default(),
         };
-        let (machine, node) = (machine.clone(), found.node.clone());
+        let (machine, node) = (machine.clone(), id.clone());
         actions.push(Action::Stop { machine, node, attempt: found.attempt, options });
     }
     actions
@@ -145,7 +156,7 @@ enum Need {
 }
 
 /// What one node needs, besides that its older attempts are stopped.
-fn need(id: &NodeId, node: &IntendedNode, observed: &Observed) -> Need {
+fn need(id: &NodeId, node: &IntendedNode, observed: &Observed, living: &BTreeSet<&NodeId>) -> Need {
     if node.wanted == Wanted::Nothing {
         return Need::Nothing;
     }
@@ -155,12 +166,12 @@ fn need(id: &NodeId, node: &IntendedNode, observed: &Observed) -> Need {
         Some(MachineView::Lost) => return Need::Note(NodeResult::Lost),
         Some(MachineView::Reachable(nodes)) => nodes,
     };
-    match nodes.iter().find(|found| found.node == *id && found.attempt == node.attempt) {
-        Some(ObservedNode { state: NodeState::Ended(result), .. }) => Need::Note(result.clone()),
+    match nodes.get(id).filter(|found| found.attempt == node.attempt) {
+        Some(Found { state: NodeState::Ended(result), .. }) => Need::Note(result.clone()),
         Some(_) => Need::Nothing,
         None if node.wanted != Wanted::Running => Need::Note(NodeResult::Lost),
         // A process of an older attempt is being stopped: this one waits for its end.
-        None if found(observed).any(|(_, found)| found.node == *id && lives(found)) => Need::Nothing,
+        None if living.contains(id) => Need::Nothing,
         None => Need::Spawn,
     }
 }
@@ -168,11 +179,11 @@ fn need(id: &NodeId, node: &IntendedNode, observed: &Observed) -> Need {
 /// Who is to be told that all nodes are ready: nobody before they are, then every machine that has nodes.
 fn release(intended: &Intended, observed: &Observed) -> Option<Action> {
     let waited_for = || intended.nodes.iter().filter(|(_, node)| node.wanted == Wanted::Running);
-    let is_ready = |(id, node): (&NodeId, &IntendedNode)| {
-        let is_it = |(machine, found): (&MachineId, &ObservedNode)| {
-            *machine == node.machine && found.node == *id && found.attempt == node.attempt
-        };
-        found(observed).any(|place| is_it(place) && place.1.state == NodeState::Running)
+    let is_ready = |(id, node): (&NodeId, &IntendedNode)| match observed.get(&node.machine) {
+        Some(MachineView::Reachable(nodes)) => {
+            nodes.get(id).is_some_and(|found| found.attempt == node.attempt && found.state == NodeState::Running)
+        }
+        _ => false,
     };
     if intended.released.is_empty() && !waited_for().all(is_ready) {
         return None;
@@ -183,13 +194,13 @@ fn release(intended: &Intended, observed: &Observed) -> Option<Action> {
 }
 
 /// What the machines that can be reached have.
-fn found(observed: &Observed) -> impl Iterator<Item = (&MachineId, &ObservedNode)> {
+fn found(observed: &Observed) -> impl Iterator<Item = (&MachineId, &NodeId, &Found)> {
     observed.iter().flat_map(|(machine, view)| {
-        let nodes = if let MachineView::Reachable(nodes) = view { nodes.as_slice() } else { &[] };
-        nodes.iter().map(move |node| (machine, node))
+        let nodes = if let MachineView::Reachable(nodes) = view { Some(nodes) } else { None };
+        nodes.into_iter().flatten().map(move |(id, node)| (machine, id, node))
     })
 }
 
-fn lives(found: &ObservedNode) -> bool {
+fn lives(found: &Found) -> bool {
     !matches!(found.state, NodeState::Ended(_))
 }

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use dora_coordinator::{Action, Intended, IntendedNode, MachineView, Observed, Wanted, plan};
-use dora_gateways::{Attempt, MachineId, NodeState, ObservedNode, StopOptions, Urgency};
+use dora_coordinator::{Action, Found, Intended, IntendedNode, MachineView, Observed, Wanted, plan};
+use dora_gateways::{Attempt, MachineId, NodeState, StopOptions, Urgency};
 use dora_message::{id::NodeId, result::NodeResult, supervision::ExitStatus};
 use proptest::prelude::*;
 
@@ -55,36 +55,36 @@ fn intentions() -> impl Strategy<Value = Intended> {
 /// A machine has at most one process of a node: the keeper sees to that.
 fn machines() -> impl Strategy<Value = Observed> {
     let nodes = proptest::collection::btree_map(0_usize..7, (1_u32..4, states()), 0..5).prop_map(|nodes| {
-        let found = |(number, (attempt, state))| ObservedNode { node: node(number), attempt: Attempt(attempt), state };
+        let found = |(number, (attempt, state))| (node(number), Found { attempt: Attempt(attempt), state });
         MachineView::Reachable(nodes.into_iter().map(found).collect())
     });
     let view = prop_oneof![4 => nodes, 1 => Just(MachineView::Silent), 1 => Just(MachineView::Lost)];
     proptest::collection::btree_map(0_usize..4, view, 0..4).prop_map(|views| {
         let named = views.into_iter().map(|(number, view)| (machine(number), view));
         // One machine can always be reached: else there is nothing to be done, and nothing to converge.
-        named.chain([(machine(9), MachineView::Reachable(vec![]))]).collect()
+        named.chain([(machine(9), MachineView::Reachable(BTreeMap::new()))]).collect()
     })
 }
 
-fn found<'w>(world: &'w mut Observed, machine: &MachineId) -> &'w mut Vec<ObservedNode> {
+fn found<'w>(world: &'w mut Observed, machine: &MachineId) -> &'w mut BTreeMap<NodeId, Found> {
     match world.get_mut(machine) {
         Some(MachineView::Reachable(nodes)) => nodes,
         other => panic!("{machine} was asked although it is {other:?}"),
     }
 }
 
-fn lives(node: &ObservedNode) -> bool {
+fn lives(node: &Found) -> bool {
     !matches!(node.state, NodeState::Ended(_))
 }
 
-fn living(world: &Observed) -> impl Iterator<Item = (&MachineId, &ObservedNode)> {
+fn living(world: &Observed) -> impl Iterator<Item = (&MachineId, &NodeId, &Found)> {
     world
         .iter()
         .flat_map(|(machine, view)| match view {
-            MachineView::Reachable(nodes) => nodes.iter().map(|node| (machine, node)).collect(),
+            MachineView::Reachable(nodes) => nodes.iter().map(|(id, node)| (machine, id, node)).collect(),
             _ => Vec::new(),
         })
-        .filter(|(_, node)| lives(node))
+        .filter(|(.., node)| lives(node))
 }
 
 /// Does what the plan says, as daemons and masters do it, and checks that it may be done.
@@ -92,11 +92,9 @@ fn perform(action: Action, intended: &mut Intended, world: &mut Observed) {
     match action {
         Action::Spawn { machine, nodes } => {
             for (node, attempt) in nodes {
-                let twin = living(world).find(|(_, living)| living.node == node);
+                let twin = living(world).find(|(_, living, _)| **living == node);
                 assert!(twin.is_none(), "{node} would run twice: {twin:?}");
-                let here = found(world, &machine);
-                here.retain(|found| found.node != node);
-                here.push(ObservedNode { node, attempt, state: NodeState::Starting });
+                found(world, &machine).insert(node, Found { attempt, state: NodeState::Starting });
             }
         }
         Action::Stop { machine, node, attempt, options } => {
@@ -108,7 +106,7 @@ fn perform(action: Action, intended: &mut Intended, world: &mut Observed) {
                     assert_eq!(options, wanted);
                 }
             }
-            let here = found(world, &machine).iter_mut().find(|found| found.node == node).unwrap();
+            let here = found(world, &machine).get_mut(&node).unwrap();
             assert_eq!(here.attempt, attempt);
             here.state = NodeState::Stopping;
         }
@@ -125,8 +123,8 @@ fn perform(action: Action, intended: &mut Intended, world: &mut Observed) {
         Action::Release { machines } => {
             let first = intended.released.is_empty();
             let waiting = intended.nodes.iter().find(|(id, node)| {
-                let ready = living(world).any(|(place, found)| {
-                    (place, &found.node, found.attempt) == (&node.machine, id, node.attempt)
+                let ready = living(world).any(|(place, living, found)| {
+                    (place, living, found.attempt) == (&node.machine, id, node.attempt)
                         && found.state == NodeState::Running
                 });
                 node.wanted == Wanted::Running && !ready
@@ -143,7 +141,7 @@ fn perform(action: Action, intended: &mut Intended, world: &mut Observed) {
 fn time_passes(world: &mut Observed) {
     for view in world.values_mut() {
         if let MachineView::Reachable(nodes) = view {
-            for node in nodes {
+            for node in nodes.values_mut() {
                 node.state = match &node.state {
                     NodeState::Waiting => NodeState::Starting,
                     NodeState::Starting | NodeState::Restarting => NodeState::Running,
@@ -178,19 +176,19 @@ proptest! {
     fn it_converges_from_any_state(mut intended in intentions(), mut world in machines()) {
         settle(&mut intended, &mut world);
         // Everything that lives is meant to.
-        for (machine, found) in living(&world) {
-            let node = intended.nodes.get(&found.node);
+        for (machine, id, found) in living(&world) {
+            let node = intended.nodes.get(id);
             let meant = node.is_some_and(|node| {
                 (&node.machine, node.attempt, node.wanted) == (machine, found.attempt, Wanted::Running)
             });
-            prop_assert!(meant, "{found:?} lives on {machine}, intended is {node:?}");
+            prop_assert!(meant, "{id} lives on {machine}, intended is {node:?}");
         }
         // Everything that is meant to live does, unless nobody can say so.
         for (id, node) in &intended.nodes {
             match (node.wanted, world.get(&node.machine)) {
                 (Wanted::Nothing, _) | (_, None | Some(MachineView::Silent)) => {}
                 (Wanted::Running, Some(MachineView::Reachable(_))) => {
-                    prop_assert!(living(&world).any(|(machine, found)| (machine, &found.node) == (&node.machine, id)));
+                    prop_assert!(living(&world).any(|(machine, living, _)| (machine, living) == (&node.machine, id)));
                 }
                 (wanted, view) => prop_assert!(false, "{id} is {wanted:?} on {view:?}"),
             }
@@ -213,7 +211,7 @@ fn two_nodes(wanted: Wanted) -> Intended {
 }
 
 fn saying(state: NodeState, attempt: u32, number: usize) -> MachineView {
-    MachineView::Reachable(vec![ObservedNode { node: node(number), attempt: Attempt(attempt), state }])
+    MachineView::Reachable([(node(number), Found { attempt: Attempt(attempt), state })].into())
 }
 
 #[test]
@@ -242,7 +240,7 @@ fn a_silent_machine_is_waited_for_and_a_lost_one_is_replaced() {
     let moved = intended.nodes.get_mut(&node(1)).unwrap();
     (moved.machine, moved.attempt) = (machine(2), Attempt(2));
     world.insert(machine(1), saying(NodeState::Running, 1, 1));
-    world.insert(machine(2), MachineView::Reachable(vec![]));
+    world.insert(machine(2), MachineView::Reachable(BTreeMap::new()));
     let stop =
         Action::Stop { machine: machine(1), node: node(1), attempt: Attempt(1), options: StopOptions::default() };
     assert_eq!(plan(&intended, &world), [stop], "and it is not started while the old one lives");
@@ -251,7 +249,8 @@ fn a_silent_machine_is_waited_for_and_a_lost_one_is_replaced() {
 #[test]
 fn who_should_have_stopped_and_is_nowhere_is_noted_as_lost() {
     let intended = two_nodes(Wanted::Stopped(StopOptions::default()));
-    let world = Observed::from([(machine(0), MachineView::Reachable(vec![])), (machine(1), MachineView::Lost)]);
+    let world =
+        Observed::from([(machine(0), MachineView::Reachable(BTreeMap::new())), (machine(1), MachineView::Lost)]);
     let lost = |number| Action::NoteEnd { node: node(number), attempt: Attempt(1), result: NodeResult::Lost };
     assert_eq!(plan(&intended, &world), [lost(0), lost(1)]);
 }

@@ -218,7 +218,7 @@ impl<T> Queue<T> {
         (state.abandoned, state.ended, state.dropped) = (true, true, 0);
         state.items.clear();
         drop(state);
-        self.writable.notify_one();
+        self.writable.notify_waiters();
         self.readable.notify_one();
         self.gone.notify_waiters();
     }

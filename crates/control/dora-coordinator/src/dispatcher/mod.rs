@@ -1,0 +1,106 @@
+//! The dispatcher: dataflows as a whole. It takes submissions, starts a master for each, and passes on what is asked of
+//! one dataflow. Of those that have ended it knows what the store knows.
+
+mod find;
+mod nodes;
+mod reading;
+mod refusal;
+mod stop;
+mod submit;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use dora_gateways::{DataflowEvent, DataflowId, DataflowMasterCall, DataflowSummary, DispatcherCall, DispatcherError};
+use dora_rpc::{Gateway, MainThread, RpcEndpoint, RpcStream};
+use dora_store::DataflowRecord;
+use tokio::sync::watch;
+
+use crate::{blueprint::Blueprint, master::Progress, shared::Shared};
+
+/// So long the events of a dataflow that is to be watched from its start are kept for who asks for them.
+const UNCLAIMED: Duration = Duration::from_secs(30);
+
+/// Runs dataflows.
+pub(crate) struct Dispatcher {
+    shared: Shared,
+    running: BTreeMap<DataflowId, Running>,
+    /// Events of dataflows that were submitted to be watched, until somebody asks.
+    unclaimed: HashMap<DataflowId, RpcStream<DataflowEvent>>,
+}
+
+/// A dataflow that has a master.
+#[derive(Clone)]
+struct Running {
+    id: DataflowId,
+    name: Option<String>,
+    submitted: DateTime<Utc>,
+    blueprint: Arc<Blueprint>,
+    master: Gateway<DataflowMasterCall>,
+    progress: watch::Receiver<Progress>,
+}
+
+impl Running {
+    fn summary(&self) -> DataflowSummary {
+        DataflowSummary {
+            id: self.id,
+            name: self.name.clone(),
+            state: self.progress.borrow().state,
+            submitted: self.submitted,
+            nodes: self.blueprint.nodes.len() as u32,
+        }
+    }
+}
+
+impl Dispatcher {
+    /// A dispatcher, and what the one before it had begun.
+    pub fn new(shared: Shared, begun: &[DataflowRecord]) -> Self {
+        let mut dispatcher = Self { shared, running: BTreeMap::new(), unclaimed: HashMap::new() };
+        begun.iter().for_each(|record| dispatcher.resume(record));
+        dispatcher
+    }
+}
+
+impl RpcEndpoint for Dispatcher {
+    type Call = DispatcherCall;
+
+    fn on_start(&mut self, main: &mut MainThread<Self>) {
+        let resumed: Vec<_> = self.running.values().cloned().collect();
+        resumed.iter().for_each(|running| self.await_end(main, running));
+    }
+
+    fn handle(&mut self, main: &mut MainThread<Self>, call: DispatcherCall) {
+        use DispatcherCall as Call;
+        match call {
+            Call::MissingArtifacts { hashes, reply } => reply.ok(hashes),
+            Call::UploadArtifact { reply, .. } => reply.err(not_served("upload_artifact")),
+            Call::Submit { submission, reply } => self.submit(main, submission, reply),
+            Call::Wait { dataflow, until, reply } => self.wait(main, dataflow, until, reply),
+            Call::Stop { dataflow, options, reply } => self.stop(main, dataflow, options, reply),
+            Call::Restart { dataflow, options, reply } => self.restart(main, dataflow, options, reply),
+            Call::StopNode { dataflow, node, options, reply } => self.stop_node(main, dataflow, node, options, reply),
+            Call::RestartNode { dataflow, node, options, reply } => {
+                self.restart_node(main, dataflow, node, options, reply);
+            }
+            Call::List { filter, reply } => self.list(main, filter, reply),
+            Call::Info { dataflow, reply } => self.info(main, dataflow, reply),
+            Call::Logs { dataflow, query, reply } => self.logs(main, dataflow, query, reply),
+            Call::Events { dataflow, watching, reply } => self.events(main, dataflow, watching, reply),
+            Call::Tap { dataflow, query, reply } => self.tap(main, dataflow, query, reply),
+            Call::Publish { dataflow, output, message, reply } => self.publish(main, dataflow, output, message, reply),
+            Call::Machines { reply } => self.machines(main, reply),
+            Call::Build { reply, .. } => reply.err(not_served("build")),
+            Call::Destroy { reply, .. } => reply.err(not_served("destroy")),
+            Call::Clean { reply, .. } => reply.err(not_served("clean")),
+            Call::Savepoint { reply, .. } => reply.err(not_served("savepoint")),
+        }
+    }
+}
+
+fn not_served(what: &str) -> DispatcherError {
+    DispatcherError::NotServed { what: what.to_owned() }
+}

@@ -1,0 +1,127 @@
+//! From a submission to a master: read and checked, remembered, answered, begun. A submission that was not answered is
+//! not there at all, or runs and is listed.
+
+use std::sync::Arc;
+
+use chrono::Utc;
+use dora_gateways::{DataflowId, DataflowState, DispatcherError, Submission};
+use dora_rpc::{MainThread, Publication, Reply, StartError};
+use dora_store::{DataflowRecord, SubmitError};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::{Dispatcher, Running, UNCLAIMED, refusal::store_failed};
+use crate::{
+    blueprint::Blueprint,
+    master::{DataflowMaster, Job, Progress},
+    shared::Shared,
+    streams,
+};
+
+/// What was found of a submission.
+enum Taken {
+    /// It is in the store now.
+    New(Job),
+    /// It was there already.
+    Before(DataflowId),
+}
+
+impl Dispatcher {
+    pub(super) fn submit(
+        &mut self,
+        main: &mut MainThread<Self>,
+        submission: Submission,
+        reply: Reply<DataflowId, DispatcherError>,
+    ) {
+        if let Some(id) = submission.id.filter(|id| self.running.contains_key(id)) {
+            return reply.ok(id);
+        }
+        let shared = self.shared.clone();
+        main.blocking(
+            move || take(&shared, submission),
+            move |dispatcher: &mut Self, main, taken| {
+                reply.send(taken.and_then(|taken| match taken {
+                    Taken::New(job) => dispatcher.begin(main, job),
+                    Taken::Before(id) => Ok(id),
+                }));
+            },
+        );
+    }
+
+    fn begin(&mut self, main: &mut MainThread<Self>, job: Job) -> Result<DataflowId, DispatcherError> {
+        let (id, watched) = (job.id, job.submission.watched);
+        let running = self.start_master(job, DataflowState::Building)?;
+        if let Some(watching) = watched {
+            self.unclaimed.insert(id, streams::events(running.progress.clone(), id, watching));
+            main.schedule(UNCLAIMED, move |dispatcher: &mut Self, _| drop(dispatcher.unclaimed.remove(&id)));
+        }
+        self.await_end(main, &running);
+        Ok(id)
+    }
+
+    /// Takes up a dataflow that the coordinator before this one had begun.
+    pub(super) fn resume(&mut self, record: &DataflowRecord) {
+        let blueprint = match Blueprint::read(&record.submission) {
+            Ok(blueprint) => Arc::new(blueprint),
+            Err(mistakes) => {
+                let mistakes = mistakes.join("; ");
+                return tracing::error!(dataflow = %record.id, mistakes, "a dataflow is not understood any longer");
+            }
+        };
+        let (submission, placed) = (Arc::new(record.submission.clone()), record.placed.clone());
+        let job = Job { id: record.id, submitted: record.submitted, submission, blueprint, placed };
+        if let Err(error) = self.start_master(job, record.state) {
+            tracing::error!(dataflow = %record.id, %error, "a dataflow is not led any longer");
+        }
+    }
+
+    fn start_master(&mut self, job: Job, state: DataflowState) -> Result<Running, DispatcherError> {
+        let publication = Publication::new(format!("master/{}", job.id)).only_for([]);
+        let (sender, progress) = watch::channel(Progress::new(state));
+        let (shared, mine) = (self.shared.clone(), job.clone());
+        let server = self
+            .shared
+            .service
+            .start_server_with(publication, |me| DataflowMaster::new(shared, mine, state, sender, me))
+            .map_err(|error| match error {
+                StartError::NameTaken(name) => DispatcherError::Store { reason: format!("`{name}` runs already") },
+                StartError::Stopping => super::refusal::stopping(),
+            })?;
+        let running = Running {
+            id: job.id,
+            name: job.submission.name.clone(),
+            submitted: job.submitted,
+            blueprint: job.blueprint,
+            master: server.gateway(),
+            progress,
+        };
+        self.running.insert(job.id, running.clone());
+        Ok(running)
+    }
+
+    /// Forgets a dataflow once its master has ended: from then on the store answers.
+    pub(super) fn await_end(&mut self, main: &mut MainThread<Self>, running: &Running) {
+        let (id, mut progress) = (running.id, running.progress.clone());
+        let end = async move { drop(progress.wait_for(|now| now.left).await) };
+        main.then(end, move |dispatcher: &mut Self, _, ()| drop(dispatcher.running.remove(&id)));
+    }
+}
+
+/// Reads a submission and puts it into the store, on a thread that may block.
+fn take(shared: &Shared, submission: Submission) -> Result<Taken, DispatcherError> {
+    let blueprint = Blueprint::read(&submission).map_err(|mistakes| DispatcherError::Descriptor { mistakes })?;
+    let id = submission.id.unwrap_or_else(|| DataflowId(Uuid::now_v7()));
+    let mut record = DataflowRecord::new(id, Utc::now(), submission);
+    record.nodes = blueprint.nodes.len() as u32;
+    match shared.store.submit(&record) {
+        Ok(()) => {}
+        Err(SubmitError::IdTaken(id)) => return Ok(Taken::Before(id)),
+        Err(SubmitError::NameTaken(taken_by)) => {
+            let name = record.submission.name.unwrap_or_default();
+            return Err(DispatcherError::NameTaken { name, taken_by });
+        }
+        Err(SubmitError::Store(error)) => return Err(store_failed(&error)),
+    }
+    let (submitted, submission) = (record.submitted, Arc::new(record.submission));
+    Ok(Taken::New(Job { id, submitted, submission, blueprint: Arc::new(blueprint), placed: Vec::new() }))
+}

@@ -1,0 +1,186 @@
+//! What becomes of the machines of a dataflow: they tell about nodes, end, fall silent, return, are lost.
+
+use std::collections::BTreeMap;
+
+use dora_gateways::{
+    DataflowMasterError, MachineId, NodeExecutorCall, NodeState, NodeUpdate, ObservedDataflow, Outcome,
+    ResourceManagerGateway, Trouble,
+};
+use dora_message::{id::NodeId, result::NodeResult};
+use dora_rpc::{Gateway, MainThread};
+
+use super::{DataflowMaster, Machine, Seen};
+use crate::{Found, IntendedNode, MachineView, Wanted};
+
+impl DataflowMaster {
+    /// Takes up what the coordinator before this one had begun. No machine has registered with this one yet.
+    pub(super) fn resume(&mut self, main: &mut MainThread<Self>) {
+        let nodes = &self.job.blueprint.nodes;
+        let needs: BTreeMap<_, _> = nodes.iter().map(|need| (&need.node, need)).collect();
+        let mut placed = Vec::new();
+        for place in &self.job.placed {
+            let (node, attempt, machine) = (place.node.clone(), place.attempt, place.machine.clone());
+            if let Some(need) = needs.get(&node) {
+                let mut need = (*need).clone();
+                (need.attempt, need.machine) = (attempt, Some(machine.clone()));
+                placed.push(need);
+            }
+            let known = Machine { accepted: true, connection: 0, ..Machine::new(None) };
+            self.machines.entry(machine.clone()).or_insert(known);
+            self.observed.insert(machine.clone(), MachineView::Silent);
+            self.intended.nodes.insert(node.clone(), IntendedNode { machine, attempt, wanted: Wanted::Running });
+            self.nodes.insert(node, Seen::default());
+        }
+        let (resources, id, me) = (self.shared.resources.clone(), self.job.id, self.me.clone());
+        main.then(
+            async move { resources.register_master(id, me, placed).await },
+            move |master: &mut Self, main, done| {
+                if let Err(error) = done {
+                    master.fail(main, Trouble::CannotRun(error.to_string()));
+                }
+            },
+        );
+        main.schedule(self.shared.machine_timeout, |master: &mut Self, main| {
+            let missing = |(_, machine): &(&MachineId, &Machine)| machine.connection == 0;
+            let missing: Vec<_> = master.machines.iter().filter(missing).map(|(name, _)| name.clone()).collect();
+            missing.iter().for_each(|machine| master.machine_lost(main, machine));
+        });
+    }
+
+    /// A daemon tells about nodes. What comes late or twice changes nothing.
+    pub(super) fn nodes_changed(
+        &mut self,
+        main: &mut MainThread<Self>,
+        machine: &MachineId,
+        updates: Vec<NodeUpdate>,
+    ) -> Result<(), DataflowMasterError> {
+        let mut result = Ok(());
+        for update in updates {
+            result = result.and(self.node_changed(machine, update));
+        }
+        self.touch(main);
+        result
+    }
+
+    fn node_changed(&mut self, machine: &MachineId, update: NodeUpdate) -> Result<(), DataflowMasterError> {
+        let NodeUpdate { node, attempt, sequence, state, pid, restarts } = update;
+        let unknown = || DataflowMasterError::UnknownNode { node: node.clone() };
+        let intended = self.intended.nodes.get(&node).ok_or_else(unknown)?;
+        if attempt != intended.attempt || *machine != intended.machine {
+            return Err(DataflowMasterError::OldAttempt { node, attempt, current: intended.attempt });
+        }
+        let Some(seen) = self.nodes.get_mut(&node).filter(|seen| seen.sequence < sequence) else { return Ok(()) };
+        (seen.sequence, seen.pid, seen.restarts, seen.state) = (sequence, pid, restarts, Some(state.clone()));
+        self.observe(machine, node, Found { attempt, state });
+        Ok(())
+    }
+
+    /// Notes what a node does, for the plan.
+    fn observe(&mut self, machine: &MachineId, node: NodeId, mut found: Found) {
+        let Some(MachineView::Reachable(nodes)) = self.observed.get_mut(machine) else { return };
+        let ended = matches!(found.state, NodeState::Ended(_));
+        let stopping = self.intended.nodes.get(&node).is_some_and(|node| node.wanted != Wanted::Running);
+        let told = nodes.get(&node).is_some_and(|before| before.state == NodeState::Stopping);
+        if stopping && told && !ended {
+            // It was told to stop, and this was sent before it knew.
+            found.state = NodeState::Stopping;
+        } else if self.job.blueprint.dynamic.contains(&node) && !ended {
+            // Nobody starts it, so nobody waits for it.
+            found.state = NodeState::Running;
+        }
+        nodes.insert(node, found);
+    }
+
+    /// All nodes of a machine have ended, so: what they came to is known.
+    pub(super) fn machine_ended(&mut self, name: &MachineId, outcome: Outcome) {
+        let Some(machine) = self.machines.get_mut(name).filter(|machine| machine.outcome.is_none()) else { return };
+        let results: BTreeMap<_, _> = outcome.nodes.iter().map(|node| (&node.node, &node.result)).collect();
+        for (id, node) in self.intended.nodes.iter_mut().filter(|(_, node)| node.machine == *name) {
+            node.wanted = Wanted::Nothing;
+            let result = results.get(id).map_or(NodeResult::Lost, |result| (*result).clone());
+            if let Some(seen) = self.nodes.get_mut(id) {
+                (seen.state, seen.pid) = (Some(NodeState::Ended(result.clone())), None);
+            }
+            if let Some(MachineView::Reachable(found)) = self.observed.get_mut(name) {
+                found.insert(id.clone(), Found { attempt: node.attempt, state: NodeState::Ended(result) });
+            }
+        }
+        machine.outcome = Some(outcome);
+    }
+
+    /// A machine gives no sign of life. Its nodes may run.
+    pub(super) fn machine_silent(&mut self, main: &mut MainThread<Self>, machine: &MachineId) {
+        if let Some(view) = self.observed.get_mut(machine) {
+            *view = MachineView::Silent;
+            self.touch(main);
+        }
+    }
+
+    /// A machine was silent for too long: its nodes are lost, wherever they are.
+    pub(super) fn machine_lost(&mut self, main: &mut MainThread<Self>, machine: &MachineId) {
+        if !self.machines.contains_key(machine) {
+            return;
+        }
+        let reason = "it has given no sign of life for too long; what its nodes do is not known".to_owned();
+        let outcome = self.lost_outcome(machine, Trouble::Machine { machine: machine.clone(), reason });
+        self.machine_ended(machine, outcome);
+        self.observed.insert(machine.clone(), MachineView::Lost);
+        self.progress.send_modify(|progress| drop(progress.sources.remove(machine)));
+        self.touch(main);
+    }
+
+    /// A daemon has registered again and says what it has.
+    pub(super) fn machine_returned(
+        &mut self,
+        main: &mut MainThread<Self>,
+        name: MachineId,
+        executor: Gateway<NodeExecutorCall>,
+        has: Option<ObservedDataflow>,
+    ) {
+        let Some(machine) = self.machines.get_mut(&name) else { return };
+        machine.executor = Some(executor);
+        machine.connection += 1;
+        let known = machine.accepted;
+        machine.accepted |= has.is_some();
+        let found = has.map_or_else(Vec::new, |has| has.nodes);
+        let found: BTreeMap<_, _> =
+            found.into_iter().map(|it| (it.node, Found { attempt: it.attempt, state: it.state })).collect();
+        let mut kept = Vec::new();
+        self.observed.insert(name.clone(), MachineView::Reachable(BTreeMap::new()));
+        for (id, node) in self.intended.nodes.iter().filter(|(_, node)| node.machine == name) {
+            if let Some(seen) = self.nodes.get_mut(id) {
+                seen.sequence = 0;
+            }
+            if found.get(id).is_some_and(|found| found.attempt == node.attempt) {
+                kept.push((id.clone(), node.attempt));
+            }
+        }
+        for (id, found) in found {
+            if let Some(seen) = self.nodes.get_mut(&id) {
+                seen.state = Some(found.state.clone());
+            }
+            self.observe(&name, id, found);
+        }
+        self.intended.released.remove(&name);
+        if known && kept.is_empty() {
+            let reason = "it has lost its nodes, and nobody can say how they ended".to_owned();
+            let trouble = Trouble::Machine { machine: name.clone(), reason };
+            self.machine_ended(&name, self.lost_outcome(&name, trouble));
+        } else if !kept.is_empty() {
+            // The daemon learns whom to tell from now on.
+            self.send_spawn(main, name.clone(), kept);
+        }
+        self.touch(main);
+    }
+
+    /// Nodes that have ended need their places no longer, although others of the dataflow run.
+    pub(super) fn free_places(&mut self, main: &mut MainThread<Self>, machine: &MachineId) {
+        let nodes = self.job.blueprint.nodes.iter();
+        let here = |id: &NodeId| self.intended.nodes.get(id).is_some_and(|node| node.machine == *machine);
+        let nodes: Vec<_> = nodes.filter(|need| here(&need.node)).cloned().collect();
+        let (resources, id) = (self.shared.resources.clone(), self.job.id);
+        if !nodes.is_empty() {
+            main.then(async move { resources.release(id, nodes).await }, |_, _, _| {});
+        }
+    }
+}
