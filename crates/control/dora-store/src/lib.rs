@@ -37,11 +37,15 @@
 //!
 //! The file is redb's. Records are JSON within it, so a later version reads what an older one wrote by the same rules as
 //! messages: fields are added with a default.
+//!
+//! Beside it: [`Artifacts`], the files that travel with dataflows. Coordinators and daemons have such a directory.
 
+mod artifacts;
 mod error;
 mod record;
 mod store;
 
+pub use artifacts::{ArtifactError, Artifacts, LARGEST_ARTIFACT};
 pub use error::{StoreError, SubmitError};
 pub use record::{DataflowRecord, PlacedNode};
 pub use store::Store;

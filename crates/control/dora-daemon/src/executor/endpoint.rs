@@ -12,9 +12,17 @@ use dora_message::id::NodeId;
 use dora_rpc::{
     EpochGuard, FencingToken, Gateway, MainThread, MainThreadExecutor, Reply, RpcEndpoint, RpcStream, StaleLeader,
 };
+use dora_store::Artifacts;
 use tokio::sync::watch;
 
-use super::{options::DaemonOptions, report::Reporter, run::Run, shutdown::Shutdown, stopper::ending, worker::Worker};
+use super::{
+    options::{DaemonOptions, Home},
+    report::Reporter,
+    run::Run,
+    shutdown::Shutdown,
+    stopper::ending,
+    worker::Worker,
+};
 
 type Result<T> = std::result::Result<T, NodeExecutorError>;
 
@@ -59,8 +67,17 @@ impl RpcEndpoint for NodeExecutor {
             Call::ReloadNodes { reply, .. } => not_served(reply, "loading operators again"),
             Call::Tap { reply, .. } => not_served(reply, "looking at messages"),
             Call::Publish { reply, .. } => not_served(reply, "sending messages in place of a node"),
-            Call::MissingArtifacts { reply, .. } => not_served(reply, "keeping files"),
-            Call::UploadArtifact { reply, .. } => not_served(reply, "keeping files"),
+            Call::MissingArtifacts { hashes, reply } => match self.artifacts() {
+                Ok(artifacts) => main.blocking(move || artifacts.missing(hashes), |_, _, missing| reply.ok(missing)),
+                Err(error) => reply.err(error),
+            },
+            Call::UploadArtifact { hash, size, content, reply } => match self.artifacts() {
+                Ok(artifacts) => main.reply(reply, async move {
+                    let taken = artifacts.take(hash, size, content).await;
+                    taken.map_err(|error| NodeExecutorError::Artifact { hash, reason: error.to_string() })
+                }),
+                Err(error) => reply.err(error),
+            },
             Call::Build { reply, .. } => not_served(reply, "building without running"),
             Call::Logs { reply, .. } => not_served(reply, "reading log files"),
             Call::Metrics { reply, .. } => not_served(reply, "measuring nodes"),
@@ -175,6 +192,11 @@ impl NodeExecutor {
 
     fn events(&self, id: DataflowId, watching: Watching) -> Result<RpcStream<DataflowEvent>> {
         Ok(self.dataflow(id)?.run.feed.open(watching))
+    }
+
+    fn artifacts(&self) -> Result<Artifacts> {
+        let without_home = || NodeExecutorError::NotServed { what: "keeping files".to_owned() };
+        self.options.home.as_ref().map(Home::artifacts).ok_or_else(without_home)
     }
 
     fn dataflow(&self, id: DataflowId) -> Result<&Dataflow> {

@@ -8,7 +8,6 @@
 //!
 //! Handlers never wait: what does is in threads and tasks of its own. Nothing here prints.
 
-mod artifacts;
 mod board;
 mod daemon;
 mod endpoint;

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, thread};
 
 use dora_gateways::{MachineId, Resources};
+use dora_store::Artifacts;
 
 use crate::{prepare::total_memory, python::PythonModule};
 
@@ -34,6 +35,13 @@ pub struct Home {
     pub shared: PathBuf,
     /// Of this daemon alone: `dataflows/<dataflow>.json`.
     pub own: PathBuf,
+}
+
+impl Home {
+    /// The files that came with dataflows.
+    pub(super) fn artifacts(&self) -> Artifacts {
+        Artifacts::new(self.shared.join("artifacts"))
+    }
 }
 
 impl DaemonOptions {

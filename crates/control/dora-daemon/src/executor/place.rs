@@ -7,8 +7,9 @@ use std::{
 };
 
 use dora_gateways::{Artifact, DataflowId, FileIdentity, Origin, Submission};
+use dora_store::Artifacts;
 
-use super::{artifacts::Artifacts, options::Home};
+use super::options::Home;
 
 /// The name of a dataflow file whose name nobody knows.
 const UNNAMED: &str = "dataflow.yml";
@@ -73,7 +74,7 @@ pub(super) fn work_dir(home: &Home, dataflow: DataflowId) -> PathBuf {
 /// Makes the directory of a dataflow that came from elsewhere, with the files that came with it.
 pub(super) fn fill(home: &Home, dataflow: DataflowId, submission: &Submission) -> Result<Place, PlaceError> {
     let base = work_dir(home, dataflow);
-    let store = Artifacts::of(home);
+    let store = home.artifacts();
     make(&base)?;
     for artifact in &submission.artifacts {
         put(&store, artifact, &base)?;
@@ -134,7 +135,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = home(dir.path());
         let hash = ArtifactHash([7; 32]);
-        let kept = Artifacts::of(&home).path(hash);
+        let kept = home.artifacts().path(hash);
         fs::create_dir_all(kept.parent().unwrap()).unwrap();
         fs::write(&kept, "print()").unwrap();
         let fill = |path: &str| {

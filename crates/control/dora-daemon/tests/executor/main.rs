@@ -2,6 +2,7 @@
 //! memory, and once more with everything turned into bytes.
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod artifacts;
 mod cluster;
 mod registering;
 mod running;
