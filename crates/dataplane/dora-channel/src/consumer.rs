@@ -292,12 +292,19 @@ pub struct Consumer {
     dropped_before: Vec<(u32, u64)>,
     /// Added to `CLOCK_MONOTONIC` to get the clock of the stamps.
     clock_offset_ns: u64,
+    /// Of the messages that a later one withdrew, those that are given all the same.
+    spares: fn(&Message) -> bool,
 }
 
 impl Consumer {
     /// A node without inputs yet. `clock_offset_ns` plus `CLOCK_MONOTONIC` is the clock that senders stamp with.
     pub fn new(clock_offset_ns: u64) -> Self {
-        Consumer { edges: Vec::new(), next: 0, dropped_before: Vec::new(), clock_offset_ns }
+        Consumer { edges: Vec::new(), next: 0, dropped_before: Vec::new(), clock_offset_ns, spares: |_| false }
+    }
+
+    /// Says which messages are given although a later one has [withdrawn](crate::Producer::flush) them; none without this.
+    pub fn spare(&mut self, spares: fn(&Message) -> bool) {
+        self.spares = spares;
     }
 
     /// Adds an incoming edge.
@@ -370,7 +377,9 @@ impl Consumer {
 
     /// The next message, taking the inputs in turn so that a busy one cannot starve the others.
     pub fn poll(&mut self) -> Polled {
-        for _ in 0..self.edges.len() {
+        let (mut looks, mut withdrawn) = (0, 0);
+        while looks < self.edges.len() {
+            looks += 1;
             if self.next >= self.edges.len() {
                 self.next = 0;
             }
@@ -379,7 +388,6 @@ impl Consumer {
             match edge.rx.pop(edge.ring.header(), edge.ring.slots()) {
                 Pop::Empty => self.next += 1,
                 Pop::Item(words) => {
-                    self.next += 1;
                     let descriptor = Descriptor::from_words(&words);
                     if edge.wake_at > 0 {
                         edge.made_room();
@@ -387,6 +395,18 @@ impl Consumer {
                     let Some(message) = Message::new(descriptor, &edge.peer, edge.bit) else {
                         return Polled::Broken { input: self.give_up(at) };
                     };
+                    if descriptor.sequence < edge.ring.header().flushed_to() && !(self.spares)(&message) {
+                        edge.ring.header().count_flushed();
+                        withdrawn += 1;
+                        // The same edge again, but not without end, whatever its producer writes.
+                        if withdrawn <= edge.capacity {
+                            looks -= 1;
+                        } else {
+                            self.next += 1;
+                        }
+                        continue;
+                    }
+                    self.next += 1;
                     let now = monotonic_ns().wrapping_add(self.clock_offset_ns);
                     edge.ring.latency().record(now.saturating_sub(descriptor.stamp_ns));
                     return Polled::Message { input: edge.input, message };

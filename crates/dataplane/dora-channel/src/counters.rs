@@ -49,7 +49,8 @@ pub struct Counters {
     /// the queue. Messages of at most [`INLINE_LEN`](crate::INLINE_LEN) bytes are copied when they are taken and are never
     /// counted here.
     pub lost_in_crash: u64,
-    /// Messages that the policy, a spent budget or a stop gave up, or that nobody was there to read.
+    /// Messages that the policy, a spent budget or a stop gave up, that a later one withdrew, or that nobody was there to
+    /// read.
     pub dropped: u64,
     /// Those of the dropped messages that nobody was there to read.
     pub unattended: u64,

@@ -5,8 +5,12 @@ mod common;
 
 use common::{LONG, all, name, node, start};
 use dora_channel::{Outgoing, Payload};
-use dora_message::{arrow::TypeTag, keeper::ToNode, metadata::MetadataParameters};
-use dora_node::{DoraNode, TryRecvError};
+use dora_message::{
+    arrow::TypeTag,
+    keeper::ToNode,
+    metadata::{GOAL_ID, MetadataParameters, Parameter, REQUEST_ID},
+};
+use dora_node::{DoraNode, StreamSegment, TryRecvError};
 use std::time::Duration;
 
 fn send(node: &mut DoraNode, output: &str, number: u64) {
@@ -34,6 +38,37 @@ fn the_end_comes_after_everything_queued() {
     );
     assert_eq!(events.try_recv().unwrap_err(), TryRecvError::Closed);
     assert!(events.recv().is_none() && events.drain().is_none());
+}
+
+#[test]
+fn a_flush_withdraws_what_was_not_received_but_for_what_somebody_waits_for() {
+    let (keeper, mut nodes) = start(&[node("a").output("x"), node("b").input("x", "a/x")]);
+    let (_b, mut events) = nodes.pop().unwrap();
+    let (mut a, _) = nodes.pop().unwrap();
+    let mut stream = StreamSegment::new();
+    let of = |key: &str| MetadataParameters::from([(key.to_owned(), Parameter::String("7".to_owned()))]);
+    let plain = MetadataParameters::new;
+    let parameters = [
+        plain(),
+        plain(),
+        of(REQUEST_ID),
+        stream.chunk(true),
+        of(GOAL_ID),
+        stream.flush(),
+        stream.chunk(false),
+        plain(),
+    ];
+    for (number, parameters) in (0_u64..).zip(parameters) {
+        if number == 1 {
+            assert_eq!(name(&events.recv().unwrap()), "x 0");
+        }
+        a.send_output("x".into(), parameters, number).unwrap();
+    }
+    drop(a);
+    assert_eq!(all(&mut events), ["x 2", "x 4", "x 5", "x 6", "x 7", "closed x", "stop AllInputsClosed"]);
+    let counters = keeper.counters(0);
+    assert_eq!((counters.sent, counters.received, counters.dropped, counters.queued), (8, 6, 2, 0));
+    assert_eq!(events.drain_drop_counts(), [("x".into(), 2)].into());
 }
 
 #[test]

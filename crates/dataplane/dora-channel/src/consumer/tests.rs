@@ -100,6 +100,7 @@ proptest! {
         store(&words, 0, tail);
         store(&words, 16, head);
         store(&words, 32, 0); // state and space bell
+        hostile.ring.header().flush_to(0);
         let ready = hostile.consumer.is_ready();
         let polled = hostile.consumer.poll();
         prop_assert_eq!(ready, !matches!(polled, Polled::Empty), "{:?}", polled);
@@ -111,6 +112,15 @@ proptest! {
         let _ = hostile.edge.counters();
         let _ = hostile.consumer.poll();
     }
+}
+
+#[test]
+fn a_producer_that_withdraws_without_end_holds_nobody_up() {
+    let mut hostile = hostile();
+    store(&hostile.words(), 0, u64::MAX); // as many messages as there are numbers
+    hostile.ring.header().flush_to(u64::MAX);
+    assert!(matches!(hostile.consumer.poll(), Polled::Empty));
+    assert!(hostile.ring.header().dropped() <= u64::from(CAPACITY) + 1);
 }
 
 #[test]

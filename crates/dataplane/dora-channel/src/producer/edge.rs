@@ -92,6 +92,11 @@ impl OutEdge {
         self.ring.prefetch(self.tx.position());
     }
 
+    /// Withdraws the messages with a smaller number.
+    pub(super) fn flush_to(&self, number: u64) {
+        self.ring.header().flush_to(number);
+    }
+
     pub(super) fn close(&self) {
         if !self.ring.is_here() {
             return; // a copy in a forked child

@@ -234,6 +234,15 @@ impl Producer {
         edges.map(|edge| edge.give_up_oldest(arena)).fold(false, |any, one| any | one)
     }
 
+    /// The next message of an output withdraws those before it: a consumer that has not taken them gives them up, as many
+    /// as it does not [spare](crate::Consumer::spare). They count as dropped.
+    #[cold]
+    pub fn flush(&mut self, output: usize) {
+        if let Some(output) = self.outputs.get(output) {
+            output.edges.iter().for_each(|edge| edge.flush_to(output.sequence));
+        }
+    }
+
     /// Sends a message to all consumers of an output: how many got it.
     pub fn send(&mut self, output: usize, message: Outgoing) -> Result<usize, SendError> {
         let Some(target) = self.outputs.get_mut(output).filter(|o| !o.closed) else { return Ok(0) };

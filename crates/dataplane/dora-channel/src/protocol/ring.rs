@@ -57,6 +57,10 @@ struct Cold {
     space: Bell,
     /// Where the next process of the consumer goes on; written by the keeper before `CONSUMER_REPLACED`.
     replaced_at: AtomicU64,
+    /// Messages with a smaller number are not worth reading any more; written by the producer, hardly ever.
+    flushed_to: AtomicU64,
+    /// How many of them the consumer has taken; written by it.
+    flushed: AtomicU64,
 }
 
 /// One entry of a ring.
@@ -146,18 +150,33 @@ impl RingHeader {
         Site::RoomFence.fence();
         self.space().is_announced() && capacity.saturating_sub(self.len()) >= enough
     }
-    /// Messages given up by the queue policy: evicted or refused.
+    /// Producer, before it sends a message that withdraws those with a smaller number. Who sees the message sees this.
+    pub fn flush_to(&self, number: u64) {
+        self.cold.0.flushed_to.store(number, Relaxed);
+    }
+    /// Messages with a smaller number were withdrawn.
+    #[inline]
+    pub fn flushed_to(&self) -> u64 {
+        self.cold.0.flushed_to.load(Relaxed)
+    }
+    /// Consumer: a message that it took was withdrawn before.
+    #[cold]
+    pub fn count_flushed(&self) {
+        count(&self.cold.0.flushed, 1);
+    }
+    /// Messages given up: evicted or refused by the queue policy, or withdrawn.
     pub fn dropped(&self) -> u64 {
-        self.tail.0.dropped.load(Relaxed).wrapping_add(self.tail.0.refused.load(Relaxed))
+        let by_policy = self.tail.0.dropped.load(Relaxed).wrapping_add(self.tail.0.refused.load(Relaxed));
+        by_policy.wrapping_add(self.cold.0.flushed.load(Relaxed))
     }
     /// Messages that the producer put on this edge, given up ones included.
     pub fn sent(&self) -> u64 {
         self.tail.0.tail.load(Relaxed).wrapping_add(self.tail.0.refused.load(Relaxed))
     }
-    /// Messages that left the queue to the consumer.
+    /// Messages that left the queue to the consumer and were not withdrawn.
     pub fn popped(&self) -> u64 {
-        let evicted = self.tail.0.dropped.load(Relaxed);
-        self.head.0.load(Relaxed).saturating_sub(evicted)
+        let given_up = self.tail.0.dropped.load(Relaxed).wrapping_add(self.cold.0.flushed.load(Relaxed));
+        self.head.0.load(Relaxed).saturating_sub(given_up)
     }
     /// Messages that a consumer process had taken and not released when it crashed.
     pub fn lost(&self) -> u64 {

@@ -76,30 +76,47 @@ pub struct Decoded {
 /// The array's buffers are slices of `payload` and keep it alive; only what is not there (the two offsets of a text) or
 /// is misaligned is allocated. Any bytes give a result, never a panic; the module documentation says what is validated.
 pub fn decode(tag: TypeTag, header: &[u8], payload: Buffer) -> Result<Decoded, DecodeError> {
-    let (array, parameters): (ArrayRef, _) = match tag {
-        TypeTag::UInt8 => (values::<types::UInt8Type>(tag, payload)?, header),
-        TypeTag::UInt16 => (values::<types::UInt16Type>(tag, payload)?, header),
-        TypeTag::UInt32 => (values::<types::UInt32Type>(tag, payload)?, header),
-        TypeTag::UInt64 => (values::<types::UInt64Type>(tag, payload)?, header),
-        TypeTag::Int8 => (values::<types::Int8Type>(tag, payload)?, header),
-        TypeTag::Int16 => (values::<types::Int16Type>(tag, payload)?, header),
-        TypeTag::Int32 => (values::<types::Int32Type>(tag, payload)?, header),
-        TypeTag::Int64 => (values::<types::Int64Type>(tag, payload)?, header),
-        TypeTag::Float16 => (values::<types::Float16Type>(tag, payload)?, header),
-        TypeTag::Float32 => (values::<types::Float32Type>(tag, payload)?, header),
-        TypeTag::Float64 => (values::<types::Float64Type>(tag, payload)?, header),
-        TypeTag::Empty => (empty(&payload)?, header),
-        TypeTag::Bool => (truth(&payload)?, header),
-        TypeTag::Text => (text(payload)?, header),
-        TypeTag::Described => {
-            let mut reader = Reader::new(header);
-            let len = u32::from_le_bytes(reader.array()?);
-            let description = reader.take(usize::try_from(len).map_err(|_| Truncated)?)?;
-            (build::build(description, &payload)?, reader.rest())
-        }
+    let (description, parameters) = split(tag, header)?;
+    let array: ArrayRef = match tag {
+        TypeTag::UInt8 => values::<types::UInt8Type>(tag, payload)?,
+        TypeTag::UInt16 => values::<types::UInt16Type>(tag, payload)?,
+        TypeTag::UInt32 => values::<types::UInt32Type>(tag, payload)?,
+        TypeTag::UInt64 => values::<types::UInt64Type>(tag, payload)?,
+        TypeTag::Int8 => values::<types::Int8Type>(tag, payload)?,
+        TypeTag::Int16 => values::<types::Int16Type>(tag, payload)?,
+        TypeTag::Int32 => values::<types::Int32Type>(tag, payload)?,
+        TypeTag::Int64 => values::<types::Int64Type>(tag, payload)?,
+        TypeTag::Float16 => values::<types::Float16Type>(tag, payload)?,
+        TypeTag::Float32 => values::<types::Float32Type>(tag, payload)?,
+        TypeTag::Float64 => values::<types::Float64Type>(tag, payload)?,
+        TypeTag::Empty => empty(&payload)?,
+        TypeTag::Bool => truth(&payload)?,
+        TypeTag::Text => text(payload)?,
+        TypeTag::Described => build::build(description, &payload)?,
     };
-    let parameters = if parameters.is_empty() { MetadataParameters::new() } else { parameter::decode(parameters)? };
-    Ok(Decoded { array, parameters })
+    Ok(Decoded { array, parameters: read_parameters(parameters)? })
+}
+
+/// The parameters of a message alone.
+pub fn decode_parameters(tag: TypeTag, header: &[u8]) -> Result<MetadataParameters, DecodeError> {
+    read_parameters(split(tag, header)?.1)
+}
+
+/// The description of the array and the parameters.
+#[inline]
+fn split(tag: TypeTag, header: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
+    if tag != TypeTag::Described {
+        return Ok((&[], header));
+    }
+    let mut reader = Reader::new(header);
+    let len = u32::from_le_bytes(reader.array()?);
+    let description = reader.take(usize::try_from(len).map_err(|_| Truncated)?)?;
+    Ok((description, reader.rest()))
+}
+
+#[inline]
+fn read_parameters(bytes: &[u8]) -> Result<MetadataParameters, DecodeError> {
+    Ok(if bytes.is_empty() { MetadataParameters::new() } else { parameter::decode(bytes)? })
 }
 
 /// Copies a payload that lies inside a descriptor to memory of its own, aligned for every tag but

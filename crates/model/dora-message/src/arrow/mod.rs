@@ -51,7 +51,7 @@ mod tag;
 #[cfg(test)]
 mod tests;
 
-pub use decode::{DecodeError, Decoded, decode, inline_buffer};
+pub use decode::{DecodeError, Decoded, decode, decode_parameters, inline_buffer};
 pub use layout::{EncodeError, Layout};
 pub use tag::{FIRST_DEVICE_TAG, InvalidTag, TypeTag};
 

@@ -5,7 +5,10 @@ use std::{ptr::NonNull, sync::Arc};
 
 use arrow::buffer::Buffer;
 use dora_channel::Message;
-use dora_message::arrow::{DecodeError, Decoded, InvalidTag, TypeTag, decode, inline_buffer};
+use dora_message::{
+    arrow::{DecodeError, Decoded, InvalidTag, TypeTag, decode, decode_parameters, inline_buffer},
+    metadata::{GOAL_ID, REQUEST_ID},
+};
 
 use crate::fork::ProcessBound;
 
@@ -27,6 +30,13 @@ pub(super) fn read(message: Message) -> Result<Decoded, Unreadable> {
     }
     let message = Arc::new(ProcessBound::new(message));
     Ok(decode(tag, message.header(), shared_buffer(&message))?)
+}
+
+/// Whether a message belongs to a service call or to an action: somebody waits for it.
+pub(super) fn is_correlated(message: &Message) -> bool {
+    let tag = TypeTag::try_from(message.tag()).ok();
+    let parameters = tag.and_then(|tag| decode_parameters(tag, message.header()).ok()).unwrap_or_default();
+    [REQUEST_ID, GOAL_ID].iter().any(|key| parameters.contains_key(*key))
 }
 
 fn shared_buffer(message: &Arc<ProcessBound<Message>>) -> Buffer {

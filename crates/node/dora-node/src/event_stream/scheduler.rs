@@ -80,11 +80,12 @@ impl EventScheduler {
     /// For a node of a dataflow; its timers start now.
     pub(crate) fn connected(
         config: &NodeRunConfig,
-        consumer: Consumer,
+        mut consumer: Consumer,
         incoming: Incoming,
         mail: Arc<Mailbox>,
         clock: Arc<NodeClock>,
     ) -> Self {
+        consumer.spare(payload::is_correlated);
         let start = monotonic_ns();
         let mut timers = Timers::default();
         for (input, config) in config.inputs.iter().enumerate() {

@@ -126,7 +126,8 @@ impl StreamSegment {
     }
 
     /// The parameters of a chunk that withdraws what came before: the first one of a new segment, with `flush`. The old
-    /// segment gets no `fin`. The mark concerns the whole input, so use one output per session with it.
+    /// segment gets no `fin`. What a receiver has not taken yet it never gets, and it counts as dropped, but for messages
+    /// with a `request_id` or a `goal_id`. The mark concerns the whole input, so use one output per session with it.
     pub fn flush(&mut self) -> MetadataParameters {
         self.next_segment();
         let mut parameters = self.chunk(false);

@@ -9,7 +9,7 @@ use dora_channel::{Chunk, INLINE_LEN, Outgoing, Payload, Producer, SendError, ch
 use dora_message::{
     arrow::{Layout, TypeTag},
     id::DataId,
-    metadata::MetadataParameters,
+    metadata::{FLUSH, MetadataParameters, get_bool_param},
     parameter,
 };
 
@@ -39,7 +39,7 @@ impl DoraNode {
         data: impl IntoArrow,
     ) -> NodeResult<()> {
         let _in_call = self.pulse.enter();
-        let Some(output) = self.begin(&output_id)? else { return Ok(()) };
+        let Some(output) = self.begin(&output_id, &parameters)? else { return Ok(()) };
         let array = data.into_arrow();
         match &mut *self.sink {
             Sink::Test(sink) => Ok(sink.write(&output_id, self.clock.now_ns(), Some(&array.0))?),
@@ -71,7 +71,7 @@ impl DoraNode {
         F: FnOnce(&mut [u8]),
     {
         let _in_call = self.pulse.enter();
-        let Some(output) = self.begin(&output_id)? else { return Ok(()) };
+        let Some(output) = self.begin(&output_id, &parameters)? else { return Ok(()) };
         match &mut *self.sink {
             Sink::Test(sink) => {
                 let mut bytes = SampleAllocator::heap().allocate(data_len)?;
@@ -125,7 +125,7 @@ impl DoraNode {
         sample: Option<DataSample>,
     ) -> NodeResult<()> {
         let _in_call = self.pulse.enter();
-        let Some(output) = self.begin(&output_id)? else { return Ok(()) };
+        let Some(output) = self.begin(&output_id, &parameters)? else { return Ok(()) };
         if let Sink::Test(sink) = &mut *self.sink {
             let array = sample.map(|sample| sample.to_vec().into_arrow());
             return Ok(sink.write(&output_id, self.clock.now_ns(), array.as_ref().map(|array| &array.0))?);
@@ -148,7 +148,7 @@ impl DoraNode {
         encoded: EncodedSample,
     ) -> NodeResult<()> {
         let _in_call = self.pulse.enter();
-        let Some(output) = self.begin(&output_id)? else { return Ok(()) };
+        let Some(output) = self.begin(&output_id, &parameters)? else { return Ok(()) };
         if let Sink::Test(sink) = &mut *self.sink {
             let array = encoded.decode().map_err(|error| sink.failed(&output_id, error.to_string()))?;
             return Ok(sink.write(&output_id, self.clock.now_ns(), Some(&array))?);
@@ -173,9 +173,9 @@ impl DoraNode {
         }
     }
 
-    /// The number of the output; `None` if there is nothing to do.
+    /// The number of the output; `None` if there is nothing to do. From now on, what the message withdraws is not read.
     #[inline]
-    fn begin(&mut self, id: &DataId) -> NodeResult<Option<usize>> {
+    fn begin(&mut self, id: &DataId, parameters: &MetadataParameters) -> NodeResult<Option<usize>> {
         fork::check()?;
         if let Sink::Channels(producer) = &*self.sink {
             if producer.prefetch() {
@@ -186,8 +186,13 @@ impl DoraNode {
             }
         }
         let Some(output) = self.find_output(id)? else { return Ok(None) };
-        let wanted = match &*self.sink {
-            Sink::Channels(producer) => producer.has_consumers(output),
+        let wanted = match &mut *self.sink {
+            Sink::Channels(producer) => {
+                if get_bool_param(parameters, FLUSH) == Some(true) {
+                    producer.flush(output);
+                }
+                producer.has_consumers(output)
+            }
             Sink::Test(_) => true,
         };
         Ok(wanted.then_some(output))
