@@ -11,14 +11,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dora_channel::os::{
-    memory::{memfd_with, read_memfd},
-    packet::{self, Blocking},
+use dora_channel::{
+    chunk_layout,
+    os::{
+        memory::{memfd_with, read_memfd},
+        packet::{self, Blocking},
+    },
 };
 use dora_keeper::cleanup::Cleanup;
 use dora_message::{
     id::{DataId, NodeId},
-    keeper::MAX_PACKET,
+    keeper::{LooseMessage, MAX_PACKET},
     supervision::{Ending, Figures, FinalReport, FromKeeper, LaunchPlan, ToKeeper},
 };
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -89,6 +92,21 @@ impl Control {
     /// Looks no more. The readers are to be dropped as well.
     pub fn untap(&self, tap: u64) {
         self.tell(&ToKeeper::Untap { tap });
+    }
+    /// Sends a message to every consumer of an output, as if the node had sent it: `tag` says what the payload is, the
+    /// header describes it. Consumers that are not there, or have not read what came before, do not get it.
+    ///
+    /// # Errors
+    /// If there is no memory for it, or it is longer than anything can be.
+    pub fn publish(&self, node: NodeId, output: DataId, tag: u8, header: &[u8], payload: &[u8]) -> io::Result<()> {
+        let (len, header_at) = chunk_layout(payload.len(), header.len()).ok_or(io::ErrorKind::OutOfMemory)?;
+        let mut bytes = Vec::with_capacity(len);
+        bytes.extend_from_slice(payload);
+        bytes.resize(header_at.min(len), 0);
+        bytes.extend_from_slice(header);
+        let memory = memfd_with("dora-message", &bytes)?;
+        let message = LooseMessage { tag, len: payload.len(), header_len: header.len() };
+        self.send(&ToKeeper::Publish { node, output, message }, Some(&memory))
     }
     /// Asks all nodes to stop: SIGTERM after `grace`, SIGKILL after half of it again. A keeper that is gone is none to
     /// ask, so that is no error.

@@ -176,6 +176,11 @@ impl Conversation {
         self.stage = Stage::Refused;
     }
 
+    /// Whether the node has read enough for mail to go at once.
+    pub(crate) fn has_room(&self) -> bool {
+        self.outbox.as_ref().is_some_and(|outbox| outbox.queued_bytes() == 0)
+    }
+
     /// Mail while the dataflow runs. False: the node does not run.
     pub(crate) fn mail(&mut self, packet: &ToNode) -> bool {
         self.mail_with(packet, &[])

@@ -1,7 +1,8 @@
 //! The nodes of a dataflow together: started, listened to, looked after.
 //!
 //! The places where one node's fate becomes another's are below: `barrier` is the common start, `ends` the end of one
-//! node, `restarts` the life after it, `orders` what the supervisor wants, `taps` whom it has look at an output, `stopping` the end
+//! node, `restarts` the life after it, `orders` what the supervisor wants, `taps` whom it lets look at an output,
+//! `publish` whom it lets send in place of a node, `stopping` the end
 //! of all; `dynamic` are nodes that come and go. It must not know
 //! of descriptors.
 
@@ -9,6 +10,7 @@ mod barrier;
 mod dynamic;
 mod ends;
 mod orders;
+mod publish;
 mod restarts;
 mod stopping;
 mod taps;
@@ -164,8 +166,15 @@ impl Dataflow {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let ladder = self.ladder.as_ref().and_then(Ladder::deadline);
         let nodes = self.nodes.iter().filter_map(Node::deadline);
-        let others =
-            [ladder, self.next_restart(), self.logs.deadline(), self.farewell.deadline(), self.barrier.deadline()];
+        let listener = self.listener.as_ref().and_then(Listener::deadline);
+        let others = [
+            ladder,
+            listener,
+            self.next_restart(),
+            self.logs.deadline(),
+            self.farewell.deadline(),
+            self.barrier.deadline(),
+        ];
         nodes.chain(others.into_iter().flatten()).min()
     }
 
@@ -231,6 +240,9 @@ impl Dataflow {
         }
         for number in 0..self.nodes.len() {
             self.tick_node(number, now);
+        }
+        if let Some(listener) = &mut self.listener {
+            listener.resume(now);
         }
         self.restart_due(now, link);
         self.lose_patience(now, link);

@@ -145,7 +145,7 @@ impl Keeper {
             (ToKeeper::Launch { .. }, Some(_)) => {
                 self.link.warn("this keeper runs a dataflow already; a second one was refused".to_owned());
             }
-            (order, Some(dataflow)) => dataflow.obey(order, &mut self.link),
+            (order, Some(dataflow)) => dataflow.obey(order, &fds, &mut self.link),
             (ToKeeper::Stop { .. } | ToKeeper::Hurry | ToKeeper::Kill, None) => return Next::Finish,
             (ToKeeper::Figures { serial }, None) => self.link.send_figures(serial, &Figures::default()),
             // About nodes that are not there.

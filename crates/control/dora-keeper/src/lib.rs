@@ -14,7 +14,7 @@
 //! end of its socket ([`dora_message::supervision`]). What it says to nodes is [`dora_message::keeper`].
 //!
 //! In reading order: [`start`](mod@start) how it begins, `guard` who cleans up after it, `event_loop` the loop,
-//! `supervisor` what it is told, `dataflow` the nodes together (`barrier`, `ends`, `restarts`, `orders`, `taps`, `stopping`, `dynamic`), `node`
+//! `supervisor` what it is told, `dataflow` the nodes together (`barrier`, `ends`, `restarts`, `orders`, `taps`, `publish`, `stopping`, `dynamic`), `node`
 //! one of them, `spawn` and `program` its process, `listener` and `guest` a process that joins by itself, `conversation`
 //! what is said to it, `broker` what it is given, `stdio`, `log` and `last_lines` what it prints, `watchdog` and
 //! `stragglers` how long it may take, `restart` whether it is started again, `stop` how it ends, [`cleanup`] what it

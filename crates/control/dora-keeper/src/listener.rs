@@ -3,10 +3,11 @@
 //! Only processes of the keeper's user are heard. It must not know what they are answered.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     io,
     os::fd::{AsFd, OwnedFd},
     rc::Rc,
+    time::{Duration, Instant},
 };
 
 use dora_channel::os::{
@@ -21,6 +22,11 @@ use dora_message::{
 use rustix::process::Pid;
 
 use crate::poller::{Poller, Token};
+
+/// Visitors at one time: whoever comes then takes the place of the one that has been there longest.
+const MOST_VISITORS: usize = 64;
+/// How long nobody is accepted after that has failed, most likely for want of descriptors.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A process that has connected.
 pub(crate) struct Visitor {
@@ -43,8 +49,12 @@ pub(crate) enum Wish {
 pub(crate) struct Listener {
     socket: OwnedFd,
     poller: Rc<Poller>,
-    visitors: HashMap<u32, Visitor>,
+    visitors: BTreeMap<u32, Visitor>,
     next: u32,
+    /// Nobody is accepted until then.
+    paused_until: Option<Instant>,
+    /// The supervisor was told of a failure.
+    is_told: bool,
 }
 
 impl Listener {
@@ -52,25 +62,56 @@ impl Listener {
     pub(crate) fn open(dataflow: &DataflowId, poller: &Rc<Poller>) -> io::Result<Self> {
         let socket = named::listen(&socket_name(named::own_uid(), dataflow))?;
         poller.add(&socket, Token::Listener)?;
-        Ok(Listener { socket, poller: Rc::clone(poller), visitors: HashMap::new(), next: 0 })
+        Ok(Listener {
+            socket,
+            poller: Rc::clone(poller),
+            visitors: BTreeMap::new(),
+            next: 0,
+            paused_until: None,
+            is_told: false,
+        })
     }
 
-    /// Takes all connections that wait. An error means that there will be no more.
-    pub(crate) fn accept(&mut self) -> io::Result<()> {
+    /// Takes all connections that wait. If that fails it is tried again after a while; the first such error is given.
+    pub(crate) fn accept(&mut self) -> Option<io::Error> {
         loop {
             match named::accept(&self.socket) {
-                Ok(socket) => self.welcome(socket)?,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                // Who cannot be welcomed is shown out: its connection is closed.
+                Ok(socket) => drop(self.welcome(socket)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
                 Err(error)
                     if [io::ErrorKind::Interrupted, io::ErrorKind::ConnectionAborted].contains(&error.kind()) => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    self.poller.remove(&self.socket);
+                    self.paused_until = Some(Instant::now() + PAUSE);
+                    return (!std::mem::replace(&mut self.is_told, true)).then_some(error);
+                }
             }
+        }
+    }
+
+    /// When [`Self::resume`] has something to do.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.paused_until
+    }
+
+    /// Accepts again, if it was given up long enough ago.
+    pub(crate) fn resume(&mut self, now: Instant) {
+        if self.paused_until.take_if(|until| *until <= now).is_some()
+            && self.poller.add(&self.socket, Token::Listener).is_err()
+        {
+            self.paused_until = Some(now + PAUSE);
         }
     }
 
     fn welcome(&mut self, socket: OwnedFd) -> io::Result<()> {
         let peer = Peer::of(&socket)?;
         if peer.is_same_user() {
+            if self.visitors.len() == MOST_VISITORS
+                && let Some(oldest) = self.visitors.keys().next().copied()
+            {
+                self.show_out(oldest);
+            }
             self.poller.add(&socket, Token::Visitor(self.next))?;
             self.visitors.insert(self.next, Visitor { socket, pid: peer.pid, node: None });
             self.next = self.next.wrapping_add(1);

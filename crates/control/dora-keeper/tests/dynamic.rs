@@ -19,6 +19,7 @@ use dora_message::{
     keeper::{FromNode, MAX_PACKET, PROTOCOL_VERSION, QueuePolicy, ToNode},
     supervision::{FromKeeper, LaunchPlan},
 };
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// A node that nobody starts.
@@ -218,4 +219,38 @@ fn a_dataflow_of_dynamic_nodes_runs_until_it_is_stopped() {
     run.until_seen(|packet| matches!(packet, FromKeeper::Left { in_order: false, .. }));
     run.stop(10_000);
     run.finish();
+}
+
+#[test]
+fn silent_visitors_make_room_for_others() {
+    let plan = dynamic(plan().helper("serve", "serve"), "guest");
+    let dataflow = plan.dataflow_id;
+    let mut run = Run::launch(&plan);
+    run.until_all_ready();
+    let silent: Vec<_> = (0..100).map(|_| Visitor::of(&dataflow)).collect();
+    // Once this one was heard, all others were accepted.
+    assert_eq!(Visitor::of(&dataflow).ask("guest"), Standing::Free);
+    assert_eq!(silent[0].hear::<Standing>(), None, "it was shown out");
+    assert_eq!(silent[99].ask("guest"), Standing::Free);
+    run.stop(3_600_000);
+    run.finish();
+}
+
+#[test]
+fn a_keeper_that_lacks_descriptors_lets_processes_in_when_it_has_some() {
+    let plan = dynamic(plan().helper("serve", "serve"), "guest");
+    let dataflow = plan.dataflow_id;
+    let mut run = Run::launch(&plan);
+    run.until_all_ready();
+    let keeper = Pid::from_raw(run.keeper_pid() as i32);
+    let usual = getrlimit(Resource::Nofile);
+    let usual = prlimit(keeper, Resource::Nofile, Rlimit { current: Some(3), ..usual }).unwrap();
+    let guest = Visitor::of(&dataflow);
+    run.until_seen(|packet| matches!(packet, FromKeeper::Warning { .. }));
+    prlimit(keeper, Resource::Nofile, usual).unwrap();
+    assert_eq!(guest.ask("guest"), Standing::Free);
+    run.stop(3_600_000);
+    let finished = run.finish();
+    let [warning] = finished.warnings()[..] else { panic!("{:?}", finished.warnings()) };
+    assert!(warning.contains("have to wait") && warning.contains("Too many open files"), "{warning}");
 }

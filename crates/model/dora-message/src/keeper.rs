@@ -194,6 +194,15 @@ pub enum ToNode {
     Output(EdgeGrant),
     /// An incoming edge. Descriptors: ring; with `new_peer` also the producer's arena (read-only) and holders.
     Input(EdgeGrant),
+    /// A message that came on no edge: somebody sent it in place of a node. Descriptor: a memfd with the message.
+    Message {
+        /// The input.
+        input: DataId,
+        /// When it was sent, in nanoseconds since the Unix epoch.
+        stamp_ns: u64,
+        /// What lies in the memfd.
+        message: LooseMessage,
+    },
     /// All edges have been sent.
     Wired,
     /// Every node is ready: messages may be sent.
@@ -237,6 +246,18 @@ pub enum ToNode {
         /// The operator, if the runtime hosts several.
         operator: Option<String>,
     },
+}
+
+/// A message that lies in memory of its own as it would lie in a chunk: the payload at the start, the header at the next
+/// multiple of 8 behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LooseMessage {
+    /// What the payload is.
+    pub tag: u8,
+    /// Payload bytes.
+    pub len: usize,
+    /// Header bytes.
+    pub header_len: usize,
 }
 
 /// One edge as one of its ends sees it.

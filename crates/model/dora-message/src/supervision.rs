@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{DataId, DataflowId, NodeId},
-    keeper::{EdgeCounters, InputConfig, QueuePolicy},
+    keeper::{EdgeCounters, InputConfig, LooseMessage, QueuePolicy},
     log::LogLevel,
 };
 
@@ -255,6 +255,16 @@ pub enum ToKeeper {
     Untap {
         /// Number of the tap.
         tap: u64,
+    },
+    /// Brings a message to every consumer of an output, as if the node had sent it; consumers that are not there, or have
+    /// not read what came before, do not get it. No edge counts it. Descriptor: a memfd with the message.
+    Publish {
+        /// The node.
+        node: NodeId,
+        /// One of its outputs.
+        output: DataId,
+        /// What lies in the memfd.
+        message: LooseMessage,
     },
     /// Ask all nodes to stop; SIGTERM after the grace, SIGKILL after half of it again.
     Stop {

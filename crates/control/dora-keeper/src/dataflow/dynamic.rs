@@ -57,10 +57,9 @@ impl Dataflow {
 
     /// Processes have connected.
     pub(crate) fn visitors_came(&mut self, link: &mut SupervisorLink) {
-        if let Some(Err(error)) = self.listener.as_mut().map(Listener::accept) {
-            self.listener = None;
+        if let Some(error) = self.listener.as_mut().and_then(Listener::accept) {
             link.warn(format!(
-                "no further process can join as a dynamic node, because the keeper cannot accept it: {error}"
+                "processes that want to join as a dynamic node have to wait, because the keeper cannot accept them: {error}"
             ));
         }
     }

@@ -4,7 +4,10 @@
 //! A node without a restart rule ends its inputs when it drops them. Before it is asked to stop for a restart it is told
 //! not to. If it had ended them before nobody can go on with them, and it is not started again.
 
-use std::time::{Duration, Instant};
+use std::{
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
+};
 
 use dora_message::{
     id::NodeId,
@@ -22,7 +25,7 @@ use crate::{
 
 impl Dataflow {
     /// Does what the supervisor wants.
-    pub(crate) fn obey(&mut self, order: ToKeeper, link: &mut SupervisorLink) {
+    pub(crate) fn obey(&mut self, order: ToKeeper, fds: &[OwnedFd], link: &mut SupervisorLink) {
         match order {
             ToKeeper::Stop { grace_ms } => {
                 self.stop(Ladder::begin(Instant::now(), Duration::from_millis(grace_ms)), link);
@@ -35,6 +38,7 @@ impl Dataflow {
             ToKeeper::RestartNode { node, ending } => self.end_node(&node, Aim::Restart, ending, link),
             ToKeeper::Tap { tap, node, output, capacity } => self.tap(tap, &node, output, capacity, link),
             ToKeeper::Untap { tap } => self.wiring.untap(tap),
+            ToKeeper::Publish { node, output, message } => self.publish(&node, &output, message, fds, link),
             // It is what is being executed.
             ToKeeper::Launch { .. } => {}
         }

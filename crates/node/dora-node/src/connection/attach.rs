@@ -3,7 +3,7 @@
 use std::{
     fmt, io,
     os::fd::{AsFd, OwnedFd},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use dora_channel::os::{
@@ -16,7 +16,7 @@ use dora_message::{
     keeper::MAX_PACKET,
 };
 
-/// How long a keeper may take to answer; one that is stopped does not.
+/// How long keepers may take to answer, all together; one that is stopped does not.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a process could not join a dataflow as a dynamic node.
@@ -152,7 +152,7 @@ pub(super) fn find(node: &NodeId, dataflow: Option<DataflowId>) -> Result<OwnedF
     };
     let answers = ask_all(node).map_err(AttachError::System)?;
     let chosen = choose(node, wanted, answers)?;
-    named::wait_for_ever(&chosen.socket).map_err(AttachError::System)?;
+    named::set_patience(&chosen.socket, None).map_err(AttachError::System)?;
     Ok(chosen.socket)
 }
 
@@ -166,9 +166,16 @@ fn from_environment() -> Result<Option<DataflowId>, AttachError> {
 
 fn ask_all(node: &NodeId) -> io::Result<Answers> {
     let uid = named::own_uid();
+    let deadline = Instant::now() + PATIENCE;
     let mut answers = Answers::default();
-    for dataflow in named::names(&name_prefix(uid))?.iter().filter_map(|name| dataflow_of(uid, name)) {
-        match ask(&socket_name(uid, &dataflow), node) {
+    let names = named::names(&name_prefix(uid))?;
+    let asked = names.iter().filter_map(|name| dataflow_of(uid, name)).map(|dataflow| {
+        let socket = ask(&socket_name(uid, &dataflow), node, deadline);
+        (dataflow, socket)
+    });
+    // All are asked before the first answer is waited for.
+    for (dataflow, asked) in asked.collect::<Vec<_>>() {
+        match asked.and_then(|socket| hear(socket, deadline)) {
             Ok(Some((standing, socket))) => answers.candidates.push(Candidate { dataflow, standing, socket }),
             Ok(None) => {}
             // It has ended since its name was read.
@@ -182,13 +189,20 @@ fn ask_all(node: &NodeId) -> io::Result<Answers> {
 }
 
 /// `None`: whoever has this name is no keeper of ours.
-fn ask(name: &str, node: &NodeId) -> io::Result<Option<(Standing, OwnedFd)>> {
-    let socket = named::connect(name, PATIENCE)?;
+fn ask(name: &str, node: &NodeId, deadline: Instant) -> io::Result<Option<OwnedFd>> {
+    let socket = named::connect(name, deadline.saturating_duration_since(Instant::now()))?;
     if !Peer::of(&socket)?.is_same_user() {
         return Ok(None);
     }
     let question = serde_json::to_vec(&ToListener::WhoIs { node: node.clone() })?;
     packet::send(socket.as_fd(), &question, &[], Blocking::Yes)?;
+    Ok(Some(socket))
+}
+
+/// The answer of a keeper, if it is one of ours.
+fn hear(socket: Option<OwnedFd>, deadline: Instant) -> io::Result<Option<(Standing, OwnedFd)>> {
+    let Some(socket) = socket else { return Ok(None) };
+    named::set_patience(&socket, Some(deadline.saturating_duration_since(Instant::now())))?;
     let mut buffer = vec![0; MAX_PACKET];
     let (len, _) = packet::receive(socket.as_fd(), &mut buffer, Blocking::Yes)?;
     Ok(serde_json::from_slice(&buffer[..len]).ok().map(|standing| (standing, socket)))

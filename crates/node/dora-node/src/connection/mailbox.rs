@@ -18,7 +18,10 @@ use dora_channel::{
     SenderControl,
     os::packet::{self, Blocking},
 };
-use dora_message::keeper::{EdgeGrant, FromNode, MAX_PACKET, ToNode};
+use dora_message::{
+    id::DataId,
+    keeper::{EdgeGrant, FromNode, LooseMessage, MAX_PACKET, ToNode},
+};
 use rustix::net::Shutdown;
 
 use super::inherited::KeeperSocket;
@@ -28,11 +31,25 @@ use super::inherited::KeeperSocket;
 pub(crate) enum Mail {
     /// An incoming edge from a node that was started again, with its descriptors.
     Edge(EdgeGrant, Vec<OwnedFd>),
+    /// A message that came on no edge, with its memory.
+    Message(Published),
     /// The keeper said something.
     Packet(ToNode),
     /// The keeper is gone, and with it the dataflow.
     KeeperGone,
 }
+
+/// A message that somebody sent in place of a node.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) input: DataId,
+    pub(crate) stamp_ns: u64,
+    pub(crate) message: LooseMessage,
+    pub(crate) memory: OwnedFd,
+}
+
+/// Messages in the mail at most; the oldest makes room. Each costs a descriptor.
+const MOST_PUBLISHED: usize = 64;
 
 /// The mail of one node. Without a socket it stays empty.
 #[derive(Debug)]
@@ -103,6 +120,11 @@ impl Mailbox {
             match packet {
                 Some((Ok(ToNode::Output(grant)), fds)) => self.keep_output(&mut state, grant, fds),
                 Some((Ok(ToNode::Input(grant)), fds)) => self.keep(&mut state, Mail::Edge(grant, fds)),
+                Some((Ok(ToNode::Message { input, stamp_ns, message }), fds)) => {
+                    if let Some(memory) = fds.into_iter().next() {
+                        self.keep_message(&mut state, Published { input, stamp_ns, message, memory });
+                    }
+                }
                 Some((Ok(packet), _)) => self.keep(&mut state, Mail::Packet(packet)),
                 Some((Err(_), _)) => {} // from a newer keeper
                 None => {
@@ -122,6 +144,17 @@ impl Mailbox {
         }
         state.queue.push_back(mail);
         self.new.store(true, SeqCst);
+    }
+
+    /// A process that never receives keeps no more of them than a short queue.
+    fn keep_message(&self, state: &mut State, message: Published) {
+        let is_message = |mail: &Mail| matches!(mail, Mail::Message(_));
+        if state.queue.iter().filter(|mail| is_message(mail)).count() == MOST_PUBLISHED
+            && let Some(oldest) = state.queue.iter().position(is_message)
+        {
+            state.queue.remove(oldest);
+        }
+        self.keep(state, Mail::Message(message));
     }
 
     /// A process that never sends keeps no more of them than there can be at one time.

@@ -29,7 +29,7 @@ use dora_message::{
 pub use attach::{AttachError, Running};
 use inherited::KeeperSocket;
 use lease::Lease;
-pub(crate) use mailbox::{Mail, Mailbox};
+pub(crate) use mailbox::{Mail, Mailbox, Published};
 use watcher::Watcher;
 pub(crate) use wiring::{Incoming, Outgoing, Wired};
 

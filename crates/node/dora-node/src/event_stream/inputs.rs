@@ -49,6 +49,11 @@ impl Inputs {
         self.inputs.get(input)
     }
 
+    /// The position of an input that is open.
+    pub(super) fn open(&self, id: &DataId) -> Option<usize> {
+        self.inputs.iter().position(|input| input.id == *id && input.open)
+    }
+
     fn from<'a>(&'a self, node: &'a NodeId) -> impl Iterator<Item = &'a Input> {
         self.inputs.iter().filter(move |input| input.source.as_ref() == Some(node))
     }

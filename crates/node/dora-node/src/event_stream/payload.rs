@@ -1,12 +1,13 @@
 //! From a message of the channel to an Arrow array that points into it.
 #![allow(unsafe_code)]
 
-use std::{ptr::NonNull, sync::Arc};
+use std::{io, os::fd::OwnedFd, ptr::NonNull, sync::Arc};
 
 use arrow::buffer::Buffer;
-use dora_channel::Message;
+use dora_channel::{Message, chunk_layout, os::memory::read_memfd};
 use dora_message::{
     arrow::{DecodeError, Decoded, InvalidTag, TypeTag, decode, decode_parameters, inline_buffer},
+    keeper::LooseMessage,
     metadata::{GOAL_ID, REQUEST_ID},
 };
 
@@ -19,6 +20,8 @@ pub(super) enum Unreadable {
     Tag(#[from] InvalidTag),
     #[error(transparent)]
     Content(#[from] DecodeError),
+    #[error(transparent)]
+    Memory(#[from] io::Error),
 }
 
 /// The array and the parameters of a message. A payload in shared memory is not copied: the array keeps hold of it.
@@ -37,6 +40,20 @@ pub(super) fn is_correlated(message: &Message) -> bool {
     let tag = TypeTag::try_from(message.tag()).ok();
     let parameters = tag.and_then(|tag| decode_parameters(tag, message.header()).ok()).unwrap_or_default();
     [REQUEST_ID, GOAL_ID].iter().any(|key| parameters.contains_key(*key))
+}
+
+/// The longest message that comes on no edge, in bytes.
+const LONGEST_PUBLISHED: u64 = 1 << 30;
+
+/// The same of a message that came on no edge: it is copied.
+pub(super) fn read_published(memory: OwnedFd, message: &LooseMessage) -> Result<Decoded, Unreadable> {
+    let tag = TypeTag::try_from(message.tag)?;
+    let (len, header_at) =
+        chunk_layout(message.len, message.header_len).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
+    let mut bytes = read_memfd(memory, len as u64, LONGEST_PUBLISHED)?;
+    let header = bytes.split_off(header_at.min(len));
+    bytes.truncate(message.len);
+    Ok(decode(tag, &header, Buffer::from(bytes))?)
 }
 
 fn shared_buffer(message: &Arc<ProcessBound<Message>>) -> Buffer {

@@ -16,6 +16,7 @@ use arrow::array::NullArray;
 use dora_arrow_convert::DoraArray;
 use dora_channel::{Consumer, Message, Polled, os::clock::monotonic_ns};
 use dora_message::{
+    arrow::Decoded,
     id::{DataId, NodeId},
     keeper::{FromNode, InputSource, NodeRunConfig, ToNode},
     metadata::Metadata,
@@ -23,7 +24,7 @@ use dora_message::{
 
 use super::{
     event::{Event, StopCause},
-    inputs::Inputs,
+    inputs::{Input, Inputs},
     payload,
     silence::Silence,
     succession::Successions,
@@ -31,7 +32,7 @@ use super::{
 };
 use crate::{
     clock::{NodeClock, timestamp},
-    connection::{Incoming, Mail, Mailbox},
+    connection::{Incoming, Mail, Mailbox, Published},
     integration_testing::Script,
 };
 
@@ -256,15 +257,22 @@ impl EventScheduler {
                 "a message came in an input of number {input}, which this node does not have"
             ));
         };
-        let timestamp = timestamp(message.stamp_ns(), input.clock);
-        match payload::read(message) {
-            Ok(decoded) => Event::Input {
-                id: input.id.clone(),
-                metadata: Metadata::from_parameters(timestamp, decoded.parameters),
-                data: DoraArray(decoded.array),
-            },
-            Err(error) => Event::Error(format!("a message of input `{}` cannot be read: {error}", input.id)),
+        let stamp_ns = message.stamp_ns();
+        input_event(input, stamp_ns, payload::read(message))
+    }
+
+    /// A message that somebody sent in place of a node. It comes before what is queued.
+    #[cold]
+    fn published(&mut self, published: Published) -> Option<Event> {
+        let number = self.inputs.open(&published.input).filter(|_| self.course == Course::Running)?;
+        let input = self.inputs.get(number)?;
+        let event =
+            input_event(input, published.stamp_ns, payload::read_published(published.memory, &published.message));
+        let id = input.id.clone();
+        if self.silence.heard(number, monotonic_ns) {
+            self.pending.push_back(Event::InputRecovered { id });
         }
+        Some(event)
     }
 
     #[cold]
@@ -335,6 +343,7 @@ impl EventScheduler {
                 Mail::Edge(grant, fds) => self.successions.granted(&grant, fds).err().map(|error| {
                     Event::Error(format!("node `{}` runs again, but cannot be heard: {error}", grant.peer))
                 }),
+                Mail::Message(published) => self.published(published),
                 Mail::Packet(packet) => self.event_of(packet),
             };
             self.pending.extend(event);
@@ -370,5 +379,18 @@ impl EventScheduler {
             self.timers.stop();
             self.silence.stop();
         }
+    }
+}
+
+#[inline(always)]
+fn input_event(input: &Input, stamp_ns: u64, read: Result<Decoded, payload::Unreadable>) -> Event {
+    let timestamp = timestamp(stamp_ns, input.clock);
+    match read {
+        Ok(decoded) => Event::Input {
+            id: input.id.clone(),
+            metadata: Metadata::from_parameters(timestamp, decoded.parameters),
+            data: DoraArray(decoded.array),
+        },
+        Err(error) => Event::Error(format!("a message of input `{}` cannot be read: {error}", input.id)),
     }
 }

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use arrow::array::UInt64Array;
 use dora_channel::{
     Arena, BudgetMemory, Consumer, Counters, InEdge, OutEdge, PeerArena, Policy, Producer, Waker,
     broker::{BrokeredEdge, Budget, NodeChannels},
@@ -23,10 +24,11 @@ use dora_channel::{
     },
 };
 use dora_message::{
+    arrow::Layout,
     id::{DataflowId, NodeId},
     keeper::{
-        EdgeGrant, FromNode, InputConfig, InputSource, MAX_PACKET, NodeConfig, NodeRunConfig, PROTOCOL_VERSION,
-        QueuePolicy, ToNode,
+        EdgeGrant, FromNode, InputConfig, InputSource, LooseMessage, MAX_PACKET, NodeConfig, NodeRunConfig,
+        PROTOCOL_VERSION, QueuePolicy, ToNode,
     },
 };
 use dora_node::{DoraNode, Event, EventStream};
@@ -271,6 +273,18 @@ impl Keeper {
     /// Mail to a node.
     pub fn mail(&self, node: &str, packet: ToNode) {
         self.say(self.number(node), &packet, &[]);
+    }
+
+    /// Somebody sends a number to an input, in place of a node.
+    pub fn publish(&self, node: &str, input: &str, number: u64) {
+        let array = UInt64Array::from(vec![number]);
+        let layout = Layout::of(&array).unwrap();
+        let mut payload = vec![0; layout.payload_len()];
+        layout.write_payload(&mut payload).unwrap();
+        let memory = memfd_with("message", &payload).unwrap();
+        let message = LooseMessage { tag: layout.tag().into(), len: payload.len(), header_len: 0 };
+        let stamp_ns = wall_ns();
+        self.say(self.number(node), &ToNode::Message { input: input.into(), stamp_ns, message }, &[memory.as_fd()]);
     }
 
     /// The keeper dies, as far as a node can tell.

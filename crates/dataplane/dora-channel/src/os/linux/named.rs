@@ -42,20 +42,21 @@ pub fn accept(listener: impl AsFd) -> io::Result<OwnedFd> {
     Ok(accept_with(listener, SocketFlags::CLOEXEC)?)
 }
 
-/// Connects to a name. Until [`wait_for_ever`] neither this nor what is sent or received on it waits longer than
+/// Connects to a name. Until [`set_patience`] neither this nor what is sent or received on it waits longer than
 /// `patience` for the other end.
 pub fn connect(name: &str, patience: Duration) -> io::Result<OwnedFd> {
     let socket = new(SocketFlags::empty())?;
-    set_socket_timeout(&socket, Timeout::Send, Some(patience))?;
-    set_socket_timeout(&socket, Timeout::Recv, Some(patience))?;
+    set_patience(&socket, Some(patience))?;
     connect_socket(&socket, &SocketAddrUnix::new_abstract_name(name.as_bytes())?)?;
     Ok(socket)
 }
 
-/// Ends the patience of [`connect`].
-pub fn wait_for_ever(socket: impl AsFd) -> io::Result<()> {
-    set_socket_timeout(&socket, Timeout::Send, None)?;
-    Ok(set_socket_timeout(&socket, Timeout::Recv, None)?)
+/// From now on neither sending nor receiving waits longer than this for the other end; `None`: for ever. What the system
+/// cannot measure counts as its shortest wait.
+pub fn set_patience(socket: impl AsFd, patience: Option<Duration>) -> io::Result<()> {
+    let patience = patience.map(|patience| patience.max(Duration::from_millis(1)));
+    set_socket_timeout(&socket, Timeout::Send, patience)?;
+    Ok(set_socket_timeout(&socket, Timeout::Recv, patience)?)
 }
 
 /// The names, of those that begin so, on which somebody listens now.
@@ -147,7 +148,7 @@ mod tests {
         let node = connect(&name, Duration::from_millis(1)).unwrap();
         let error = packet::receive(node.as_fd(), &mut [0; 16], Blocking::Yes).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
-        wait_for_ever(&node).unwrap();
+        set_patience(&node, None).unwrap();
         drop(listener);
         assert!(packet::receive(node.as_fd(), &mut [0; 16], Blocking::Yes).is_ok_and(|(len, _)| len == 0));
     }
