@@ -39,7 +39,6 @@ mod signals;
 mod table;
 mod units;
 mod unserved;
-mod watch;
 mod words;
 
 pub use cli::main;

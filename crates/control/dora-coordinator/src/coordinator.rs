@@ -4,10 +4,11 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use dora_gateways::{DataflowId, DispatcherCall, ResourceManagerCall};
 use dora_rpc::{FencingToken, Gateway, HeartbeatConfig, Publication, Role, RpcService, StartError};
-use dora_store::{Store, StoreError};
+use dora_store::{Artifacts, Store, StoreError};
+use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::{dispatcher::Dispatcher, resource_manager::ResourceManager, shared::Shared};
+use crate::{dispatcher::Dispatcher, metrics::MetricQueryService, resource_manager::ResourceManager, shared::Shared};
 
 /// How a coordinator works.
 #[derive(Debug)]
@@ -47,15 +48,16 @@ pub struct Coordinator {
     dispatcher: Gateway<DispatcherCall>,
     resources: Gateway<ResourceManagerCall>,
     leader: FencingToken,
+    ended: watch::Receiver<bool>,
 }
 
 impl Coordinator {
-    /// Starts the endpoints "resource_manager" and "dispatcher", and takes up what the store says is running.
+    /// Starts the endpoints "resource_manager", "dispatcher" and "metrics", and takes up what the store says is running.
     ///
     /// # Errors
     /// [`CoordinatorError`].
     pub fn start(service: &RpcService, options: CoordinatorOptions) -> Result<Self, CoordinatorError> {
-        let CoordinatorOptions { store, artifacts: _, heartbeat, machine_timeout } = options;
+        let CoordinatorOptions { store, artifacts, heartbeat, machine_timeout } = options;
         let leader = FencingToken { epoch: store.epoch(), nonce: Uuid::new_v4().as_u64_pair().0 };
         let begun: Vec<_> = store.all()?.into_iter().filter(|record| !record.state.is_final()).collect();
         let led: BTreeSet<DataflowId> = begun.iter().map(|record| record.id).collect();
@@ -65,11 +67,15 @@ impl Coordinator {
         let resources = service.start_server(daemons, manager)?.gateway();
 
         let (service, store) = (service.clone(), Arc::new(store));
-        let shared = Shared { service, store, leader, resources: resources.clone(), machine_timeout };
-        let clients = Publication::new("dispatcher").only_for([Role::Client, Role::Coordinator]);
-        let dispatcher = Dispatcher::new(shared.clone(), &begun);
-        let dispatcher = shared.service.start_server(clients, dispatcher)?.gateway();
-        Ok(Self { dispatcher, resources, leader })
+        let artifacts = artifacts.map(Artifacts::new);
+        let shared = Shared { service, store, leader, resources: resources.clone(), artifacts, machine_timeout };
+        let clients = |name| Publication::new(name).only_for([Role::Client, Role::Coordinator]);
+        let (ending, ended) = watch::channel(false);
+        let dispatcher = Dispatcher::new(shared.clone(), &begun, ending);
+        let dispatcher = shared.service.start_server(clients("dispatcher"), dispatcher)?.gateway();
+        let metrics = MetricQueryService { resources: resources.clone() };
+        shared.service.start_server(clients("metrics"), metrics)?;
+        Ok(Self { dispatcher, resources, leader, ended })
     }
 
     /// The dispatcher, for callers in this process.
@@ -80,6 +86,15 @@ impl Coordinator {
     /// The resource manager, for a daemon in this process.
     pub fn resource_manager(&self) -> Gateway<ResourceManagerCall> {
         self.resources.clone()
+    }
+
+    /// Completes when a client has ended everything: dataflows and daemons have, and the process is to follow with
+    /// `RpcService::stop`, which still writes the answer.
+    pub async fn ended(&self) {
+        if self.ended.clone().wait_for(|ended| *ended).await.is_err() {
+            // The dispatcher is gone with its service, and nobody has asked for it.
+            std::future::pending().await
+        }
     }
 
     /// The leadership of this coordinator.

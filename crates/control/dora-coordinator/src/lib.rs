@@ -20,7 +20,9 @@
 mod blueprint;
 mod coordinator;
 mod dispatcher;
+mod files;
 mod master;
+mod metrics;
 mod plan;
 mod resource_manager;
 mod shared;

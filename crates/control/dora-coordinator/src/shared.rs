@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use dora_gateways::ResourceManagerCall;
 use dora_rpc::{FencingToken, Gateway, RpcService};
-use dora_store::Store;
+use dora_store::{Artifacts, Store};
 
 /// Passed to each endpoint; what it leads to outlives them.
 #[derive(Clone)]
@@ -17,6 +17,8 @@ pub(crate) struct Shared {
     pub leader: FencingToken,
     /// Who knows the machines.
     pub resources: Gateway<ResourceManagerCall>,
+    /// Files that travel with dataflows, if any are taken.
+    pub artifacts: Option<Artifacts>,
     /// Silent for so long, a machine is lost.
     pub machine_timeout: Duration,
 }

@@ -27,8 +27,6 @@ impl Record {
             output: edge.output.clone(),
             to: id(edge.to),
             input: edge.input.clone(),
-            policy: edge.policy,
-            capacity: edge.capacity,
             counters: EdgeCounters::default(),
         };
         Record {

@@ -35,27 +35,21 @@ pub fn kill_descendants(spared: &[u32]) -> Cleanup {
     let mut cleanup = Cleanup::default();
     let mut counted = HashSet::new();
     loop {
-        let Descendants { living, mut has_changed } = descendants(spared);
+        let processes = descendants(spared);
         let mut dying = Vec::new();
         let mut unkillable = Vec::new();
-        for process in living {
+        for process in processes {
             match process.kill() {
                 Killed::Yes(pidfd) => {
                     cleanup.killed += u32::from(counted.insert((process.pid, process.started)));
                     dying.push((process.pid, pidfd));
                 }
-                Killed::GoneAlready => has_changed = true,
+                Killed::GoneAlready => {}
                 Killed::No => unkillable.push(process.pid.as_raw_pid().unsigned_abs()),
             }
         }
-        // Processes are read one after the other. If one has ended meanwhile, its children, who are ours now, may have been
-        // read as those of somebody else: only a look in which nothing happened has seen all.
-        let all_dead = wait_until_dead(&dying, deadline);
-        let is_quiet = dying.is_empty() && !has_changed;
-        if !all_dead || is_quiet || Instant::now() >= deadline {
-            if !all_dead {
-                unkillable.extend(dying.iter().map(|(pid, _)| pid.as_raw_pid().unsigned_abs()));
-            }
+        if dying.is_empty() || !wait_until_dead(&dying, deadline) {
+            unkillable.extend(dying.iter().map(|(pid, _)| pid.as_raw_pid().unsigned_abs()));
             cleanup.survivors = unkillable;
             return cleanup;
         }
@@ -101,15 +95,8 @@ impl Process {
     }
 }
 
-/// What one look at all processes has found.
-struct Descendants {
-    living: Vec<Process>,
-    /// One of them had ended.
-    has_changed: bool,
-}
-
 /// All living descendants of this process, without the spared ones and theirs. Those that have ended are reaped.
-fn descendants(spared: &[u32]) -> Descendants {
+fn descendants(spared: &[u32]) -> Vec<Process> {
     let mut children: HashMap<i32, Vec<Process>> = HashMap::new();
     let numbers = fs::read_dir("/proc").into_iter().flatten().flatten();
     for pid in numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw)) {
@@ -117,7 +104,7 @@ fn descendants(spared: &[u32]) -> Descendants {
             children.entry(process.parent).or_default().push(process);
         }
     }
-    let (mut living, mut has_changed) = (Vec::new(), false);
+    let mut found = Vec::new();
     let mut parents = vec![getpid().as_raw_pid()];
     while let Some(parent) = parents.pop() {
         for child in children.remove(&parent).into_iter().flatten() {
@@ -125,15 +112,15 @@ fn descendants(spared: &[u32]) -> Descendants {
             match (spared.contains(&number.unsigned_abs()), child.zombie) {
                 (true, _) => {}
                 // An error means that it is the child of another process, which reaps it.
-                (false, true) => has_changed |= matches!(waitpid(Some(child.pid), WaitOptions::NOHANG), Ok(Some(_))),
+                (false, true) => drop(waitpid(Some(child.pid), WaitOptions::NOHANG)),
                 (false, false) => {
                     parents.push(number);
-                    living.push(child);
+                    found.push(child);
                 }
             }
         }
     }
-    Descendants { living, has_changed }
+    found
 }
 
 /// Waits until all are dead and reaps those that are our children. False: the deadline has come.

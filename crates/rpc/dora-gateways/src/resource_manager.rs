@@ -29,9 +29,9 @@ dora_rpc::gateway! {
         /// Finds a place for each node and holds it until it is released. All of them, or none.
         async fn place(&self, dataflow: DataflowId, nodes: Vec<NodeRequirement>)
             -> Result<Vec<Placement>, ResourceManagerError> => Place;
-        /// The nodes of a dataflow need their places no longer: these, or all if there are none.
-        async fn release(&self, dataflow: DataflowId, nodes: Vec<NodeRequirement>)
-            -> Result<(), ResourceManagerError> => Release;
+        /// A dataflow needs its places on these machines no longer; on all, and its master is done, if there are none.
+        async fn release(&self, dataflow: DataflowId, machines: Vec<MachineId>) -> Result<(), ResourceManagerError>
+            => Release;
         /// The machines.
         async fn machines(&self) -> Result<Vec<MachineInfo>, ResourceManagerError> => Machines;
         /// The daemons of all machines that give signs of life. Asked within the coordinator only.

@@ -1,6 +1,10 @@
 //! The dispatcher: dataflows as a whole. It takes submissions, starts a master for each, and passes on what is asked of
 //! one dataflow. Of those that have ended it knows what the store knows.
 
+mod artifacts;
+mod build;
+mod clean;
+mod destroy;
 mod find;
 mod nodes;
 mod reading;
@@ -31,6 +35,10 @@ pub(crate) struct Dispatcher {
     running: BTreeMap<DataflowId, Running>,
     /// Events of dataflows that were submitted to be watched, until somebody asks.
     unclaimed: HashMap<DataflowId, RpcStream<DataflowEvent>>,
+    /// Nothing is begun any more.
+    closing: bool,
+    /// Set when daemons and dataflows have ended and the coordinator is to follow.
+    ended: watch::Sender<bool>,
 }
 
 /// A dataflow that has a master.
@@ -58,8 +66,9 @@ impl Running {
 
 impl Dispatcher {
     /// A dispatcher, and what the one before it had begun.
-    pub fn new(shared: Shared, begun: &[DataflowRecord]) -> Self {
-        let mut dispatcher = Self { shared, running: BTreeMap::new(), unclaimed: HashMap::new() };
+    pub fn new(shared: Shared, begun: &[DataflowRecord], ended: watch::Sender<bool>) -> Self {
+        let (running, unclaimed) = (BTreeMap::new(), HashMap::new());
+        let mut dispatcher = Self { shared, running, unclaimed, closing: false, ended };
         begun.iter().for_each(|record| dispatcher.resume(record));
         dispatcher
     }
@@ -76,8 +85,10 @@ impl RpcEndpoint for Dispatcher {
     fn handle(&mut self, main: &mut MainThread<Self>, call: DispatcherCall) {
         use DispatcherCall as Call;
         match call {
-            Call::MissingArtifacts { hashes, reply } => reply.ok(hashes),
-            Call::UploadArtifact { reply, .. } => reply.err(not_served("upload_artifact")),
+            Call::MissingArtifacts { hashes, reply } => self.missing_artifacts(main, hashes, reply),
+            Call::UploadArtifact { hash, size, content, reply } => {
+                self.upload_artifact(main, hash, size, content, reply);
+            }
             Call::Submit { submission, reply } => self.submit(main, submission, reply),
             Call::Wait { dataflow, until, reply } => self.wait(main, dataflow, until, reply),
             Call::Stop { dataflow, options, reply } => self.stop(main, dataflow, options, reply),
@@ -93,9 +104,9 @@ impl RpcEndpoint for Dispatcher {
             Call::Tap { dataflow, query, reply } => self.tap(main, dataflow, query, reply),
             Call::Publish { dataflow, output, message, reply } => self.publish(main, dataflow, output, message, reply),
             Call::Machines { reply } => self.machines(main, reply),
-            Call::Build { reply, .. } => reply.err(not_served("build")),
-            Call::Destroy { reply, .. } => reply.err(not_served("destroy")),
-            Call::Clean { reply, .. } => reply.err(not_served("clean")),
+            Call::Build { submission, reply } => self.build(main, submission, reply),
+            Call::Destroy { force, reply } => self.destroy(main, force, reply),
+            Call::Clean { filter, reply } => self.clean(main, filter, reply),
             Call::Savepoint { reply, .. } => reply.err(not_served("savepoint")),
         }
     }

@@ -88,7 +88,7 @@ impl Dispatcher {
 }
 
 /// Stops a dataflow that has a master; how it ended.
-async fn stopped(running: &Running, options: StopOptions) -> Result<DataflowResult, DispatcherError> {
+pub(super) async fn stopped(running: &Running, options: StopOptions) -> Result<DataflowResult, DispatcherError> {
     match running.master.within(ANY_STOP).stop(options).await {
         Ok(result) => Ok(result),
         // It may have ended by itself before it heard of the stop.

@@ -10,7 +10,10 @@ use dora_store::{DataflowRecord, SubmitError};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{Dispatcher, Running, UNCLAIMED, refusal::store_failed};
+use super::{
+    Dispatcher, Running, UNCLAIMED,
+    refusal::{stopping, store_failed},
+};
 use crate::{
     blueprint::Blueprint,
     master::{DataflowMaster, Job, Progress},
@@ -33,6 +36,9 @@ impl Dispatcher {
         submission: Submission,
         reply: Reply<DataflowId, DispatcherError>,
     ) {
+        if self.closing {
+            return reply.err(stopping());
+        }
         if let Some(id) = submission.id.filter(|id| self.running.contains_key(id)) {
             return reply.ok(id);
         }
@@ -50,6 +56,11 @@ impl Dispatcher {
 
     fn begin(&mut self, main: &mut MainThread<Self>, job: Job) -> Result<DataflowId, DispatcherError> {
         let (id, watched) = (job.id, job.submission.watched);
+        if self.closing {
+            let store = self.shared.store.clone();
+            main.blocking(move || drop(store.remove(&[id])), |_, _, ()| {});
+            return Err(stopping());
+        }
         let running = self.start_master(job, DataflowState::Building)?;
         if let Some(watching) = watched {
             self.unclaimed.insert(id, streams::events(running.progress.clone(), id, watching));
@@ -85,7 +96,7 @@ impl Dispatcher {
             .start_server_with(publication, |me| DataflowMaster::new(shared, mine, state, sender, me))
             .map_err(|error| match error {
                 StartError::NameTaken(name) => DispatcherError::Store { reason: format!("`{name}` runs already") },
-                StartError::Stopping => super::refusal::stopping(),
+                StartError::Stopping => stopping(),
             })?;
         let running = Running {
             id: job.id,

@@ -9,7 +9,7 @@ use dora_message::{id::NodeId, result::NodeResult};
 use dora_rpc::{MainThread, Retryable};
 
 use super::{DataflowMaster, Source};
-use crate::{Action, Found, MachineView, Wanted};
+use crate::{Action, Found, MachineView, Wanted, files::hand_over};
 
 /// A daemon that could not be asked is asked again after so long, unless it counts as silent by then.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -37,6 +37,7 @@ impl DataflowMaster {
     /// What is taken for true until the machine says otherwise.
     fn assume(&mut self, machine: &MachineId, node: &NodeId, attempt: Attempt, state: NodeState) {
         if let Some(MachineView::Reachable(nodes)) = self.observed.get_mut(machine) {
+            let state = self.job.awaited(node, state);
             nodes.insert(node.clone(), Found { attempt, state });
         }
     }
@@ -74,8 +75,11 @@ impl DataflowMaster {
             hold: self.machines.len() > 1,
             master: self.me.clone(),
         };
-        let leader = self.shared.leader;
-        let work = async move { executor.spawn_nodes(leader, spawn).await };
+        let (leader, artifacts) = (self.shared.leader, self.shared.artifacts.clone());
+        let work = async move {
+            hand_over(artifacts.as_ref(), &spawn.submission.artifacts, &executor).await?;
+            executor.spawn_nodes(leader, spawn).await
+        };
         main.then(work, move |master: &mut Self, main, answer| master.spawn_answered(main, machine, nodes, answer));
     }
 
@@ -93,6 +97,7 @@ impl DataflowMaster {
                 self.publish(&name);
                 // A stop may have overtaken the start.
                 self.send_stop(main, &name);
+                self.touch(main);
             }
             Err(error) if error.retryable() => {
                 main.schedule(AGAIN, |master: &mut Self, main| master.spawn_again(main, name, nodes));

@@ -25,7 +25,7 @@ impl DataflowMaster {
                     return self.last_words.push(reply);
                 }
                 reply.ok(());
-                self.free_places(main, &machine);
+                self.free_places(main, machine);
                 self.touch(main);
             }
             Call::MachineReturned { machine, executor, observed, reply } => {

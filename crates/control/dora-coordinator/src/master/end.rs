@@ -33,8 +33,8 @@ impl DataflowMaster {
 
     /// The nodes of a machine that nothing is known of count as lost, for this reason.
     pub(super) fn lost_outcome(&self, machine: &dora_gateways::MachineId, trouble: Trouble) -> Outcome {
-        let here = self.intended.nodes.iter().filter(|(_, node)| node.machine == *machine);
-        let outcome = here.map(|(id, _)| {
+        let here = self.machines.get(machine).map_or(&[][..], |machine| &machine.nodes);
+        let outcome = here.iter().map(|id| {
             let result = match self.nodes.get(id).and_then(|seen| seen.state.clone()) {
                 Some(NodeState::Ended(result)) => result,
                 _ => NodeResult::Lost,

@@ -25,8 +25,8 @@ impl DataflowMaster {
                 (need.attempt, need.machine) = (attempt, Some(machine.clone()));
                 placed.push(need);
             }
-            let known = Machine { accepted: true, connection: 0, ..Machine::new(None) };
-            self.machines.entry(machine.clone()).or_insert(known);
+            let known = || Machine { accepted: true, connection: 0, ..Machine::new(None) };
+            self.machines.entry(machine.clone()).or_insert_with(known).nodes.push(node.clone());
             self.observed.insert(machine.clone(), MachineView::Silent);
             self.intended.nodes.insert(node.clone(), IntendedNode { machine, attempt, wanted: Wanted::Running });
             self.nodes.insert(node, Seen::default());
@@ -84,18 +84,17 @@ impl DataflowMaster {
         if stopping && told && !ended {
             // It was told to stop, and this was sent before it knew.
             found.state = NodeState::Stopping;
-        } else if self.job.blueprint.dynamic.contains(&node) && !ended {
-            // Nobody starts it, so nobody waits for it.
-            found.state = NodeState::Running;
         }
-        nodes.insert(node, found);
+        let state = self.job.awaited(&node, found.state);
+        nodes.insert(node, Found { state, ..found });
     }
 
     /// All nodes of a machine have ended, so: what they came to is known.
     pub(super) fn machine_ended(&mut self, name: &MachineId, outcome: Outcome) {
         let Some(machine) = self.machines.get_mut(name).filter(|machine| machine.outcome.is_none()) else { return };
         let results: BTreeMap<_, _> = outcome.nodes.iter().map(|node| (&node.node, &node.result)).collect();
-        for (id, node) in self.intended.nodes.iter_mut().filter(|(_, node)| node.machine == *name) {
+        for id in &machine.nodes {
+            let Some(node) = self.intended.nodes.get_mut(id) else { continue };
             node.wanted = Wanted::Nothing;
             let result = results.get(id).map_or(NodeResult::Lost, |result| (*result).clone());
             if let Some(seen) = self.nodes.get_mut(id) {
@@ -147,13 +146,14 @@ impl DataflowMaster {
             found.into_iter().map(|it| (it.node, Found { attempt: it.attempt, state: it.state })).collect();
         let mut kept = Vec::new();
         self.observed.insert(name.clone(), MachineView::Reachable(BTreeMap::new()));
-        for (id, node) in self.intended.nodes.iter().filter(|(_, node)| node.machine == name) {
+        for id in &machine.nodes {
             if let Some(seen) = self.nodes.get_mut(id) {
                 seen.sequence = 0;
             }
-            if found.get(id).is_some_and(|found| found.attempt == node.attempt) {
-                kept.push((id.clone(), node.attempt));
-            }
+            let attempt = self.intended.nodes.get(id).map(|node| node.attempt);
+            kept.extend(
+                found.get(id).map(|found| found.attempt).filter(|it| Some(*it) == attempt).map(|it| (id.clone(), it)),
+            );
         }
         for (id, found) in found {
             if let Some(seen) = self.nodes.get_mut(&id) {
@@ -173,14 +173,11 @@ impl DataflowMaster {
         self.touch(main);
     }
 
-    /// Nodes that have ended need their places no longer, although others of the dataflow run.
-    pub(super) fn free_places(&mut self, main: &mut MainThread<Self>, machine: &MachineId) {
-        let nodes = self.job.blueprint.nodes.iter();
-        let here = |id: &NodeId| self.intended.nodes.get(id).is_some_and(|node| node.machine == *machine);
-        let nodes: Vec<_> = nodes.filter(|need| here(&need.node)).cloned().collect();
+    /// A machine that is done with a dataflow has room for others, although the dataflow goes on elsewhere.
+    pub(super) fn free_places(&mut self, main: &mut MainThread<Self>, machine: MachineId) {
         let (resources, id) = (self.shared.resources.clone(), self.job.id);
-        if !nodes.is_empty() {
-            main.then(async move { resources.release(id, nodes).await }, |_, _, _| {});
+        if self.machines.contains_key(&machine) {
+            main.then(async move { resources.release(id, vec![machine]).await }, |_, _, _| {});
         }
     }
 }

@@ -40,6 +40,14 @@ pub(crate) struct Job {
     pub placed: Vec<PlacedNode>,
 }
 
+impl Job {
+    /// What a node does, as others wait for it: nobody starts a dynamic node, so nobody waits for it.
+    fn awaited(&self, node: &NodeId, state: NodeState) -> NodeState {
+        let to_come = matches!(state, NodeState::Waiting | NodeState::Starting | NodeState::Restarting);
+        if to_come && self.blueprint.dynamic.contains(node) { NodeState::Running } else { state }
+    }
+}
+
 /// Supervises one dataflow. It ends with it.
 pub(crate) struct DataflowMaster {
     shared: Shared,
@@ -78,6 +86,8 @@ struct Seen {
 
 /// A machine that has nodes of the dataflow.
 struct Machine {
+    /// The nodes that have their places there.
+    nodes: Vec<NodeId>,
     /// Its daemon; none until it has registered with this coordinator.
     executor: Option<Gateway<NodeExecutorCall>>,
     /// Counts its registrations.
@@ -149,7 +159,8 @@ impl DataflowMaster {
         });
         self.job.placed = placed.collect();
         for Placement { node, attempt, machine, executor } in places {
-            self.machines.entry(machine.clone()).or_insert_with(|| Machine::new(Some(executor)));
+            let its = self.machines.entry(machine.clone()).or_insert_with(|| Machine::new(Some(executor)));
+            its.nodes.push(node.clone());
             self.observed.entry(machine.clone()).or_insert_with(|| MachineView::Reachable(BTreeMap::new()));
             self.intended.nodes.insert(node.clone(), IntendedNode { machine, attempt, wanted: Wanted::Running });
             self.nodes.insert(node, Seen::default());
@@ -195,6 +206,12 @@ impl DataflowMaster {
 
     fn census(&self) -> Census {
         let mut census = Census { stop: self.stop.is_some(), ..Census::default() };
+        let dynamic = &self.job.blueprint.dynamic;
+        let all_dynamic = dynamic.len() == self.intended.nodes.len();
+        if all_dynamic && self.machines.values().all(|machine| machine.accepted) {
+            // Nobody is started, so nobody is waited for.
+            census.with_process = dynamic.len();
+        }
         for (id, node) in &self.intended.nodes {
             let found = match self.observed.get(&node.machine) {
                 Some(MachineView::Reachable(found)) => found.get(id),
@@ -205,7 +222,7 @@ impl DataflowMaster {
                 // What is known of it from before: its machine is silent.
                 None => self.nodes.get(id).and_then(|seen| seen.state.as_ref()).unwrap_or(&NodeState::Waiting),
             };
-            census.count(state, !self.job.blueprint.dynamic.contains(id));
+            census.count(state, !dynamic.contains(id));
         }
         census
     }
@@ -213,7 +230,7 @@ impl DataflowMaster {
 
 impl Machine {
     fn new(executor: Option<Gateway<NodeExecutorCall>>) -> Self {
-        Self { executor, connection: 1, accepted: false, outcome: None }
+        Self { nodes: Vec::new(), executor, connection: 1, accepted: false, outcome: None }
     }
 }
 

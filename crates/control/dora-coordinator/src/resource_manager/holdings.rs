@@ -31,28 +31,28 @@ impl Holdings {
         }
     }
 
-    /// Frees the places of these nodes; of all of the dataflow if there are none.
-    pub fn release(&mut self, dataflow: DataflowId, nodes: &[NodeRequirement]) {
-        let Some(machines) = self.dataflows.get_mut(&dataflow) else { return };
-        let named: BTreeSet<_> = nodes.iter().map(|need| &need.node).collect();
-        machines.retain(|machine| {
-            let Some(held) = self.machines.get_mut(machine) else { return false };
-            let mut others = false;
-            held.nodes.retain(|(owner, node), resources| {
-                let freed = *owner == dataflow && (named.is_empty() || named.contains(node));
-                if freed {
+    /// Frees the places of a dataflow on these machines; on all if there are none.
+    pub fn release(&mut self, dataflow: DataflowId, machines: &[MachineId]) {
+        let Some(holding) = self.dataflows.get_mut(&dataflow) else { return };
+        let (freed, kept) =
+            std::mem::take(holding).into_iter().partition(|machine| machines.is_empty() || machines.contains(machine));
+        *holding = kept;
+        if holding.is_empty() {
+            self.dataflows.remove(&dataflow);
+        }
+        let freed: BTreeSet<MachineId> = freed;
+        for machine in freed {
+            let Some(held) = self.machines.get_mut(&machine) else { continue };
+            held.nodes.retain(|(owner, _), resources| {
+                let keeps = *owner != dataflow;
+                if !keeps {
                     held.sum = minus(held.sum, *resources);
                 }
-                others |= *owner == dataflow && !freed;
-                !freed
+                keeps
             });
             if held.nodes.is_empty() {
-                self.machines.remove(machine);
+                self.machines.remove(&machine);
             }
-            others
-        });
-        if machines.is_empty() {
-            self.dataflows.remove(&dataflow);
         }
     }
 

@@ -93,9 +93,9 @@ impl RpcEndpoint for ResourceManager {
             Call::Place { dataflow, nodes, reply } => {
                 reply.send(self.place(dataflow, &nodes).map_err(|nodes| ResourceManagerError::NoFit { nodes }));
             }
-            Call::Release { dataflow, nodes, reply } => {
-                self.holdings.release(dataflow, &nodes);
-                if nodes.is_empty() {
+            Call::Release { dataflow, machines, reply } => {
+                self.holdings.release(dataflow, &machines);
+                if machines.is_empty() {
                     self.masters.forget(dataflow);
                 }
                 reply.ok(());

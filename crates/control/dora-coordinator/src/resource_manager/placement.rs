@@ -1,7 +1,8 @@
 //! Which node goes where.
 //!
 //! Nodes of one group go to one machine. All nodes of a dataflow go to one if that can be; otherwise each group goes
-//! where nodes of the dataflow are already, or else where the fewest nodes are. All nodes get a place, or none does.
+//! where nodes of the dataflow are already, or else where the fewest nodes are. All nodes get a place, or none does: a
+//! dataflow is placed once.
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
@@ -68,7 +69,7 @@ impl ResourceManager {
         if misfits.is_empty() {
             return Ok(places);
         }
-        self.holdings.release(dataflow, nodes);
+        self.holdings.release(dataflow, &[]);
         Err(misfits)
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dora_gateways::*;
 use dora_message::{id::NodeId, result::NodeResult};
-use dora_rpc::{EpochGuard, FencingToken, Gateway, MainThread, Reply, RpcEndpoint, StreamSender, stream};
+use dora_rpc::{EpochGuard, FencingToken, Gateway, MainThread, Reply, RpcEndpoint, StreamSender, Streamed, stream};
 use tokio::sync::mpsc;
 
 /// What a daemon was told.
@@ -17,6 +17,7 @@ pub enum Heard {
     Release,
     Publish(OutputId),
     Clean(DataflowId),
+    Artifact(Vec<u8>),
     ShutDown,
 }
 
@@ -63,6 +64,24 @@ struct Node {
     state: NodeState,
 }
 
+impl Job {
+    fn update(&mut self, id: &NodeId, state: &NodeState) -> Option<NodeUpdate> {
+        let node = self.nodes.get_mut(id).filter(|node| !matches!(node.state, NodeState::Ended(_)))?;
+        (node.sequence, node.state) = (node.sequence + 1, state.clone());
+        if let NodeState::Ended(result) = state.clone() {
+            self.ended.push(NodeOutcome { node: id.clone(), result, never_connected: false, last_stderr: Vec::new() });
+        }
+        Some(NodeUpdate {
+            node: id.clone(),
+            attempt: node.attempt,
+            sequence: node.sequence,
+            state: state.clone(),
+            pid: Some(7),
+            restarts: 0,
+        })
+    }
+}
+
 impl Daemon {
     pub fn new(name: &str) -> (Self, mpsc::UnboundedReceiver<Heard>) {
         let (heard, hears) = mpsc::unbounded_channel();
@@ -103,6 +122,11 @@ impl Daemon {
         self.dataflows.insert(dataflow, Job::default());
     }
 
+    /// The streams that are read of it end, as when a connection does.
+    pub fn disconnect(&mut self) {
+        self.dataflows.values_mut().for_each(|job| job.readers.clear());
+    }
+
     pub fn print(&mut self, dataflow: DataflowId, event: DataflowEvent) {
         let job = self.dataflows.get_mut(&dataflow).unwrap();
         job.readers.retain(|reader| reader.push(event.clone()).is_ok());
@@ -111,38 +135,21 @@ impl Daemon {
 
     /// A node ends.
     pub fn end(&mut self, main: &mut MainThread<Self>, dataflow: DataflowId, node: &str, result: NodeResult) {
-        self.set(main, dataflow, &node.into(), NodeState::Ended(result));
+        self.set(main, dataflow, &[node.into()], &NodeState::Ended(result));
     }
 
-    /// A node does something else, and the master is told; of the last end as well.
-    fn set(&mut self, main: &mut MainThread<Self>, dataflow: DataflowId, id: &NodeId, state: NodeState) {
-        let machine = self.machine.clone();
+    /// Nodes do something else, and the master is told; of the last end as well.
+    fn set(&mut self, main: &mut MainThread<Self>, dataflow: DataflowId, nodes: &[NodeId], state: &NodeState) {
         let Some(job) = self.dataflows.get_mut(&dataflow) else { return };
-        let Some(node) = job.nodes.get_mut(id) else { return };
-        if matches!(node.state, NodeState::Ended(_)) {
-            return;
-        }
-        node.sequence += 1;
-        node.state = state.clone();
-        let update = NodeUpdate {
-            node: id.clone(),
-            attempt: node.attempt,
-            sequence: node.sequence,
-            state: state.clone(),
-            pid: Some(7),
-            restarts: 0,
-        };
-        if let NodeState::Ended(result) = state {
-            job.ended.push(NodeOutcome { node: id.clone(), result, never_connected: false, last_stderr: Vec::new() });
-        }
+        let updates: Vec<_> = nodes.iter().filter_map(|id| job.update(id, state)).collect();
         let over = job.nodes.values().all(|node| matches!(node.state, NodeState::Ended(_)));
         let outcome = Outcome { nodes: job.ended.clone(), ..Outcome::default() };
-        let Some(master) = job.master.clone() else { return };
         if over {
             job.readers.clear();
         }
+        let (Some(master), machine) = (job.master.clone(), self.machine.clone()) else { return };
         let tell = async move {
-            let _ = master.nodes_changed(machine.clone(), vec![update]).await;
+            let _ = master.nodes_changed(machine.clone(), updates).await;
             over && master.machine_finished(machine, outcome).await.is_ok()
         };
         main.then(tell, move |daemon: &mut Self, _, known| {
@@ -170,7 +177,7 @@ impl Daemon {
             Reach::Running => &[NodeState::Starting, NodeState::Running],
         };
         for state in states {
-            begun.iter().for_each(|id| self.set(main, dataflow, id, state.clone()));
+            self.set(main, dataflow, &begun, state);
         }
     }
 
@@ -178,10 +185,16 @@ impl Daemon {
         let all = || self.dataflows[&dataflow].nodes.keys().cloned().collect();
         let nodes: Vec<_> = if nodes.is_empty() { all() } else { nodes };
         if self.obeys || options.urgency == Urgency::Kill {
-            nodes.iter().for_each(|node| self.set(main, dataflow, node, NodeState::Ended(NodeResult::Success)));
+            self.set(main, dataflow, &nodes, &NodeState::Ended(NodeResult::Success));
         } else {
-            nodes.iter().for_each(|node| self.set(main, dataflow, node, NodeState::Stopping));
+            self.set(main, dataflow, &nodes, &NodeState::Stopping);
         }
+    }
+
+    fn figures(&self) -> MetricsSnapshot {
+        let machine = MachineMetrics { machine: self.machine.clone(), monotonic_ns: 1, cpu_ns: 2, memory: 3 };
+        let taken = chrono::DateTime::UNIX_EPOCH;
+        MetricsSnapshot { taken, machines: vec![machine], nodes: Vec::new(), edges: Vec::new(), missing: Vec::new() }
     }
 
     fn say(&self, heard: Heard) {
@@ -255,10 +268,45 @@ impl RpcEndpoint for Daemon {
                     reply.ok(reader);
                 }
             },
-            Call::Logs { dataflow, reply, .. } => {
+            Call::Logs { reply, .. } => {
                 let (sender, reader) = stream(1);
-                let _ = sender.push(LogChunk::Missed(dataflow.0.as_u128() as u64));
+                let _ = sender.push(LogChunk::Missed(7));
                 reply.ok(reader);
+            }
+            Call::Tap { dataflow, query, reply } if self.dataflows.contains_key(&dataflow) => {
+                let (sender, reader) = stream(query.outputs.len());
+                for from in query.outputs {
+                    let _ = sender.push(TappedMessage { from, time_ns: 1, len: 2, message: None, missed: 0 });
+                }
+                reply.ok(reader);
+            }
+            Call::Build { nodes, reply, .. } => {
+                let (sender, reader) = stream(nodes.len() + 1);
+                for node in nodes {
+                    let _ =
+                        sender.push(BuildStep::Event(BuildEvent { node, progress: Progress::Warning(String::new()) }));
+                }
+                let end = if self.refuses { BuildStep::Failed(Trouble::Interrupted) } else { BuildStep::Done };
+                let _ = sender.push(end);
+                reply.ok(reader);
+            }
+            Call::Metrics { query, reply } => {
+                match query.dataflow.filter(|dataflow| !self.dataflows.contains_key(dataflow)) {
+                    Some(dataflow) => reply.err(NodeExecutorError::UnknownDataflow { dataflow }),
+                    None => reply.ok(self.figures()),
+                }
+            }
+            Call::MissingArtifacts { hashes, reply } => reply.ok(hashes),
+            Call::UploadArtifact { mut content, reply, .. } => {
+                let heard = self.heard.clone();
+                main.reply(reply, async move {
+                    let mut all = Vec::new();
+                    while let Some(Streamed::Item(part)) = content.next().await? {
+                        all.extend(part);
+                    }
+                    let _ = heard.send(Heard::Artifact(all));
+                    Ok(())
+                });
             }
             other => panic!("not in the script: {other:?}"),
         }

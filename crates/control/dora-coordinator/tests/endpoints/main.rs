@@ -3,8 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod commands;
 mod daemon;
+mod events;
+mod leaving;
 mod machines;
+mod many;
+mod recovery;
 mod stop;
 mod submit;
 mod world;

@@ -21,33 +21,32 @@ pub const LOOSE: &str = "nodes:\n  - { id: left, path: left }\n  - { id: right, 
 
 pub struct World {
     pub service: RpcService,
+    pub coordinator: Coordinator,
     /// Reached as from another process where everything becomes bytes.
     pub dispatcher: Gateway<DispatcherCall>,
 }
 
 impl World {
-    async fn new(force_serialization: bool) -> Self {
+    pub async fn new(force_serialization: bool) -> Self {
         Self::with(force_serialization, CoordinatorOptions::new(Store::in_memory().unwrap())).await
     }
 
     pub async fn with(force_serialization: bool, options: CoordinatorOptions) -> Self {
         let config = RpcConfig { force_serialization, ..RpcConfig::new(Role::Coordinator, "test") };
         let service = RpcService::new(config);
-        Coordinator::start(&service, options).unwrap();
+        let coordinator = Coordinator::start(&service, options).unwrap();
         let dispatcher = service.connect(&Address::here(), "dispatcher").await.unwrap();
-        Self { service, dispatcher }
+        Self { service, coordinator, dispatcher }
     }
 
     /// A daemon that is registered.
     pub async fn daemon(&self, name: &str) -> Machine {
-        self.daemon_with(name, BTreeMap::new(), Resources { cpu_millis: 4000, memory: 1 << 30 }).await
+        self.daemon_with(name, BTreeMap::new(), Machine::RESOURCES).await
     }
 
     pub async fn daemon_with(&self, name: &str, labels: BTreeMap<String, String>, resources: Resources) -> Machine {
-        let (daemon, heard) = Daemon::new(name);
-        let server = self.service.start_server(format!("daemon/{name}").as_str(), daemon).unwrap();
-        let name = MachineId(name.to_owned());
-        let mut machine = Machine { name, labels, resources, server, heard, incarnation: 1, manager: None };
+        let mut machine = Machine::start(&self.service, name);
+        (machine.labels, machine.resources) = (labels, resources);
         machine.register(self).await.unwrap();
         machine.expect(|heard| matches!(heard, Heard::Heartbeat)).await;
         machine
@@ -80,9 +79,25 @@ pub struct Machine {
 }
 
 impl Machine {
+    const RESOURCES: Resources = Resources { cpu_millis: 4000, memory: 1 << 30 };
+
+    /// A daemon that is not registered yet.
+    pub fn start(service: &RpcService, name: &str) -> Self {
+        let (daemon, heard) = Daemon::new(name);
+        let server = service.start_server(format!("daemon/{name}").as_str(), daemon).unwrap();
+        let (labels, resources) = (BTreeMap::new(), Self::RESOURCES);
+        Self { name: MachineId(name.to_owned()), labels, resources, server, heard, incarnation: 1, manager: None }
+    }
+
     pub async fn register(&mut self, world: &World) -> Result<Registered, ResourceManagerError> {
-        let manager: Gateway<ResourceManagerCall> =
-            world.service.connect(&Address::here(), "resource_manager").await.unwrap();
+        let manager = world.service.connect(&Address::here(), "resource_manager").await.unwrap();
+        self.register_with(manager).await
+    }
+
+    pub async fn register_with(
+        &mut self,
+        manager: Gateway<ResourceManagerCall>,
+    ) -> Result<Registered, ResourceManagerError> {
         let running = self.server.executor().call(|daemon, _| daemon.observed()).await.unwrap();
         let registration = DaemonRegistration {
             machine: self.name.clone(),

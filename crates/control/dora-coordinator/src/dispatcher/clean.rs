@@ -1,0 +1,77 @@
+//! Forgetting dataflows that have ended, with what they left on machines.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dora_gateways::{
+    DataflowId, DataflowSummary, DispatcherError, ListFilter, MachineId, NodeExecutorGateway, ResourceManagerGateway,
+};
+use dora_rpc::{MainThread, Reply};
+use dora_store::DataflowRecord;
+use tokio::task::JoinSet;
+
+use super::{Dispatcher, reading::matches, refusal::store_failed};
+use crate::shared::Shared;
+
+impl Dispatcher {
+    /// Forgets what has ended and is meant. Once begun it is finished, although its caller may be gone.
+    pub(super) fn clean(
+        &mut self,
+        main: &mut MainThread<Self>,
+        filter: ListFilter,
+        reply: Reply<Vec<DataflowSummary>, DispatcherError>,
+    ) {
+        let store = self.shared.store.clone();
+        let ended = move || {
+            let meant = |record: &DataflowRecord| record.state.is_final() && matches(&filter, &record.summary());
+            store.all().map(|all| all.into_iter().filter(meant).collect::<Vec<_>>())
+        };
+        main.blocking(ended, |dispatcher: &mut Self, main, ended| match ended {
+            Ok(ended) => dispatcher.forget(main, ended, reply),
+            Err(error) => reply.err(store_failed(&error)),
+        });
+    }
+
+    fn forget(
+        &mut self,
+        main: &mut MainThread<Self>,
+        ended: Vec<DataflowRecord>,
+        reply: Reply<Vec<DataflowSummary>, DispatcherError>,
+    ) {
+        let mut machines = BTreeMap::<MachineId, BTreeSet<DataflowId>>::new();
+        for record in &ended {
+            for place in &record.placed {
+                machines.entry(place.machine.clone()).or_default().insert(record.id);
+            }
+        }
+        main.then(clean_machines(self.shared.clone(), machines), move |dispatcher: &mut Self, main, ()| {
+            let store = dispatcher.shared.store.clone();
+            let ids: Vec<_> = ended.iter().map(|record| record.id).collect();
+            main.blocking(
+                move || store.remove(&ids),
+                move |_, _, removed| {
+                    let summaries = ended.iter().map(DataflowRecord::summary).collect();
+                    reply.send(removed.map(|()| summaries).map_err(|error| store_failed(&error)));
+                },
+            );
+        });
+    }
+}
+
+/// Tells the machines side by side. One that cannot be reached keeps what it has.
+async fn clean_machines(shared: Shared, machines: BTreeMap<MachineId, BTreeSet<DataflowId>>) {
+    let executors = shared.resources.executors().await.unwrap_or_default();
+    let mut cleaning = JoinSet::new();
+    for (machine, executor) in executors {
+        let Some(dataflows) = machines.get(&machine).cloned() else { continue };
+        let leader = shared.leader;
+        cleaning.spawn(async move {
+            for dataflow in dataflows {
+                if let Err(error) = executor.clean(leader, dataflow).await {
+                    tracing::warn!(%machine, %dataflow, %error, "what a dataflow left is not removed");
+                    break;
+                }
+            }
+        });
+    }
+    cleaning.join_all().await;
+}

@@ -1,0 +1,47 @@
+//! The end of everything: dataflows, daemons, coordinator.
+
+use std::time::Duration;
+
+use dora_gateways::{DispatcherError, NodeExecutorGateway, ResourceManagerGateway, StopOptions};
+use dora_rpc::{MainThread, Reply};
+use tokio::{task::JoinSet, time::timeout};
+
+use super::{Dispatcher, Running, stop::stopped};
+use crate::shared::Shared;
+
+/// So long dataflows are waited for. What a daemon still runs then ends with it.
+const LAST_STOP: Duration = Duration::from_secs(30);
+
+impl Dispatcher {
+    /// Ends all daemons, and says that the coordinator has ended. Once begun it is finished, whatever its caller does.
+    pub(super) fn destroy(&mut self, main: &mut MainThread<Self>, force: bool, reply: Reply<(), DispatcherError>) {
+        let running: Vec<_> = self.running.values().cloned().collect();
+        if !running.is_empty() && !force {
+            return reply
+                .err(DispatcherError::StillRunning { running: running.iter().map(Running::summary).collect() });
+        }
+        self.closing = true;
+        main.then(end_all(self.shared.clone(), running), |dispatcher: &mut Self, _, ()| {
+            reply.ok(());
+            dispatcher.ended.send_replace(true);
+        });
+    }
+}
+
+async fn end_all(shared: Shared, running: Vec<Running>) {
+    let mut stops = JoinSet::new();
+    for running in running {
+        stops.spawn(async move { timeout(LAST_STOP, stopped(&running, StopOptions::default())).await });
+    }
+    stops.join_all().await;
+    let mut daemons = JoinSet::new();
+    for (machine, executor) in shared.resources.executors().await.unwrap_or_default() {
+        let leader = shared.leader;
+        daemons.spawn(async move {
+            if let Err(error) = executor.shut_down(leader, StopOptions::default()).await {
+                tracing::warn!(%machine, %error, "a daemon does not say that it ends");
+            }
+        });
+    }
+    daemons.join_all().await;
+}

@@ -1,0 +1,95 @@
+//! A coordinator ends; what runs goes on; the next one takes it up.
+
+use std::path::Path;
+
+use dora_coordinator::CoordinatorOptions;
+use dora_gateways::*;
+use dora_message::result::NodeResult;
+use dora_rpc::{Role, RpcConfig, RpcService};
+use dora_store::Store;
+
+use crate::{
+    daemon::Heard,
+    world::{Machine, SECOND, World, named},
+};
+
+async fn world(store: &Path) -> World {
+    World::with(false, CoordinatorOptions::new(Store::open(store).unwrap())).await
+}
+
+/// A daemon outside of the coordinator's service, which outlives it.
+async fn daemon(world: &World) -> Machine {
+    let service = RpcService::new(RpcConfig::new(Role::Daemon, "daemon"));
+    let mut machine = Machine::start(&service, "here");
+    machine.register_with(world.coordinator.resource_manager()).await.unwrap();
+    machine
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_coordinator_takes_up_what_runs() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("store");
+    let first = world(&store).await;
+    let mut machine = daemon(&first).await;
+    let id = first.dispatcher.submit(named("camera")).await.unwrap();
+    first.wait(id, DataflowState::Running).await;
+    machine.expect(|heard| matches!(heard, Heard::Spawn { .. })).await;
+    let waiting = tokio::spawn({
+        let dispatcher = first.dispatcher.within(60 * SECOND);
+        async move { dispatcher.wait(id, vec![DataflowState::Finished]).await }
+    });
+    tokio::time::sleep(SECOND).await;
+    first.service.stop().await;
+    assert!(waiting.await.unwrap().is_err(), "it is not told that the dataflow has ended");
+    drop(first);
+
+    let second = world(&store).await;
+    assert_eq!(second.states().await, [DataflowState::Running]);
+    let info = second.dispatcher.info(DataflowSelector::Only).await.unwrap();
+    assert_eq!(info.nodes[0].state, NodeState::Unknown, "its machine has not registered yet");
+    machine.register_with(second.coordinator.resource_manager()).await.unwrap();
+    // It is told who leads from now on, and starts nothing again.
+    machine.expect(|heard| matches!(heard, Heard::Spawn { .. })).await;
+    tokio::time::sleep(SECOND).await;
+    let info = second.dispatcher.info(DataflowSelector::Only).await.unwrap();
+    assert_eq!((&info.nodes[0].state, info.nodes[0].attempt), (&NodeState::Running, Some(Attempt(1))));
+    machine.end_node(id, "camera", NodeResult::Success).await;
+    machine.end_node(id, "screen", NodeResult::Success).await;
+    assert_eq!(second.wait(id, DataflowState::Finished).await, DataflowState::Finished);
+    second.service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_return_after_a_restart_is_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("store");
+    let first = world(&store).await;
+    let _machine = daemon(&first).await;
+    let id = first.dispatcher.submit(named("camera")).await.unwrap();
+    first.wait(id, DataflowState::Running).await;
+    first.service.stop().await;
+    drop(first);
+    let second = world(&store).await;
+    assert_eq!(second.wait(id, DataflowState::Finished).await, DataflowState::Failed);
+    let info = second.dispatcher.info(DataflowSelector::Id(id)).await.unwrap();
+    assert!(info.result.unwrap().outcome.nodes.iter().all(|node| node.result == NodeResult::Lost));
+    second.dispatcher.submit(named("camera")).await.unwrap();
+    second.service.stop().await;
+}
+
+/// It ended before it knew where the nodes would go: nothing can have been started.
+#[tokio::test(start_paused = true)]
+async fn what_was_submitted_and_not_begun_is_begun() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = Store::open(&path).unwrap();
+    let id = DataflowId(uuid::Uuid::now_v7());
+    let mut record = dora_store::DataflowRecord::new(id, chrono::DateTime::UNIX_EPOCH, named("camera"));
+    record.nodes = 2;
+    store.submit(&record).unwrap();
+    drop(store);
+    let world = world(&path).await;
+    // No daemon is there when it is looked for a place.
+    assert_eq!(world.wait(id, DataflowState::Running).await, DataflowState::Failed);
+    world.service.stop().await;
+}
