@@ -142,11 +142,33 @@ impl Bench {
         Ok(Running { child: command.spawn()?, started_ns })
     }
 
-    fn dora_run(&self, system: &System, name: &str, nodes: Vec<Node>) -> Outcome<Command> {
+    /// An empty directory.
+    pub fn directory(&self, name: &str) -> Outcome<PathBuf> {
+        let path = self.work.join(name);
+        if path.exists() {
+            fs::remove_dir_all(&path)?;
+        }
+        fs::create_dir_all(&path)?;
+        Ok(path.canonicalize()?)
+    }
+
+    /// The command line of a system, for a command that is not `run`.
+    pub fn cli(&self, system: &System) -> Command {
+        let mut command = Command::new(&system.cli);
+        command.current_dir(&self.work).env("BENCH_CSV", &self.csv);
+        command
+    }
+
+    /// Writes a dataflow file.
+    pub fn flow(&self, system: &System, name: &str, nodes: Vec<Node>) -> Outcome<PathBuf> {
         let file = self.work.join(format!("{name}.yml"));
         fs::write(&file, dataflow(nodes, &system.node, &self.csv, system.label))?;
+        Ok(file)
+    }
+
+    fn dora_run(&self, system: &System, name: &str, nodes: Vec<Node>) -> Outcome<Command> {
         let mut command = Command::new(&system.cli);
-        command.arg("run").arg(file);
+        command.arg("run").arg(self.flow(system, name, nodes)?);
         if let Some(search) = &system.search {
             let path = std::env::var("PATH").unwrap_or_default();
             command.env("PATH", format!("{}:{path}", search.display()));

@@ -30,6 +30,7 @@ pub fn table(figures: &Figures) -> String {
     goals.graphs();
     goals.life();
     goals.logs();
+    goals.control();
     goals.python();
     goals.table.text()
 }
@@ -202,17 +203,8 @@ impl Goals<'_> {
             let measured = (self.figures.p50("dora", metric, size), unit, AtMost(limit));
             self.table.line(what, goal, measured, self.others(unit, &others));
         }
-        for (what, metric, limit) in
-            [("idle node", "idle_node_rss_kib", 8.0), ("idle keeper", "idle_keeper_rss_kib", 4.0)]
-        {
-            let mebibytes = |peer| self.figures.p50(peer, metric, 0).map(|kib| kib / 1024.0);
-            self.table.line(
-                &format!("memory of an {what}"),
-                &format!("<= {limit} MiB"),
-                (mebibytes("dora"), Unit::Mebibytes, AtMost(limit)),
-                mebibytes("dora-rs").map_or(String::new(), |value| format!("dora-rs {}", Unit::Mebibytes.show(value))),
-            );
-        }
+        self.memory("idle node", "idle_node_rss_kib", 8.0);
+        self.memory("idle keeper", "idle_keeper_rss_kib", 4.0);
     }
 
     fn logs(&mut self) {
@@ -230,6 +222,66 @@ impl Goals<'_> {
             "<= 1.5 times without",
             (self.figures.p50("dora", beside, 8), Unit::Micros, Share(bound)),
             self.others(Unit::Micros, &[("dora", without, 8), ("dora-rs", beside, 8)]),
+        );
+    }
+}
+
+impl Goals<'_> {
+    fn control(&mut self) {
+        for (what, metric, size, goal, unit, bound) in [
+            ("`dora up`", "up", 8, "<= 120 ms", Unit::Micros, AtMost(120e3)),
+            (
+                "`dora start --detach` to the first message",
+                "start_to_first_message",
+                8,
+                "<= 40 ms",
+                Unit::Micros,
+                AtMost(40e3),
+            ),
+            (
+                "`dora start --detach`, 51 nodes to the last first message",
+                "start_to_first_message_51_nodes",
+                8,
+                "<= 350 ms",
+                Unit::Micros,
+                AtMost(350e3),
+            ),
+            ("`dora stop`", "stop", 8, "<= 40 ms", Unit::Micros, AtMost(40e3)),
+            ("`dora stop`, 51 nodes", "stop_51_nodes", 8, "reported", Unit::Micros, AtMost(f64::INFINITY)),
+            ("lines of 100 B to `dora logs --follow`", "tput_logs_follow", 100, ">= 50 k/s", Unit::Rate, AtLeast(50e3)),
+            ("those left out, and told", "logs_follow_missed", 100, "reported", Unit::Count, AtMost(f64::INFINITY)),
+            (
+                "processor time of an idle coordinator",
+                "idle_coordinator_cpu_permille",
+                0,
+                "<= 1 per mille",
+                Unit::Count,
+                AtMost(1.0),
+            ),
+            (
+                "processor time of an idle daemon",
+                "idle_daemon_cpu_permille",
+                0,
+                "<= 1 per mille",
+                Unit::Count,
+                AtMost(1.0),
+            ),
+        ] {
+            let measured = (self.figures.p50("dora", metric, size), unit, bound);
+            self.table.line(what, goal, measured, self.others(unit, &[("dora-rs", metric, size)]));
+        }
+        self.memory("idle coordinator", "idle_coordinator_rss_kib", 15.0);
+        self.memory("idle daemon", "idle_daemon_rss_kib", 20.0);
+    }
+
+    /// Memory of a process that has nothing to do.
+    fn memory(&mut self, what: &str, metric: &str, limit: f64) {
+        let mebibytes = |peer| self.figures.p50(peer, metric, 0).map(|kib| kib / 1024.0);
+        self.table.line(
+            &format!("memory of an {what}"),
+            &format!("<= {limit} MiB"),
+            (mebibytes("dora"), Unit::Mebibytes, AtMost(limit)),
+            mebibytes("dora-rs").map_or(String::new(), |value| format!("dora-rs {}", Unit::Mebibytes.show(value))),
         );
     }
 }

@@ -10,7 +10,8 @@ use std::path::Path;
 /// Values that nodes wrote beside their rows, by name.
 pub type Stamps = BTreeMap<String, Vec<u64>>;
 
-fn read_stamps(file: &Path) -> Outcome<Stamps> {
+/// What the nodes have written so far.
+pub fn read_stamps(file: &Path) -> Outcome<Stamps> {
     let mut stamps = Stamps::new();
     for line in fs::read_to_string(file)?.lines() {
         let (what, value) = line.split_once(',').ok_or("a stamp without a comma")?;
@@ -236,13 +237,21 @@ fn descendants(root: u32) -> Outcome<Vec<u32>> {
     Ok(found)
 }
 
-fn status_field(pid: u32, field: &str) -> Option<u64> {
+/// A number in the status of a process.
+pub fn status_field(pid: u32, field: &str) -> Option<u64> {
     number_after(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, field)
 }
 
 fn number_after(status: &str, field: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
     line.split_whitespace().next()?.parse().ok()
+}
+
+/// Time that the threads of a process have spent on a CPU, in nanoseconds.
+pub fn cpu_ns(pid: u32) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let spent = |text: String| text.split(' ').next().and_then(|ns| ns.parse::<u64>().ok());
+    tasks.filter_map(|task| spent(fs::read_to_string(task.path().join("schedstat")).ok()?)).sum()
 }
 
 /// How often the threads of a process were given a CPU and left it.

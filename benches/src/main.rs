@@ -6,6 +6,7 @@
 //! programs of benches/peers. This program starts them, waits, and reads the rows that they wrote.
 
 mod bench;
+mod control;
 mod figures;
 mod flow;
 mod goals;
@@ -82,6 +83,7 @@ fn measure(bench: &Bench, group: &str) -> Outcome<()> {
         "stop" => life::stop(bench),
         "idle" => life::idle(bench),
         "logs" => logs::lines(bench),
+        "control" => control::everything(bench),
         "python" => python::everything(bench),
         _ => Err("no such group".into()),
     }

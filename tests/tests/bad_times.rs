@@ -117,10 +117,17 @@ fn run_and_keeper_are_killed_in_one_moment() {
 
 /// The keeper that this `dora run` has started.
 fn keeper_of(bench: &Workbench, run: &Running) -> rustix::process::Pid {
-    let children = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    let guard = children(run.pid().as_raw_pid());
-    let guard: i32 = guard.trim().parse().unwrap_or_else(|_| panic!("no guard in {:?}", bench.mark()));
-    let keeper = children(guard).split_whitespace().next().and_then(|pid| pid.parse().ok());
+    // Any of its threads may have started a child.
+    let children = |pid: i32| -> Vec<i32> {
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let of =
+            |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        threads
+            .flat_map(|thread| of(thread).split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+            .collect()
+    };
+    let [guard] = children(run.pid().as_raw_pid())[..] else { panic!("no guard in {:?}", bench.mark()) };
+    let keeper = children(guard).first().copied();
     keeper.and_then(rustix::process::Pid::from_raw).expect("a keeper")
 }
 

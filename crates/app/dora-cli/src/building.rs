@@ -1,9 +1,8 @@
 //! A build as `dora build` and `dora run` show it: a line for whatever happens, and an error that helps.
 
-use dora_daemon::{Build, BuildError, PrepareError, Sources, become_subreaper};
-use dora_descriptor::{Loaded, Part, model::LogLevel};
-use dora_gateways::{BuildEvent, Progress};
-use dora_message::id::NodeId;
+use dora_daemon::{Build, BuildError, Sources, become_subreaper};
+use dora_descriptor::{Loaded, model::LogLevel};
+use dora_gateways::{BuildEvent, NodeMistake, Progress, Trouble};
 
 use crate::{error::CommandError, signals::Interrupts};
 
@@ -34,10 +33,14 @@ pub(crate) fn run(
             let (level, line) = words(event);
             tell(level, line);
         })
-        .map_err(|error| failure(loaded, &error))
+        .map_err(|error| match error {
+            BuildError::Cancelled => CommandError::failed("the build was interrupted; all that it had started is gone"),
+            error => trouble(loaded, &error.into()),
+        })
 }
 
-fn words(event: BuildEvent) -> (LogLevel, String) {
+/// How severe an event is, and a line for it.
+pub(crate) fn words(event: BuildEvent) -> (LogLevel, String) {
     let node = event.node;
     let text = match event.progress {
         Progress::Waiting(dir) => format!("{node}: waits until another build is done with `{}`", dir.display()),
@@ -51,37 +54,39 @@ fn words(event: BuildEvent) -> (LogLevel, String) {
     (LogLevel::Info, text)
 }
 
-fn failure(loaded: &Loaded, error: &BuildError) -> CommandError {
-    let BuildError::Node { node, problem } = error else {
-        return match error {
-            BuildError::Cancelled => CommandError::failed("the build was interrupted; all that it had started is gone"),
-            error => CommandError::failed(error.to_string()),
-        };
+/// What kept a dataflow from being built or started, with the places in the user's file.
+pub(crate) fn trouble(loaded: &Loaded, trouble: &Trouble) -> CommandError {
+    match trouble {
+        Trouble::Mistakes(mistakes) => {
+            let mut lines: Vec<String> =
+                mistakes.iter().take(MOST_MISTAKES).map(|mistake| located(loaded, mistake)).collect();
+            if let Some(more) = mistakes.len().checked_sub(MOST_MISTAKES + 1) {
+                lines.push(format!("... and {} more", more + 1));
+            }
+            CommandError::failed(lines.join("\n       "))
+        }
+        Trouble::Build(mistake) => {
+            let mut what = located(loaded, mistake);
+            if !mistake.last_lines.is_empty() {
+                what += "\n  it printed last:";
+                mistake.last_lines.iter().for_each(|line| what += &format!("\n    {line}"));
+            }
+            let failed = CommandError::failed(what);
+            match &mistake.hint {
+                Some(hint) => failed.with_hint(hint),
+                None => failed,
+            }
+        }
+        trouble => CommandError::failed(trouble.to_string()),
+    }
+}
+
+/// A mistake, after the place of its key.
+fn located(loaded: &Loaded, mistake: &NodeMistake) -> String {
+    let span = match &mistake.key {
+        Some(key) => loaded.places.node_key(&mistake.node, key),
+        None => loaded.places.node(&mistake.node),
     };
-    let mut what = format!("{}: {error}", place(loaded, node, problem.key()));
-    if !problem.last_lines().is_empty() {
-        what += "\n  it printed last:";
-        problem.last_lines().iter().for_each(|line| what += &format!("\n    {line}"));
-    }
-    let failed = CommandError::failed(what);
-    match problem.hint() {
-        Some(hint) => failed.with_hint(hint),
-        None => failed,
-    }
-}
-
-/// What is wrong with the nodes' programs, each with the place in the file.
-pub(crate) fn mistakes(loaded: &Loaded, error: &PrepareError) -> CommandError {
-    let line =
-        |mistake: &dora_daemon::Mistake| format!("{}: {mistake}", place(loaded, &mistake.node, mistake.problem.key()));
-    let mut lines: Vec<String> = error.mistakes.iter().take(MOST_MISTAKES).map(line).collect();
-    if let Some(more) = error.mistakes.len().checked_sub(MOST_MISTAKES + 1) {
-        lines.push(format!("... and {} more", more + 1));
-    }
-    CommandError::failed(lines.join("\n       "))
-}
-
-/// Where a key of a node stands.
-fn place(loaded: &Loaded, node: &NodeId, key: &'static str) -> dora_descriptor::Position {
-    loaded.warnings.sources().position(loaded.places.part(node, &Part::Key(key)))
+    let place = loaded.warnings.sources().position(span);
+    format!("{place}: {mistake}")
 }

@@ -39,6 +39,7 @@ mod signals;
 mod table;
 mod units;
 mod unserved;
+mod watch;
 mod words;
 
 pub use cli::main;

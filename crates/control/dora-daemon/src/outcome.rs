@@ -27,6 +27,8 @@ impl Record {
             output: edge.output.clone(),
             to: id(edge.to),
             input: edge.input.clone(),
+            policy: edge.policy,
+            capacity: edge.capacity,
             counters: EdgeCounters::default(),
         };
         Record {

@@ -35,21 +35,27 @@ pub fn kill_descendants(spared: &[u32]) -> Cleanup {
     let mut cleanup = Cleanup::default();
     let mut counted = HashSet::new();
     loop {
-        let processes = descendants(spared);
+        let Descendants { living, mut has_changed } = descendants(spared);
         let mut dying = Vec::new();
         let mut unkillable = Vec::new();
-        for process in processes {
+        for process in living {
             match process.kill() {
                 Killed::Yes(pidfd) => {
                     cleanup.killed += u32::from(counted.insert((process.pid, process.started)));
                     dying.push((process.pid, pidfd));
                 }
-                Killed::GoneAlready => {}
+                Killed::GoneAlready => has_changed = true,
                 Killed::No => unkillable.push(process.pid.as_raw_pid().unsigned_abs()),
             }
         }
-        if dying.is_empty() || !wait_until_dead(&dying, deadline) {
-            unkillable.extend(dying.iter().map(|(pid, _)| pid.as_raw_pid().unsigned_abs()));
+        // Processes are read one after the other. If one has ended meanwhile, its children, who are ours now, may have been
+        // read as those of somebody else: only a look in which nothing happened has seen all.
+        let all_dead = wait_until_dead(&dying, deadline);
+        let is_quiet = dying.is_empty() && !has_changed;
+        if !all_dead || is_quiet || Instant::now() >= deadline {
+            if !all_dead {
+                unkillable.extend(dying.iter().map(|(pid, _)| pid.as_raw_pid().unsigned_abs()));
+            }
             cleanup.survivors = unkillable;
             return cleanup;
         }
@@ -95,8 +101,15 @@ impl Process {
     }
 }
 
+/// What one look at all processes has found.
+struct Descendants {
+    living: Vec<Process>,
+    /// One of them had ended.
+    has_changed: bool,
+}
+
 /// All living descendants of this process, without the spared ones and theirs. Those that have ended are reaped.
-fn descendants(spared: &[u32]) -> Vec<Process> {
+fn descendants(spared: &[u32]) -> Descendants {
     let mut children: HashMap<i32, Vec<Process>> = HashMap::new();
     let numbers = fs::read_dir("/proc").into_iter().flatten().flatten();
     for pid in numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw)) {
@@ -104,7 +117,7 @@ fn descendants(spared: &[u32]) -> Vec<Process> {
             children.entry(process.parent).or_default().push(process);
         }
     }
-    let mut found = Vec::new();
+    let (mut living, mut has_changed) = (Vec::new(), false);
     let mut parents = vec![getpid().as_raw_pid()];
     while let Some(parent) = parents.pop() {
         for child in children.remove(&parent).into_iter().flatten() {
@@ -112,15 +125,15 @@ fn descendants(spared: &[u32]) -> Vec<Process> {
             match (spared.contains(&number.unsigned_abs()), child.zombie) {
                 (true, _) => {}
                 // An error means that it is the child of another process, which reaps it.
-                (false, true) => drop(waitpid(Some(child.pid), WaitOptions::NOHANG)),
+                (false, true) => has_changed |= matches!(waitpid(Some(child.pid), WaitOptions::NOHANG), Ok(Some(_))),
                 (false, false) => {
                     parents.push(number);
-                    found.push(child);
+                    living.push(child);
                 }
             }
         }
     }
-    found
+    Descendants { living, has_changed }
 }
 
 /// Waits until all are dead and reaps those that are our children. False: the deadline has come.

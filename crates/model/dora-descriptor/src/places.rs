@@ -68,6 +68,13 @@ impl Places {
         self.nodes.get(node).map_or(self.file, |places| places.get(part))
     }
 
+    /// A key of a node, by a name that came from elsewhere.
+    pub fn node_key(&self, node: &NodeId, key: &str) -> Span {
+        let Some(places) = self.nodes.get(node) else { return self.file };
+        let named = |(part, span): (&Part, &Span)| matches!(part, Part::Key(name) if *name == key).then_some(*span);
+        places.parts.iter().find_map(named).unwrap_or(places.id)
+    }
+
     /// A part of a node, if a file names it.
     pub fn written(&self, node: &NodeId, part: &Part) -> Option<Span> {
         self.nodes.get(node)?.parts.get(part).copied()

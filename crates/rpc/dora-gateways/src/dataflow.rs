@@ -31,6 +31,12 @@ pub enum DataflowSelector {
     Only,
 }
 
+impl From<DataflowId> for DataflowSelector {
+    fn from(id: DataflowId) -> Self {
+        Self::Id(id)
+    }
+}
+
 /// What somebody typed: an id if it reads like one, else a name.
 impl From<&str> for DataflowSelector {
     fn from(text: &str) -> Self {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use dora_message::{
     id::{DataId, NodeId},
-    keeper::EdgeCounters,
+    keeper::{EdgeCounters, QueuePolicy},
     result::NodeResult,
 };
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,10 @@ pub struct EdgeOutcome {
     pub to: NodeId,
     /// Its input.
     pub input: DataId,
+    /// What happened when the queue was full.
+    pub policy: QueuePolicy,
+    /// Length of the queue.
+    pub capacity: u32,
     /// What was counted.
     pub counters: EdgeCounters,
 }

@@ -66,8 +66,8 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         ..BuildOptions::new("/proc/self/exe".into())
     };
     let base = load::directory(path);
-    let build =
-        Build::plan(&loaded.dataflow, path, base, options).map_err(|error| building::mistakes(&loaded, &error))?;
+    let build = Build::plan(&loaded.dataflow, path, base, options)
+        .map_err(|error| building::trouble(&loaded, &error.into()))?;
     if build.is_empty() {
         error::tell_note(&format!("{}: there is nothing to build", path.display()));
         lockfile.keep(&Sources::default())?;

@@ -1,16 +1,9 @@
 //! `dora run`: a dataflow on this machine, without a service.
 //!
-//! Here is what one can ask for; `session` runs it, `interrupts` stops it, `explain` tells what will happen, `dynamic` who
-//! joins and leaves, `summary` what has happened, `failures` which of many are worth a line, `strangers` which module nodes
-//! imported instead of ours.
+//! Here is what one can ask for, and what is built; then a coordinator and a daemon inside of this process
+//! ([`MiniCluster`]) do what they do for `dora start`, and [`Watch`] shows it.
 
-mod dynamic;
-mod explain;
-mod failures;
-mod interrupts;
-mod session;
-mod strangers;
-mod summary;
+mod mini_cluster;
 
 use std::{
     path::{Path, PathBuf},
@@ -18,10 +11,12 @@ use std::{
     time::Duration,
 };
 
-use dora_daemon::{Build, BuildOptions, PrepareOptions, Prepared, Refresh, Sources, prepare};
+use dora_daemon::{Build, BuildOptions, Refresh, Sources, become_subreaper, file_identity};
 use dora_descriptor::{Loaded, Options, model::LogLevel};
+use dora_gateways::{BuildMode, DataflowId, Origin, Submission, Watching};
 use dora_message::id::NodeId;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::{
     building,
@@ -32,7 +27,9 @@ use crate::{
     python_module,
     signals::Interrupts,
     units, unserved,
+    watch::{Detail, Watch},
 };
+use mini_cluster::MiniCluster;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -171,15 +168,15 @@ impl RunCommand {
 
     /// Builds what was not built before, and runs all build lines.
     ///
-    /// Also gives the warnings that were told.
+    /// Gives the warnings that were told.
     fn build(
         &self,
         path: &Path,
         loaded: &Loaded,
         interrupts: &Interrupts,
         printer: &mut log::Printer,
-    ) -> Result<(Sources, Vec<String>), CommandError> {
-        let keeper = session::keeper_program(self)?;
+    ) -> Result<Vec<String>, CommandError> {
+        let keeper = self.keeper_program()?;
         let lockfile = Lockfile::asked(self.locked, self.write_lockfile, self.lockfile.as_deref(), path)?;
         let options = BuildOptions {
             refresh: Refresh::Missing,
@@ -189,7 +186,7 @@ impl RunCommand {
             ..BuildOptions::new(keeper)
         };
         let build = Build::plan(&loaded.dataflow, path, self.base(path), options)
-            .map_err(|error| building::mistakes(loaded, &error))?;
+            .map_err(|error| building::trouble(loaded, &error.into()))?;
         let (sources, told) = match build.is_empty() {
             true => (Sources::default(), Vec::new()),
             false => {
@@ -198,22 +195,49 @@ impl RunCommand {
             }
         };
         lockfile.keep(&sources)?;
-        Ok((sources, told))
+        Ok(told)
     }
 
-    fn prepare(&self, path: &Path, loaded: &Loaded, options: PrepareOptions) -> Result<Prepared, CommandError> {
-        let options = PrepareOptions {
+    /// The dataflow as it is submitted: what was built is used, and nothing is missed of what it prints.
+    fn submission(&self, path: &Path, loaded: &Loaded, id: DataflowId) -> Submission {
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        Submission {
+            id: Some(id),
+            descriptor: dora_descriptor::expanded_yaml(&loaded.dataflow),
+            origin: Origin {
+                path: absolute(path),
+                working_dir: self.working_dir.as_deref().map(absolute),
+                identity: file_identity(path),
+            },
+            name: None,
             env: self.env.clone(),
-            memory: self.memory,
-            exit_when_nodes_finish: self.exit_when_nodes_finish,
-            write_events_to: std::env::var_os("DORA_WRITE_EVENTS_TO").map(PathBuf::from),
-            allow_shell: self.allow_shell_nodes
-                || std::env::var("DORA_ALLOW_SHELL_NODES").is_ok_and(|word| word == "true"),
             uv: self.uv,
-            python_module: python_module::find(),
-            ..options
-        };
-        prepare(&loaded.dataflow, self.base(path), &options).map_err(|error| building::mistakes(loaded, &error))
+            artifacts: Vec::new(),
+            build: BuildMode::Nothing,
+            exit_when_nodes_finish: self.exit_when_nodes_finish,
+            memory: self.memory,
+            write_events_to: std::env::var_os("DORA_WRITE_EVENTS_TO").map(PathBuf::from),
+            watched: Some(Watching::Closely),
+        }
+    }
+
+    /// Whether nodes may be command lines for a shell.
+    fn allows_shell(&self) -> bool {
+        self.allow_shell_nodes || std::env::var("DORA_ALLOW_SHELL_NODES").is_ok_and(|word| word == "true")
+    }
+
+    /// This program, when it is `dora`. A program that uses us as a library cannot be a keeper.
+    fn keeper_program(&self) -> Result<PathBuf, CommandError> {
+        if let Some(program) = &self.keeper {
+            return Ok(program.clone());
+        }
+        let beside = std::env::current_exe().ok().and_then(|own| own.parent().map(Path::to_owned));
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let candidates = beside.into_iter().chain(std::env::split_paths(&path)).map(|directory| directory.join("dora"));
+        candidates.into_iter().find(|candidate| candidate.is_file()).ok_or_else(|| {
+            CommandError::failed("the program `dora`, which runs the nodes, is not on the search path")
+                .with_hint("`cargo install --path crates/app/dora-cli` installs it")
+        })
     }
 }
 
@@ -221,18 +245,35 @@ impl RunCommand {
 pub(crate) fn execute(command: RunCommand) -> Result<ExitCode, CommandError> {
     command.refuse_unserved()?;
     let path = PathBuf::from(&command.dataflow);
-    let mut options = PrepareOptions::default();
+    let id = DataflowId(Uuid::now_v7());
     let filter = Filter::new(command.log_level, command.log_filter.clone());
-    let mut printer = log::Printer::new(command.log_format, filter.clone(), options.dataflow_id);
+    let mut printer = log::Printer::new(command.log_format, filter.clone(), id.0);
     let loaded = command.load(&path, &mut printer)?;
     unknown_nodes(&filter, &loaded).into_iter().for_each(|line| printer.own(LogLevel::Warn, line));
     let interrupts = building::listen()?;
-    let (sources, told) = command.build(&path, &loaded, &interrupts, &mut printer)?;
-    options.sources = sources;
-    let prepared = command.prepare(&path, &loaded, options)?;
-    let news = prepared.warnings.iter().filter(|line| !told.contains(line));
-    news.for_each(|line| printer.own(LogLevel::Warn, line.clone()));
-    session::run(&command, &prepared, &interrupts, printer)
+    let told = command.build(&path, &loaded, &interrupts, &mut printer)?;
+    become_subreaper()
+        .map_err(|error| CommandError::failed(format!("cannot adopt what nodes leave behind: {error}")))?;
+    let cluster = MiniCluster::start(command.keeper_program()?, command.allows_shell())?;
+    if interrupts.count() > 0 {
+        return Err(CommandError::failed("interrupted before the nodes were started"));
+    }
+    cluster.submit(command.submission(&path, &loaded, id))?;
+    let watch = Watch {
+        runtime: cluster.runtime(),
+        dispatcher: cluster.dispatcher(),
+        dataflow: id,
+        watching: Watching::Closely,
+        grace: command.grace_duration,
+        stop_after: command.stop_after,
+    };
+    let ended = watch
+        .follow(&interrupts, printer, Detail { verbose: command.verbose, told })
+        .map_err(|error| CommandError::failed(error.to_string()))?;
+    match ended.never_started() {
+        Some(trouble) => Err(building::trouble(&loaded, trouble)),
+        None => Ok(ended.exit_code()),
+    }
 }
 
 /// Sentences about nodes that a log filter names and the dataflow has not. The filter may be meant for several dataflows.

@@ -15,13 +15,15 @@ const NO_MODULE: &str = "No module named 'dora'";
 const REPLACE: &str = "--force-reinstall --no-deps ";
 
 /// For each wrong module what is wrong, with the nodes that import it, and what mends it.
-pub(super) fn found(failures: &[&NodeOutcome], plan: &LaunchPlan) -> Vec<(String, String)> {
+pub(super) fn found(failures: &[&NodeOutcome], plans: &[LaunchPlan]) -> Vec<(String, String)> {
     let mut asked = BTreeMap::new();
     let mut groups: BTreeMap<(String, String), Vec<&str>> = BTreeMap::new();
     // Who has spoken to its keeper has our module.
     let silent = failures.iter().filter(|node| node.never_connected && matches!(node.result, NodeResult::Failed(_)));
     for node in silent {
-        let Some(of_plan) = plan.nodes.iter().find(|other| other.id == node.node) else { continue };
+        let Some(of_plan) = plans.iter().flat_map(|plan| &plan.nodes).find(|other| other.id == node.node) else {
+            continue;
+        };
         let Some(interpreter) = interpreter(of_plan) else { continue };
         // Many nodes of one directory and one environment are asked about once.
         let place = (interpreter.program, interpreter.file.parent().map(ToOwned::to_owned));

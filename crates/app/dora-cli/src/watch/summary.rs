@@ -1,13 +1,13 @@
-//! What `dora run` tells at the end: what went wrong first, what was not delivered, and with `-v` the figures of all
+//! What is told at the end: what went wrong first, what was not delivered, and with `-v` the figures of all
 //! edges.
 
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use dora_daemon::{NodeResult, Prepared};
+use dora_daemon::NodeResult;
 use dora_descriptor::model::LogLevel;
 use dora_gateways::{EdgeOutcome, NodeOutcome, Outcome};
-use dora_message::supervision::EdgePlan;
+use dora_message::supervision::LaunchPlan;
 use serde_json::{Value, json};
 
 use super::{failures, strangers};
@@ -23,20 +23,18 @@ use crate::{
 /// Tells how it went. `flowed` is how long messages did, `killed` whether Ctrl-C left the nodes no time to end.
 pub(super) fn tell(
     printer: &mut Printer,
-    prepared: &Prepared,
+    plans: &[LaunchPlan],
     outcome: &Outcome,
     flowed: Option<Duration>,
     killed: bool,
     verbose: bool,
 ) {
     let for_programs = printer.format() == Format::Json;
-    for (edge, plan) in outcome.edges.iter().zip(&prepared.plan.edges) {
-        match losses(edge, plan) {
-            Some((level, line)) if for_programs => printer.own_with(level, line, figures(edge, plan, flowed)),
+    for edge in &outcome.edges {
+        match losses(edge) {
+            Some((level, line)) if for_programs => printer.own_with(level, line, figures(edge, flowed)),
             Some((level, line)) => say(level, &line),
-            None if for_programs && verbose => {
-                printer.own_with(LogLevel::Info, words(edge), figures(edge, plan, flowed))
-            }
+            None if for_programs && verbose => printer.own_with(LogLevel::Info, words(edge), figures(edge, flowed)),
             None => {}
         }
     }
@@ -46,7 +44,7 @@ pub(super) fn tell(
         );
     }
     if verbose && !for_programs && !outcome.edges.is_empty() {
-        edge_table(outcome, prepared, flowed).iter().for_each(|line| say(LogLevel::Info, line));
+        edge_table(outcome, flowed).iter().for_each(|line| say(LogLevel::Info, line));
     }
     let mut tell = |level: LogLevel, line: String| match for_programs {
         true => printer.own(level, line),
@@ -83,7 +81,7 @@ pub(super) fn tell(
     } else {
         failures::lines(&failures).iter().for_each(|line| say(LogLevel::Error, line));
     }
-    for (error, hint) in strangers::found(&failures, &prepared.plan) {
+    for (error, hint) in strangers::found(&failures, plans) {
         if for_programs {
             printer.own(LogLevel::Error, format!("{error}; {hint}"));
         } else {
@@ -104,7 +102,7 @@ fn say(level: LogLevel, line: &str) {
 }
 
 /// What an edge did not deliver, if anything. No warning, if nobody was there to get it.
-fn losses(edge: &EdgeOutcome, plan: &EdgePlan) -> Option<(LogLevel, String)> {
+fn losses(edge: &EdgeOutcome) -> Option<(LogLevel, String)> {
     let counters = &edge.counters;
     if counters.dropped == 0 && counters.undelivered == 0 && counters.lost_in_crash == 0 {
         return None;
@@ -116,7 +114,7 @@ fn losses(edge: &EdgeOutcome, plan: &EdgePlan) -> Option<(LogLevel, String)> {
         parts.push(format!("{unattended} sent while nobody was `{}`", edge.to));
     }
     if dropped > 0 {
-        parts.push(format!("{dropped} dropped ({}, queue {})", policy_word(plan.policy), plan.capacity));
+        parts.push(format!("{dropped} dropped ({}, queue {})", policy_word(edge.policy), edge.capacity));
     }
     if counters.undelivered > 0 {
         parts.push(format!("{} still queued when `{}` ended", counters.undelivered, edge.to));
@@ -134,15 +132,15 @@ fn words(edge: &EdgeOutcome) -> String {
 }
 
 /// All that is known about an edge, for programs.
-fn figures(edge: &EdgeOutcome, plan: &EdgePlan, flowed: Option<Duration>) -> Value {
+fn figures(edge: &EdgeOutcome, flowed: Option<Duration>) -> Value {
     let counters = &edge.counters;
     json!({
         "from": edge.from,
         "output": edge.output,
         "to": edge.to,
         "input": edge.input,
-        "queue_policy": policy_word(plan.policy),
-        "queue_size": plan.capacity,
+        "queue_policy": policy_word(edge.policy),
+        "queue_size": edge.capacity,
         "sent": counters.sent,
         "received": counters.received,
         "dropped": counters.dropped,
@@ -162,7 +160,7 @@ fn per_second(received: u64, flowed: Option<Duration>) -> Option<f64> {
     Some((received as f64 / seconds * 10.0).round() / 10.0)
 }
 
-fn edge_table(outcome: &Outcome, prepared: &Prepared, flowed: Option<Duration>) -> Vec<String> {
+fn edge_table(outcome: &Outcome, flowed: Option<Duration>) -> Vec<String> {
     let head = [
         ("edge", Align::Left),
         ("policy", Align::Left),
@@ -177,13 +175,13 @@ fn edge_table(outcome: &Outcome, prepared: &Prepared, flowed: Option<Duration>) 
         ("p50", Align::Right),
         ("p99", Align::Right),
     ];
-    let row = |(edge, plan): (&EdgeOutcome, &EdgePlan)| {
+    let row = |edge: &EdgeOutcome| {
         let counters = &edge.counters;
         let latency = |share| percentile(&counters.latency, share).map_or_else(|| "-".to_owned(), show_nanos);
         vec![
             words(edge),
-            policy_word(plan.policy).to_owned(),
-            plan.capacity.to_string(),
+            policy_word(edge.policy).to_owned(),
+            edge.capacity.to_string(),
             counters.sent.to_string(),
             counters.received.to_string(),
             counters.dropped.to_string(),
@@ -195,26 +193,22 @@ fn edge_table(outcome: &Outcome, prepared: &Prepared, flowed: Option<Duration>) 
             latency(0.99),
         ]
     };
-    let rows: Vec<Vec<String>> = outcome.edges.iter().zip(&prepared.plan.edges).map(row).collect();
+    let rows: Vec<Vec<String>> = outcome.edges.iter().map(row).collect();
     table::lines(&head, &rows)
 }
 
 #[cfg(test)]
 mod tests {
-    use dora_message::{
-        keeper::{EdgeCounters, QueuePolicy},
-        supervision::EdgeSource,
-    };
+    use dora_message::keeper::{EdgeCounters, QueuePolicy};
 
     use super::*;
 
     fn edge(dropped: u64, undelivered: u64, lost_in_crash: u64) -> Option<String> {
         let counters = EdgeCounters { sent: 500, dropped, undelivered, lost_in_crash, ..EdgeCounters::default() };
-        let edge = EdgeOutcome { from: "a".into(), output: "x".into(), to: "b".into(), input: "y".into(), counters };
-        let policy = QueuePolicy::DropOldest;
-        let plan =
-            EdgePlan { from: EdgeSource::Node(0), output: "x".into(), to: 1, input: "y".into(), capacity: 10, policy };
-        losses(&edge, &plan).map(|(_, line)| line)
+        let (policy, capacity) = (QueuePolicy::DropOldest, 10);
+        let (from, output, to, input) = ("a".into(), "x".into(), "b".into(), "y".into());
+        let edge = EdgeOutcome { from, output, to, input, policy, capacity, counters };
+        losses(&edge).map(|(_, line)| line)
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! What `dora run -v` tells before it starts anything.
+//! What is told, if everything is, before anything is started.
 
 use std::iter;
 
-use dora_daemon::{Interpreter, Prepared, interpreter};
+use dora_daemon::{Interpreter, interpreter};
 use dora_message::supervision::{LaunchPlan, NodePlan};
 
 use crate::{
@@ -11,8 +11,7 @@ use crate::{
 };
 
 /// Programs, edges, memory: one line each.
-pub(super) fn lines(prepared: &Prepared) -> Vec<String> {
-    let plan = &prepared.plan;
+pub(super) fn lines(plan: &LaunchPlan) -> Vec<String> {
     let mut lines = vec![format!(
         "dataflow {}: {} nodes, {} edges, at most {} of shared memory",
         plan.dataflow_id,
