@@ -66,6 +66,20 @@ class Dataflow(unittest.TestCase):
             text=True,
         )
 
+    def run_python(self, *arguments: str, env: dict[str, str]) -> str:
+        """What a program printed that no dataflow has started. Fails unless it ends well."""
+        finished = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.directory,
+            env={**os.environ, **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE,
+        )
+        self.assertEqual(finished.returncode, 0, finished.stdout)
+        return finished.stdout
+
     @staticmethod
     def json(line: str) -> dict[str, Any] | None:
         """The object that a line holds, if it does."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import textwrap
 import unittest
 from pathlib import Path
 
-from support import PATIENCE, Dataflow, dora
+from support import Dataflow, dora
 
 TALKER = "from dora import Node\nNode().send_output('greeting', 'hello')"
 LISTENER = "from dora import Node\nprint('heard', [event['value'][0] for event in Node() if event['type'] == 'INPUT'])"
@@ -19,17 +18,7 @@ class Command(Dataflow):
     def run_script(self, text: str) -> str:
         """What a program printed that is no node, with the command under test first on its PATH."""
         path = os.pathsep.join([str(Path(dora()).resolve().parent), str(Path(sys.executable).parent), os.environ["PATH"]])
-        finished = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(text)],
-            cwd=self.directory,
-            env={**os.environ, "PATH": path},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=PATIENCE,
-        )
-        self.assertEqual(finished.returncode, 0, finished.stdout)
-        return finished.stdout
+        return self.run_python("-c", textwrap.dedent(text), env={"PATH": path})
 
     def test_a_dataflow_is_put_together_built_and_run(self) -> None:
         self.program("talker", TALKER)
@@ -50,15 +39,17 @@ class Command(Dataflow):
         self.assertIn("ran", printed)
 
     def test_a_dataflow_is_stopped_in_time(self) -> None:
-        self.program("waiter", "from dora import Node\nprint([event['id'] for event in Node() if event['type'] == 'STOP'])")
+        # Its timer never ends. A busy machine may not have started it by then.
+        self.program("waiter", "from dora import Node\nfor event in Node(): pass")
         printed = self.run_script("""
             from dora import DataflowBuilder, run
             flow = DataflowBuilder()
             flow.add_node("waiter").path("waiter.py").add_input("tick", "dora/timer/millis/20")
             flow.to_yaml("flow.yml")
             run("flow.yml", stop_after=0.5)
+            print("stopped")
         """)
-        self.assertIn("['MANUAL']", printed)
+        self.assertIn("stopped", printed)
 
     def test_failures_are_raised(self) -> None:
         self.program("failing", "raise SystemExit(3)")

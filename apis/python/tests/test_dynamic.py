@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import unittest
 
 import interrupt
@@ -69,17 +66,7 @@ class Dynamic(Dataflow):
     def guest(self, name: str, text: str) -> str:
         """What a program printed that was started beside the dataflow."""
         self.program(name, text)
-        finished = subprocess.run(
-            [sys.executable, f"{name}.py"],
-            cwd=self.directory,
-            env={**os.environ, "DORA_DATAFLOW_ID": self.dataflow},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=PATIENCE,
-        )
-        self.assertEqual(finished.returncode, 0, finished.stdout)
-        return finished.stdout
+        return self.run_python(f"{name}.py", env={"DORA_DATAFLOW_ID": self.dataflow})
 
     def test_a_program_joins_leaves_and_joins_again(self) -> None:
         joining = """

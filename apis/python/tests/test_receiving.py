@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unittest
 
 from support import Dataflow
@@ -24,6 +25,23 @@ class Receiving(Dataflow):
     def test_the_tutorial_runs_as_it_stands(self) -> None:
         printed = self.pair('from dora import Node\nNode().send_output("data", b"ab")', TUTORIAL)
         self.assertIn("data closed", printed)
+
+    def test_a_flush_withdraws_what_was_not_received(self) -> None:
+        os.mkfifo(self.directory / "sent")
+        sender = """
+            from dora import Node
+            node = Node()
+            for number, metadata in enumerate([{}, {"request_id": "r"}, {}, {"flush": True}, {}]):
+                node.send_output("data", [number], metadata)
+            open("sent", "w").close()
+        """
+        receiver = """
+            from dora import Node
+            node = Node()
+            open("sent").close()
+            print("took", [event["value"][0].as_py() for event in node if event["type"] == "INPUT"])
+        """
+        self.assertIn("took [1, 3, 4]", self.pair(sender, receiver))
 
     def test_events_have_what_the_documentation_says(self) -> None:
         sender = r"""

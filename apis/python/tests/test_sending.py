@@ -6,6 +6,13 @@ import unittest
 
 from support import Dataflow
 
+SENDER_OF_ARRAYS = """
+from arrays import arrays
+from dora import Node
+node = Node()
+for array in arrays:
+    node.send_output("data", array)
+"""
 
 class Sending(Dataflow):
     def test_what_people_try_first_arrives(self) -> None:
@@ -59,13 +66,6 @@ class Sending(Dataflow):
             arrays += [pa.Array.from_buffers(pa.int64(), 2, [None, pa.py_buffer(bytes(range(17)))[1:]])]
         """
         self.program("arrays", arrays)
-        sender = """
-            from arrays import arrays
-            from dora import Node
-            node = Node()
-            for array in arrays:
-                node.send_output("data", array)
-        """
         receiver = """
             from arrays import arrays
             from dora import Node
@@ -75,7 +75,7 @@ class Sending(Dataflow):
                 found.validate(full=True)
             print("all arrived")
         """
-        self.assertIn("all arrived", self.pair(sender, receiver))
+        self.assertIn("all arrived", self.pair(SENDER_OF_ARRAYS, receiver))
 
     def test_numpy_arrays_come_back_with_shape_and_type_uncopied(self) -> None:
         arrays = """
@@ -88,13 +88,6 @@ class Sending(Dataflow):
             ]
         """
         self.program("arrays", arrays)
-        sender = """
-            from arrays import arrays
-            from dora import Node
-            node = Node()
-            for array in arrays:
-                node.send_output("data", array)
-        """
         receiver = """
             import numpy as np, dora
             from arrays import arrays
@@ -111,7 +104,7 @@ class Sending(Dataflow):
                 assert "passed on" in str(error)
                 print("all came back")
         """
-        self.assertIn("all came back", self.pair(sender, receiver))
+        self.assertIn("all came back", self.pair(SENDER_OF_ARRAYS, receiver))
 
     def test_wrong_data_say_what_would_be_right(self) -> None:
         sender = """

@@ -43,6 +43,12 @@ async fn connect(link: Link, address: &Address) -> Box<dyn Raw> {
     }
 }
 
+/// Writes all of it, at once.
+async fn say(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
+    stream.write_all(bytes).await.unwrap();
+    stream.flush().await.unwrap();
+}
+
 /// Completes when the other side has closed the stream.
 async fn is_closed(mut stream: impl AsyncRead + Unpin) {
     let mut answer = Vec::new();
@@ -87,8 +93,7 @@ impl Port {
         let mut hello = b"DORA\x01".to_vec();
         hello.extend_from_slice(&(fields.len() as u16).to_le_bytes());
         hello.extend_from_slice(&fields);
-        stream.write_all(&hello).await.unwrap();
-        stream.flush().await.unwrap();
+        say(&mut stream, &hello).await;
         let mut welcome = [0; 7];
         stream.read_exact(&mut welcome).await.unwrap();
         assert_eq!(&welcome[..5], b"DORA\x02");
@@ -149,8 +154,7 @@ async fn garbage_after_the_greetings() {
         ];
         for bytes in rubbish {
             let mut stream = port.greeted().await;
-            stream.write_all(&bytes).await.unwrap();
-            stream.flush().await.unwrap();
+            say(&mut stream, &bytes).await;
             is_closed(stream).await;
         }
     })
@@ -168,8 +172,7 @@ async fn frames_without_meaning_are_survived() {
         }
         // Then a call of an endpoint that was never opened, which is answered.
         bytes.extend(frame(1, 78, b"\xff\0\0\0\0\0\0\0\x01x"));
-        stream.write_all(&bytes).await.unwrap();
-        stream.flush().await.unwrap();
+        say(&mut stream, &bytes).await;
         let mut answer = [0; 13];
         stream.read_exact(&mut answer).await.unwrap();
         assert_eq!((answer[4], u64::from_le_bytes(answer[5..].try_into().unwrap())), (4, 78));
@@ -190,13 +193,11 @@ async fn an_oversized_message() {
     at_each_port(async |port| {
         // Announced, and never sent: nothing is kept for it.
         let mut announced = port.greeted().await;
-        announced.write_all(&[0xff, 0xff, 0xff, 0xff]).await.unwrap();
-        announced.flush().await.unwrap();
+        say(&mut announced, &[0xff, 0xff, 0xff, 0xff]).await;
         is_closed(announced).await;
         // Within the greeting.
         let mut greeting = port.raw().await;
-        greeting.write_all(b"DORA\x01\xff\xff").await.unwrap();
-        greeting.flush().await.unwrap();
+        say(&mut greeting, b"DORA\x01\xff\xff").await;
         is_closed(greeting).await;
     })
     .await;
@@ -208,8 +209,7 @@ async fn who_asks_and_does_not_read_is_cut_off() {
     at_each_port(async |port| {
         let mut stream = port.greeted().await;
         let open = b"\0\0\0\0\0\0\0\0\x04open\x83\xa4name\xa6script\xa7gateway\xadScriptGateway\xa5token\xc0";
-        stream.write_all(&frame(1, 1, open)).await.unwrap();
-        stream.flush().await.unwrap();
+        say(&mut stream, &frame(1, 1, open)).await;
         let mut opened = [0; 14];
         stream.read_exact(&mut opened).await.unwrap();
         assert_eq!(opened[4], 3, "it was opened");
