@@ -48,7 +48,7 @@ fn help_lists_what_is_served_and_nothing_else() {
 #[test]
 fn each_command_explains_itself_with_examples() {
     let bench = Workbench::new();
-    let alone = "new run stop restart list logs top clean build doctor validate expand graph schema completion";
+    let alone = "new run start stop restart list logs top clean build doctor validate expand graph schema completion";
     let grouped = ["node", "node list", "node info", "node stop", "node restart", "topic", "topic list", "topic info"];
     let rest = ["topic echo", "topic hz", "topic pub", "inspect top"];
     for verb in alone.split(' ').chain(grouped).chain(rest) {

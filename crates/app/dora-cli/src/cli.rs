@@ -28,6 +28,7 @@ pub(crate) struct Cli {
 enum Command {
     New(command::new::Arguments),
     Run(command::run::RunCommand),
+    Start(command::start::Arguments),
     Stop(command::stop::Arguments),
     Restart(command::restart::Arguments),
     #[command(alias = "ps")]
@@ -77,6 +78,7 @@ impl Command {
                 let format = command.log_format;
                 command::run::execute(command).or_else(|error| Ok(error.tell_as(format)))
             }
+            Self::Start(arguments) => command::start::execute(&arguments),
             Self::Stop(arguments) => command::stop::execute(&arguments),
             Self::Restart(arguments) => command::restart::execute(&arguments),
             Self::List(arguments) => command::list::execute(&arguments),

@@ -12,7 +12,6 @@
 //! This crate knows words, colours and exit codes; what a dataflow means is in dora-descriptor, how it is executed in
 //! dora-daemon.
 
-#[allow(dead_code, unused_imports, reason = "`dora start` uses it")]
 mod artifacts;
 mod building;
 mod choice;

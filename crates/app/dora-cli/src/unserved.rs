@@ -7,7 +7,6 @@ const VERBS: &[(&str, &str)] = &[
     ("up", RUN),
     ("down", RUN),
     ("destroy", RUN),
-    ("start", RUN),
     ("status", RUN),
     ("check", RUN),
     ("system", RUN),
@@ -38,8 +37,6 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("run", "--hub-override", PATHS),
     ("build", "--hub-override", PATHS),
     ("build", "--offline", "`dora run` uses what was built before, without the network"),
-    ("build", "--coordinator-addr", HERE),
-    ("build", "--coordinator-port", HERE),
     ("validate", "--node-manifest", "`output_types` and `input_types` in the dataflow file are checked"),
     ("validate", "--offline", "validating never uses the network"),
     ("doctor", "--coordinator-addr", NO_SERVICE),
@@ -51,7 +48,6 @@ const FLAGS: &[(&str, &str, &str)] = &[
 
 const NO_SERVICE: &str = "there is no service to look for: `dora run FILE` needs none";
 const PATHS: &str = "name the node's program in `path:`";
-const HERE: &str = "without it everything is built on this machine";
 
 /// Looks at the arguments after the program's name before clap does.
 pub(crate) fn refuse(arguments: &[String]) -> Result<(), CommandError> {

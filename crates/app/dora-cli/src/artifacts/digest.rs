@@ -15,13 +15,13 @@ use super::{Announced, ArtifactError, LocalFile};
 const PIECE: usize = 1 << 20;
 
 /// Reads each file; what it holds in this moment is what will be sent.
-pub(crate) fn announce(files: Vec<LocalFile>) -> Result<Vec<Announced>, ArtifactError> {
+pub(super) fn announce(files: Vec<LocalFile>) -> Result<Vec<Announced>, ArtifactError> {
     let announced = |file: LocalFile| match content(&file.path) {
         Ok((hash, size)) => {
             let artifact = Artifact { hash, size, path: file.relative, executable: file.executable };
             Ok(Announced { artifact, path: file.path })
         }
-        Err(error) => Err(ArtifactError::Unreadable { node: "dora".to_owned(), path: file.path, error }),
+        Err(error) => Err(ArtifactError::Unreadable { path: file.path, error }),
     };
     files.into_iter().map(announced).collect()
 }

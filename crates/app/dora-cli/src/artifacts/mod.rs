@@ -1,10 +1,11 @@
 //! Files that travel with a dataflow: scripts and data that its nodes name, for daemons that do not see this machine's
 //! files.
 //!
-//! `named` reads in the dataflow what nodes name, `walk` finds the files, `digest` makes artifacts of them, `send` brings
-//! to the coordinator what it does not have. What lies outside of the directory of the dataflow file never travels,
+//! `bring` does it all: `named` reads in the dataflow what nodes name, `walk` finds the files, `digest` makes artifacts of
+//! them, `send` gives the coordinator what it does not have. What lies outside of the directory of the dataflow file never travels,
 //! whatever a path or a symbolic link says.
 
+mod bring;
 mod digest;
 mod named;
 mod send;
@@ -14,7 +15,10 @@ use std::{io, path::PathBuf};
 
 use dora_gateways::Artifact;
 
-pub(crate) use send::{SendError, send};
+pub(crate) use bring::{all, needed};
+use digest::announce;
+use send::{SendError, send};
+use walk::find;
 
 /// Bytes of one file at most, and of all files of a dataflow together.
 const MOST_BYTES: u64 = 1 << 30;
@@ -23,7 +27,7 @@ const MOST_FILES: usize = 10_000;
 
 /// A file of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LocalFile {
+struct LocalFile {
     /// Its path relative to the dataflow file; it does not lead out of the directory of that.
     relative: String,
     /// Where it is: no symbolic link is left in it.
@@ -34,26 +38,26 @@ pub(crate) struct LocalFile {
 
 /// What travels, and what does not although a node names it.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Found {
+struct Found {
     /// In the order of their paths.
-    pub(crate) files: Vec<LocalFile>,
+    files: Vec<LocalFile>,
     /// Sentences about what is left out.
-    pub(crate) warnings: Vec<String>,
+    warnings: Vec<String>,
 }
 
 /// A file with its content as it was announced.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Announced {
-    pub(crate) artifact: Artifact,
+struct Announced {
+    artifact: Artifact,
     path: PathBuf,
 }
 
 /// Why files cannot travel.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ArtifactError {
+enum ArtifactError {
     /// A file or a directory cannot be read.
-    #[error("cannot read `{}`, which node `{node}` names: {error}", path.display())]
-    Unreadable { node: String, path: PathBuf, error: io::Error },
+    #[error("cannot read `{}`: {error}", path.display())]
+    Unreadable { path: PathBuf, error: io::Error },
     /// One file is too large.
     #[error("`{path}`, which node `{node}` names, has {} bytes; a file that travels may have {MOST_BYTES}", size)]
     TooLarge { node: String, path: String, size: u64 },
@@ -66,7 +70,7 @@ pub(crate) enum ArtifactError {
 
 impl ArtifactError {
     /// What its user can do.
-    pub(crate) fn hint(&self) -> &'static str {
+    fn hint(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } => "check the path and its permissions",
             Self::TooLarge { .. } | Self::TooMany { .. } => {
@@ -75,6 +79,3 @@ impl ArtifactError {
         }
     }
 }
-
-pub(crate) use digest::announce;
-pub(crate) use walk::find;

@@ -17,12 +17,8 @@ const CACHE_TAG: &str = "CACHEDIR.TAG";
 const OWN: [&str; 3] = ["out", "git", "build"];
 
 /// Finds what travels with a dataflow. `base` is the directory of its file.
-pub(crate) fn find(dataflow: &Dataflow, base: &Path) -> Result<Found, ArtifactError> {
-    let root = base.canonicalize().map_err(|error| ArtifactError::Unreadable {
-        node: "dora".to_owned(),
-        path: base.to_owned(),
-        error,
-    })?;
+pub(super) fn find(dataflow: &Dataflow, base: &Path) -> Result<Found, ArtifactError> {
+    let root = base.canonicalize().map_err(|error| unreadable(base, error))?;
     let mut search = Search::new(&root);
     for named in named::by_nodes(dataflow) {
         let of = dataflow.deploy_of(named.node).and_then(|deploy| deploy.working_dir.as_deref()).unwrap_or("");
@@ -81,7 +77,7 @@ impl<'a> Search<'a> {
     /// Python imports what lies beside a script.
     fn modules_beside(&mut self, script: &Path) -> Result<(), ArtifactError> {
         let directory = script.parent().unwrap_or(Path::new(""));
-        for name in self.entries(&self.root.join(directory))? {
+        for name in Self::entries(&self.root.join(directory))? {
             let relative = directory.join(&name);
             let is_module = relative.extension().is_some_and(|extension| extension == "py");
             if let Some(path) = is_module.then(|| self.inside(&relative)).flatten().filter(|path| path.is_file()) {
@@ -96,7 +92,7 @@ impl<'a> Search<'a> {
         if !self.walked.insert(path.to_owned()) {
             return Ok(());
         }
-        for name in self.entries(path)? {
+        for name in Self::entries(path)? {
             let (relative, text) = (relative.join(&name), name.to_string_lossy());
             let own = path == self.root && OWN.contains(&&*text);
             if text.starts_with('.') || text == "__pycache__" || own {
@@ -117,7 +113,7 @@ impl<'a> Search<'a> {
             self.leave_out(&relative.display().to_string(), "has a name that is not UTF-8");
             return Ok(());
         };
-        let metadata = fs::metadata(path).map_err(|error| self.unreadable(path, error))?;
+        let metadata = fs::metadata(path).map_err(|error| unreadable(path, error))?;
         if !metadata.is_file() || self.files.contains_key(name) {
             return Ok(());
         }
@@ -154,18 +150,18 @@ impl<'a> Search<'a> {
     }
 
     /// The names in a directory, in their order, so that the same files give the same artifacts.
-    fn entries(&self, directory: &Path) -> Result<Vec<std::ffi::OsString>, ArtifactError> {
+    fn entries(directory: &Path) -> Result<Vec<std::ffi::OsString>, ArtifactError> {
         let names = fs::read_dir(directory).and_then(|entries| {
             entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<Vec<_>>>()
         });
-        let mut names = names.map_err(|error| self.unreadable(directory, error))?;
+        let mut names = names.map_err(|error| unreadable(directory, error))?;
         names.sort();
         Ok(names)
     }
+}
 
-    fn unreadable(&self, path: &Path, error: io::Error) -> ArtifactError {
-        ArtifactError::Unreadable { node: self.node.clone(), path: path.to_owned(), error }
-    }
+fn unreadable(path: &Path, error: io::Error) -> ArtifactError {
+    ArtifactError::Unreadable { path: path.to_owned(), error }
 }
 
 /// The path without `.` and `..`; `None` if it leads out of where it starts.

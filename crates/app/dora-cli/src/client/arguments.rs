@@ -46,6 +46,12 @@ pub(super) enum Choice {
 }
 
 impl CoordinatorArgs {
+    /// Whether command line or environment name a coordinator: commands that also work without one ask this.
+    pub(crate) fn names_one(&self) -> bool {
+        let said = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+        *self != Self::default() || said(ADDRESS) || said(PORT)
+    }
+
     /// What command line and environment say.
     pub(super) fn choice(&self) -> Result<Choice, CommandError> {
         self.choice_in(|name| env::var(name).ok())

@@ -101,6 +101,11 @@ impl Client {
         self.runtime.block_on(work)
     }
 
+    /// What calls run on, for who makes them from several threads.
+    pub(crate) fn runtime(&self) -> &Runtime {
+        self.runtime
+    }
+
     /// An error of this coordinator as the user should read it.
     pub(crate) fn explain(&self, error: impl Explain) -> CommandError {
         error.explain(self.target.place())

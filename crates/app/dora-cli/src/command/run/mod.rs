@@ -283,7 +283,7 @@ fn unknown_nodes(filter: &Filter, loaded: &Loaded) -> Vec<String> {
 }
 
 /// Reads `KEY=VALUE`.
-fn parse_variable(text: &str) -> Result<(String, String), String> {
+pub(crate) fn parse_variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("expected KEY=VALUE, for example `CAMERA=2`".to_owned()),

@@ -1,13 +1,15 @@
 //! `dora topic echo`: messages as they are sent.
 
-use std::{ops::ControlFlow, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use dora_gateways::{OutputId, TapQuery, TappedMessage};
 
 use super::{
     Scope,
     message::{Shown, shown},
-    parse_topic, tap, topic_name,
+    parse_topic,
+    tap::{Next, Tap, after},
+    topic_name,
 };
 use crate::{
     command::{ListFormat, print, print_json},
@@ -49,18 +51,16 @@ pub(super) struct Arguments {
 pub(super) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let (client, info) = arguments.scope.open()?;
     let query = TapQuery { outputs: arguments.topics.clone(), payload: true };
-    let (mut seen, mut broken) = (0, None);
-    let take = |message: TappedMessage| {
-        if let Err(error) = write(&message, arguments.format) {
-            broken = Some(error);
-            return ControlFlow::Break(());
-        }
-        seen += 1;
-        if Some(seen) == arguments.count { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    };
-    let dispatcher = client.patient();
-    client.run(tap::follow(&dispatcher, info.summary.id, query, arguments.duration, take))?;
-    broken.map_or(Ok(ExitCode::SUCCESS), Err)
+    let (dispatcher, until) = (client.patient(), after(arguments.duration));
+    let mut tap = client.run(Tap::open(&dispatcher, info.summary.id, query))?;
+    let mut left = arguments.count.unwrap_or(u64::MAX);
+    while left > 0
+        && let Next::Message(message) = client.run(tap.next(until))?
+    {
+        write(&message, arguments.format)?;
+        left -= 1;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn write(message: &TappedMessage, format: ListFormat) -> Result<(), CommandError> {

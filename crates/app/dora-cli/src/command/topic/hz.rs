@@ -3,21 +3,22 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     io::{self, IsTerminal as _},
-    ops::ControlFlow,
     process::ExitCode,
     time::Duration,
 };
 
-use dora_gateways::{OutputId, TapQuery, TappedMessage};
-use tokio::time::Instant;
-
-use super::{Scope, parse_topic, tap, topic_name};
+use super::{
+    Scope, parse_topic,
+    tap::{Next, Tap, after},
+    topic_name,
+};
 use crate::{
     command::print,
     error::CommandError,
     table::{self, Align},
     units,
 };
+use dora_gateways::{OutputId, TapQuery, TappedMessage};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -52,34 +53,30 @@ pub(super) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let query = TapQuery { outputs: arguments.topics.clone(), payload: false };
     let mut meter = Meter::new(arguments.window as usize);
     let dispatcher = client.patient();
+    let mut tap = client.run(Tap::open(&dispatcher, info.summary.id, query))?;
     if let Some(duration) = arguments.duration {
-        let take = |message| {
+        let until = after(Some(duration));
+        while let Next::Message(message) = client.run(tap.next(until))? {
             meter.note(&message);
-            ControlFlow::Continue(())
-        };
-        client.run(tap::follow(&dispatcher, info.summary.id, query, Some(duration), take))?;
+        }
         print(&tsv(&meter))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut screen = Screen::default();
-    let mut due = Instant::now() + PERIOD;
-    let mut broken = None;
-    let take = |message| {
-        meter.note(&message);
-        if Instant::now() < due {
-            return ControlFlow::Continue(());
-        }
-        due = Instant::now() + PERIOD;
-        match screen.show(&people(&meter)) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                broken = Some(error);
-                ControlFlow::Break(())
+    let mut due = after(Some(PERIOD));
+    loop {
+        match client.run(tap.next(due))? {
+            Next::Message(message) => meter.note(&message),
+            Next::Time => {
+                screen.show(&people(&meter))?;
+                due = due.map(|due| due + PERIOD);
+            }
+            Next::End => {
+                screen.show(&people(&meter))?;
+                return Ok(ExitCode::SUCCESS);
             }
         }
-    };
-    client.run(tap::follow(&dispatcher, info.summary.id, query, None, take))?;
-    broken.map_or_else(|| print(&people(&meter).join("\n")).map(|()| ExitCode::SUCCESS), Err)
+    }
 }
 
 /// The table, again and again in its place where that is possible.

@@ -1,12 +1,16 @@
 //! `dora topic info`: what an output sends, how much of it, and to whom.
 
-use std::{collections::BTreeMap, ops::ControlFlow, process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 
 use dora_descriptor::Dataflow;
-use dora_gateways::{OutputId, TapQuery, TappedMessage};
+use dora_gateways::{DataflowId, DispatcherError, DispatcherGateway, OutputId, TapQuery, TappedMessage};
 use serde::Serialize;
 
-use super::{Scope, list, parse_topic, tap, topic_name};
+use super::{
+    Scope, list, parse_topic,
+    tap::{Next, Tap, after},
+    topic_name,
+};
 use crate::{
     command::{OutputFormat, print, print_json},
     error::CommandError,
@@ -74,14 +78,9 @@ pub(super) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let (client, info) = arguments.scope.open()?;
     let dataflow = load::of_coordinator(&info)?;
     let query = TapQuery { outputs: arguments.topics.clone(), payload: false };
-    let mut seen: BTreeMap<OutputId, Seen> = BTreeMap::new();
-    let take = |message: TappedMessage| {
-        seen.entry(message.from.clone()).or_default().note(&message);
-        ControlFlow::Continue(())
-    };
     let dispatcher = client.patient();
-    let look = tap::follow(&dispatcher, info.summary.id, query, Some(arguments.duration), take);
-    client.run(Progress::new().waiting("looking", look))?;
+    let look = look(&dispatcher, info.summary.id, query, arguments.duration);
+    let seen = client.run(Progress::new().waiting("looking", look))?;
     for report in reports(&dataflow, &arguments.topics, &seen, arguments.duration) {
         match arguments.format {
             OutputFormat::Json => print_json(&report)?,
@@ -89,6 +88,20 @@ pub(super) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn look(
+    dispatcher: &impl DispatcherGateway,
+    dataflow: DataflowId,
+    query: TapQuery,
+    time: Duration,
+) -> Result<BTreeMap<OutputId, Seen>, DispatcherError> {
+    let (mut tap, until) = (Tap::open(dispatcher, dataflow, query).await?, after(Some(time)));
+    let mut seen: BTreeMap<OutputId, Seen> = BTreeMap::new();
+    while let Next::Message(message) = tap.next(until).await? {
+        seen.entry(message.from.clone()).or_default().note(&message);
+    }
+    Ok(seen)
 }
 
 fn reports(dataflow: &Dataflow, wanted: &[OutputId], seen: &BTreeMap<OutputId, Seen>, time: Duration) -> Vec<Report> {

@@ -1,42 +1,63 @@
-//! Looking at messages until enough were seen, or the time is over.
+//! Messages as they are sent, until the time is over or the dataflow ends.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::time::Duration;
 
 use dora_gateways::{DataflowId, DataflowSelector, DispatcherError, DispatcherGateway, TapQuery, TappedMessage};
-use dora_rpc::Streamed;
-use tokio::time::Instant;
+use dora_rpc::{RpcStream, Streamed};
+use tokio::time::{Instant, timeout_at};
 
-/// Gives each message to `take` until that breaks, the time is over, or the dataflow ends.
-///
-/// The gateway's calls must not have a deadline.
-pub(super) async fn follow(
-    dispatcher: &impl DispatcherGateway,
-    dataflow: DataflowId,
-    query: TapQuery,
-    time: Option<Duration>,
-    mut take: impl FnMut(TappedMessage) -> ControlFlow<()>,
-) -> Result<(), DispatcherError> {
-    let mut messages = dispatcher.tap(DataflowSelector::Id(dataflow), query).await?;
-    let end = time.and_then(|time| Instant::now().checked_add(time));
-    loop {
-        let next = match end {
-            None => messages.next().await,
-            Some(end) => match tokio::time::timeout_at(end, messages.next()).await {
-                Ok(next) => next,
-                Err(_) => return Ok(()),
-            },
-        };
-        match next? {
-            None => return Ok(()),
-            Some(Streamed::Item(message)) => {
-                if take(message).is_break() {
-                    return Ok(());
-                }
+/// Messages of a dataflow that runs.
+pub(super) struct Tap {
+    messages: RpcStream<TappedMessage>,
+}
+
+/// What comes next.
+#[derive(Debug, PartialEq)]
+pub(super) enum Next {
+    Message(TappedMessage),
+    /// This moment came before any message.
+    Time,
+    /// The dataflow has ended.
+    End,
+}
+
+impl Tap {
+    pub(super) async fn open(
+        dispatcher: &impl DispatcherGateway,
+        dataflow: DataflowId,
+        query: TapQuery,
+    ) -> Result<Self, DispatcherError> {
+        let messages = dispatcher.tap(DataflowSelector::Id(dataflow), query).await?;
+        Ok(Self { messages })
+    }
+
+    /// The next message, if one comes before `until`.
+    pub(super) async fn next(&mut self, until: Option<Instant>) -> Result<Next, DispatcherError> {
+        loop {
+            // Messages that come without a pause must not hide that it is time.
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return Ok(Next::Time);
             }
-            // What was too much for the connection was not seen, like what was too much for the tap.
-            Some(Streamed::Dropped(_)) => {}
+            let next = match until {
+                None => self.messages.next().await,
+                Some(until) => match timeout_at(until, self.messages.next()).await {
+                    Ok(next) => next,
+                    Err(_) => return Ok(Next::Time),
+                },
+            };
+            match next? {
+                Some(Streamed::Item(message)) => return Ok(Next::Message(message)),
+                // What was too much for the connection was not seen, like what was too much for the tap.
+                Some(Streamed::Dropped(_)) => {}
+                None => return Ok(Next::End),
+            }
         }
     }
+}
+
+/// The moment after this time; none without a time.
+pub(super) fn after(time: Option<Duration>) -> Option<Instant> {
+    time.and_then(|time| Instant::now().checked_add(time))
 }
 
 #[cfg(test)]
@@ -57,33 +78,26 @@ pub(super) mod tests {
         }
     }
 
-    /// A dispatcher that sends three messages, and then keeps silent.
-    async fn three() -> (dora_rpc::RpcService, dora_rpc::Gateway<DispatcherCall>) {
+    #[tokio::test(start_paused = true)]
+    async fn a_tap_ends_with_the_time_or_the_dataflow() {
         let mut open = Vec::new();
-        scripted::dispatcher(move |call| match call {
-            DispatcherCall::Tap { reply, .. } => {
+        let (_service, dispatcher) = scripted::dispatcher(move |call| match call {
+            DispatcherCall::Tap { query, reply, .. } => {
                 let (sender, messages) = dora_rpc::stream(8);
-                (1..=3).for_each(|number| sender.push(message(number)).expect("a reader"));
-                open.push(sender);
+                sender.push(message(1)).expect("a reader");
+                // With payload it stays open.
+                open.extend(query.payload.then_some(sender));
                 reply.ok(messages);
             }
             other => panic!("not in the script: {other:?}"),
         })
-        .await
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn it_ends_with_the_time_or_when_enough_was_seen() {
-        let (_service, dispatcher) = three().await;
-        let dataflow = DataflowId(uuid::Uuid::nil());
-        for (enough, time, expected) in [(2, None, 2), (9, Some(Duration::from_secs(5)), 3)] {
-            let mut seen = 0;
-            let take = |_| {
-                seen += 1;
-                if seen == enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            };
-            follow(&dispatcher, dataflow, TapQuery::default(), time, take).await.expect("messages");
-            assert_eq!(seen, expected);
+        .await;
+        for (payload, last) in [(true, Next::Time), (false, Next::End)] {
+            let query = TapQuery { payload, ..TapQuery::default() };
+            let mut tap = Tap::open(&dispatcher, DataflowId(uuid::Uuid::nil()), query).await.expect("a stream");
+            let until = after(Some(Duration::from_secs(5)));
+            assert_eq!(tap.next(until).await, Ok(Next::Message(message(1))));
+            assert_eq!(tap.next(until).await, Ok(last));
         }
     }
 }

@@ -1,11 +1,13 @@
-//! `dora build`: what the nodes of a dataflow need before they run.
+//! `dora build`: what the nodes of a dataflow need before they run, on this machine; `there` where a coordinator says.
+
+mod there;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use dora_daemon::{Build, BuildOptions, Sources};
-use dora_descriptor::{Capabilities, Options, model::LogLevel};
+use dora_descriptor::{Capabilities, Loaded, Options, model::LogLevel};
 
-use crate::{building, error, error::CommandError, load, lockfile::Lockfile, python_module};
+use crate::{building, client::CoordinatorArgs, error, error::CommandError, load, lockfile::Lockfile, python_module};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -14,6 +16,7 @@ Examples:
   dora build --strict-types dataflow.yml   types that do not fit are mistakes
   dora build --write-lockfile dataflow.yml remember commits and contents in dataflow.dora-lock.yaml
   dora build --locked dataflow.yml         build from exactly these
+  dora build dataflow.yml --coordinator-addr 192.168.1.100      build where the nodes would run
 
 Repositories of `git:` are cloned below git/, programs behind URLs are downloaded below build/, then
 the `build:` lines of each node run: each is a process of its own, without a shell, in the directory
@@ -49,13 +52,22 @@ pub(crate) struct Arguments {
     /// The lock file, if it does not lie beside the dataflow file as FILE.dora-lock.yaml.
     #[arg(long, value_name = "PATH")]
     lockfile: Option<PathBuf>,
+    #[command(flatten)]
+    coordinator: CoordinatorArgs,
 }
 
 pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let path = &arguments.path;
     let loaded = load::load(path, &Options { strict_types: arguments.strict_types, ..Options::default() })?;
+    let there = !arguments.local && arguments.coordinator.names_one();
     // What can be built although `dora run` does not serve it is built.
-    load::refuse(path, &loaded, &Capabilities { remote_deploy: arguments.local, ..Capabilities::ALL })?;
+    load::refuse(path, &loaded, &Capabilities { remote_deploy: arguments.local || there, ..Capabilities::ALL })?;
+    if there { there::execute(arguments, &loaded) } else { here(arguments, &loaded) }
+}
+
+/// Builds on this machine.
+fn here(arguments: &Arguments, loaded: &Loaded) -> Result<ExitCode, CommandError> {
+    let path = &arguments.path;
     // Survives an update of the program while it builds.
     let lockfile = Lockfile::asked(arguments.locked, arguments.write_lockfile, arguments.lockfile.as_deref(), path)?;
     let options = BuildOptions {
@@ -66,17 +78,21 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         ..BuildOptions::new("/proc/self/exe".into())
     };
     let base = load::directory(path);
-    let build = Build::plan(&loaded.dataflow, path, base, options)
-        .map_err(|error| building::trouble(&loaded, &error.into()))?;
+    let build =
+        Build::plan(&loaded.dataflow, path, base, options).map_err(|error| building::trouble(loaded, &error.into()))?;
     if build.is_empty() {
         error::tell_note(&format!("{}: there is nothing to build", path.display()));
         lockfile.keep(&Sources::default())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let sources = building::run(build, &loaded, &building::listen()?, &mut |level, line| match level {
-        LogLevel::Warn => error::tell_line(&format!("warning: {line}")),
-        _ => error::tell_line(&line),
-    })?;
+    let sources = building::run(build, loaded, &building::listen()?, &mut tell)?;
     lockfile.keep(&sources)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn tell(level: LogLevel, line: String) {
+    match level {
+        LogLevel::Warn => error::tell_line(&format!("warning: {line}")),
+        _ => error::tell_line(&line),
+    }
 }
