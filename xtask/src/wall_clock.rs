@@ -18,6 +18,8 @@ const HOMES: [&str; 6] = [
     "crates/dataplane/dora-channel/src/os/linux/clock.rs",
     // Once per run: what all processes add to the monotonic clock to tell the time.
     "crates/control/dora-daemon/src/prepare/mod.rs",
+    // Log lines "of the last hour", and when figures were taken.
+    "crates/control/dora-daemon/src/executor/now.rs",
     // The same for a node that runs alone.
     "crates/node/dora-node/src/clock.rs",
     // When a dataflow was submitted.

@@ -5,7 +5,7 @@ use dora_message::{
     id::NodeId,
     keeper::EdgeCounters,
     result::NodeResult,
-    supervision::{ExitCause, ExitStatus, FinalReport, LaunchPlan},
+    supervision::{EdgePlan, ExitCause, ExitStatus, FinalReport, LaunchPlan},
 };
 
 /// What is known of a run so far.
@@ -19,20 +19,25 @@ pub(crate) struct Record {
     ended: Vec<NodeOutcome>,
 }
 
+/// The edges of a plan, which have counted nothing yet.
+pub(crate) fn edges(plan: &LaunchPlan) -> Vec<EdgeOutcome> {
+    let id = |index: u32| plan.nodes.get(index as usize).map_or_else(|| NodeId::from("?"), |node| node.id.clone());
+    let edge = |edge: &EdgePlan| EdgeOutcome {
+        from: edge.from.node().map_or_else(|| NodeId::from("dora"), id),
+        output: edge.output.clone(),
+        to: id(edge.to),
+        input: edge.input.clone(),
+        policy: edge.policy,
+        capacity: edge.capacity,
+        counters: EdgeCounters::default(),
+    };
+    plan.edges.iter().map(edge).collect()
+}
+
 impl Record {
     pub(crate) fn new(plan: &LaunchPlan) -> Self {
-        let id = |index: u32| plan.nodes.get(index as usize).map_or_else(|| NodeId::from("?"), |node| node.id.clone());
-        let edge = |edge: &dora_message::supervision::EdgePlan| EdgeOutcome {
-            from: edge.from.node().map_or_else(|| NodeId::from("dora"), id),
-            output: edge.output.clone(),
-            to: id(edge.to),
-            input: edge.input.clone(),
-            policy: edge.policy,
-            capacity: edge.capacity,
-            counters: EdgeCounters::default(),
-        };
         Record {
-            edges: plan.edges.iter().map(edge).collect(),
+            edges: edges(plan),
             open: plan.nodes.iter().filter(|node| !node.is_dynamic()).map(|node| node.id.clone()).collect(),
             dynamic: plan.nodes.iter().filter(|node| node.is_dynamic()).map(|node| (node.id.clone(), false)).collect(),
             ended: Vec::with_capacity(plan.nodes.len()),

@@ -57,6 +57,8 @@ pub enum Progress {
 pub enum BuildStep {
     /// Something happened.
     Event(BuildEvent),
+    /// Something that the user should know; the build goes on.
+    Warning(String),
     /// Everything is built.
     Done,
     /// A node could not be built; nothing of the build runs any more.

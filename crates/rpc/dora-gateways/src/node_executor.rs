@@ -128,6 +128,26 @@ pub enum NodeExecutorError {
         /// Why not.
         reason: String,
     },
+    /// It cannot be done while the dataflow runs here.
+    #[error("dataflow {dataflow} still runs; stop it first")]
+    StillRuns {
+        /// The dataflow.
+        dataflow: DataflowId,
+    },
+    /// It can be done only while the nodes of the dataflow run here.
+    #[error("dataflow {dataflow} does not run yet, or no longer")]
+    NotRunning {
+        /// The dataflow.
+        dataflow: DataflowId,
+    },
+    /// The system refuses.
+    #[error("cannot {doing}: {reason}")]
+    System {
+        /// What was tried.
+        doing: String,
+        /// What the system says.
+        reason: String,
+    },
     /// The content of a file is not what was announced, or cannot be kept.
     #[error("file {hash} was not taken: {reason}")]
     Artifact {
@@ -152,6 +172,9 @@ coded! {
         Stale => "executor.stale_leader",
         UnknownDataflow => "executor.unknown_dataflow",
         Spawn => "executor.spawn",
+        StillRuns => "executor.still_runs",
+        NotRunning => "executor.not_running",
+        System => "executor.system",
         Artifact => "executor.artifact",
         NotServed => "executor.not_served",
     }

@@ -41,6 +41,14 @@ struct Entry {
     told: bool,
 }
 
+/// A node and its process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Process {
+    pub(super) node: NodeId,
+    pub(super) pid: Option<u32>,
+    pub(super) restarts: u32,
+}
+
 impl Board {
     pub(super) fn new(nodes: impl IntoIterator<Item = (NodeId, Attempt)>) -> Self {
         let entry =
@@ -127,6 +135,14 @@ impl Board {
             state: entry.state.clone(),
         };
         state.nodes.iter().map(node).collect()
+    }
+
+    /// The processes of the nodes.
+    pub(super) fn processes(&self) -> Vec<Process> {
+        let state = self.lock();
+        let process =
+            |(node, entry): (&NodeId, &Entry)| Process { node: node.clone(), pid: entry.pid, restarts: entry.restarts };
+        state.nodes.iter().map(process).collect()
     }
 
     /// Completes when there is something to tell, now or since the last time.

@@ -5,8 +5,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use dora_gateways::{
-    DataflowEvent, DataflowId, DataflowMasterCall, NodeExecutorCall, NodeExecutorError, ObservedDataflow, SpawnNodes,
-    StopOptions, Urgency, Watching,
+    BuildStep, DataflowEvent, DataflowId, DataflowMasterCall, LogChunk, LogQuery, NodeExecutorCall, NodeExecutorError,
+    ObservedDataflow, OutputId, RawMessage, SpawnNodes, StopOptions, Submission, TapQuery, TappedMessage, Urgency,
+    Watching,
 };
 use dora_message::id::NodeId;
 use dora_rpc::{
@@ -16,13 +17,20 @@ use dora_store::Artifacts;
 use tokio::sync::watch;
 
 use super::{
+    building::Builder,
+    logs::Question,
+    metrics,
     options::{DaemonOptions, Home},
+    place,
+    record::Record,
     report::Reporter,
     run::Run,
     shutdown::Shutdown,
     stopper::ending,
+    taps,
     worker::Worker,
 };
+use crate::keeper::Control;
 
 type Result<T> = std::result::Result<T, NodeExecutorError>;
 
@@ -65,8 +73,11 @@ impl RpcEndpoint for NodeExecutor {
                 reply.send(self.restart(leader, dataflow, nodes, options));
             }
             Call::ReloadNodes { reply, .. } => not_served(reply, "loading operators again"),
-            Call::Tap { reply, .. } => not_served(reply, "looking at messages"),
-            Call::Publish { reply, .. } => not_served(reply, "sending messages in place of a node"),
+            Call::Tap { dataflow, query, reply } => reply.send(self.tap(dataflow, query)),
+            Call::Publish { leader, dataflow, output, message, reply } => match self.keeper(leader, dataflow) {
+                Ok(keeper) => main.blocking(move || publish(&keeper, output, &message), |_, _, sent| reply.send(sent)),
+                Err(error) => reply.err(error),
+            },
             Call::MissingArtifacts { hashes, reply } => match self.artifacts() {
                 Ok(artifacts) => main.blocking(move || artifacts.missing(hashes), |_, _, missing| reply.ok(missing)),
                 Err(error) => reply.err(error),
@@ -78,10 +89,14 @@ impl RpcEndpoint for NodeExecutor {
                 }),
                 Err(error) => reply.err(error),
             },
-            Call::Build { reply, .. } => not_served(reply, "building without running"),
-            Call::Logs { reply, .. } => not_served(reply, "reading log files"),
-            Call::Metrics { reply, .. } => not_served(reply, "measuring nodes"),
-            Call::Clean { reply, .. } => not_served(reply, "removing what dataflows left"),
+            Call::Build { leader, submission, nodes, reply } => reply.send(self.build(leader, submission, nodes)),
+            Call::Logs { dataflow, query, reply } => self.logs(main, dataflow, query, reply),
+            Call::Metrics { query, reply } => {
+                let runs = self.dataflows.iter().map(|(id, dataflow)| (*id, dataflow.run.clone())).collect();
+                let snapshot = metrics::snapshot(self.options.machine.clone(), runs, query);
+                main.reply(reply, async move { Ok(snapshot.await) });
+            }
+            Call::Clean { leader, dataflow, reply } => self.clean(main, leader, dataflow, reply),
         }
     }
 
@@ -147,7 +162,8 @@ impl NodeExecutor {
             let has = dataflow.run.board.has(&spawn.nodes);
             return if has { Ok(()) } else { Err(refused("other placements of this dataflow run here")) };
         }
-        let run = Arc::new(Run::new(spawn.nodes.clone(), spawn.submission.watched));
+        let follows = self.options.home.is_some();
+        let run = Arc::new(Run::new(spawn.nodes.clone(), spawn.submission.watched, follows));
         let (master, masters) = watch::channel(spawn.master.clone());
         let worker = Worker::new(self.options.clone(), spawn, run.clone());
         worker.start().map_err(|error| refused(&format!("there is no thread for them: {error}")))?;
@@ -175,9 +191,7 @@ impl NodeExecutor {
         nodes: Vec<NodeId>,
         options: StopOptions,
     ) -> Result<()> {
-        self.admit(leader)?;
-        let keeper = self.dataflow(id)?.run.stopper.keeper();
-        let keeper = keeper.ok_or_else(|| refused("its nodes do not run yet, or no longer"))?;
+        let keeper = self.keeper(leader, id)?;
         nodes.into_iter().for_each(|node| keeper.restart_node(node, ending(options)));
         Ok(())
     }
@@ -194,9 +208,87 @@ impl NodeExecutor {
         Ok(self.dataflow(id)?.run.feed.open(watching))
     }
 
+    fn tap(&self, id: DataflowId, query: TapQuery) -> Result<RpcStream<TappedMessage>> {
+        let run = &self.dataflow(id)?.run;
+        let (Some(keeper), Some(started)) = (run.stopper.keeper(), run.started.get()) else {
+            return Err(not_running());
+        };
+        let outputs = if query.outputs.is_empty() { started.outputs.clone() } else { query.outputs };
+        Ok(taps::look(run, keeper, outputs, query.payload))
+    }
+
+    fn build(
+        &mut self,
+        leader: FencingToken,
+        submission: Submission,
+        nodes: Vec<NodeId>,
+    ) -> Result<RpcStream<BuildStep>> {
+        self.admit(leader)?;
+        let Some(place) = place::in_place(&submission.origin, self.options.home.as_ref()) else {
+            let what = "building a dataflow from another machine, which a start does".to_owned();
+            return Err(NodeExecutorError::NotServed { what });
+        };
+        let builder = Builder { options: self.options.clone(), submission, nodes, place };
+        builder.start().map_err(|error| refused(&format!("there is no thread to build them: {error}")))
+    }
+
+    /// Of a dataflow that has ended, what is remembered is read first.
+    fn logs(
+        &self,
+        main: &mut MainThread<Self>,
+        id: DataflowId,
+        query: LogQuery,
+        reply: Reply<RpcStream<LogChunk>, NodeExecutorError>,
+    ) {
+        if let Some(Dataflow { run, .. }) = self.dataflows.get(&id) {
+            let files = run.started.get().map(|started| started.logs.clone()).unwrap_or_default();
+            return reply.ok(Question::new(id, query, files, Some(run.clone())).answer());
+        }
+        let unknown = NodeExecutorError::UnknownDataflow { dataflow: id };
+        let Some(home) = self.options.home.clone() else { return reply.err(unknown) };
+        main.blocking(
+            move || Record::read(&home, id),
+            move |_, _, record| {
+                let answer = record.map(|record| Question::new(id, query, record.logs, None).answer());
+                reply.send(answer.ok_or(unknown));
+            },
+        );
+    }
+
+    fn clean(
+        &mut self,
+        main: &mut MainThread<Self>,
+        leader: FencingToken,
+        id: DataflowId,
+        reply: Reply<(), NodeExecutorError>,
+    ) {
+        if let Err(stale) = self.admit(leader) {
+            return reply.err(stale.into());
+        }
+        if self.dataflows.get(&id).is_some_and(|dataflow| dataflow.run.board.outcome().is_none()) {
+            return reply.err(NodeExecutorError::StillRuns { dataflow: id });
+        }
+        // Without a home nothing is remembered, and so nothing is known to be removed.
+        let Some(home) = self.options.home.clone() else { return reply.ok(()) };
+        main.blocking(
+            move || Record::clean(&home, id),
+            move |_, _, cleaned| {
+                reply.send(
+                    cleaned.map_err(|error| NodeExecutorError::Clean { dataflow: id, reason: error.to_string() }),
+                );
+            },
+        );
+    }
+
     fn artifacts(&self) -> Result<Artifacts> {
         let without_home = || NodeExecutorError::NotServed { what: "keeping files".to_owned() };
         self.options.home.as_ref().map(Home::artifacts).ok_or_else(without_home)
+    }
+
+    /// What gives orders to the keeper of a dataflow, for the leader.
+    fn keeper(&mut self, leader: FencingToken, id: DataflowId) -> Result<Control> {
+        self.admit(leader)?;
+        self.dataflow(id)?.run.stopper.keeper().ok_or_else(not_running)
     }
 
     fn dataflow(&self, id: DataflowId) -> Result<&Dataflow> {
@@ -206,6 +298,16 @@ impl NodeExecutor {
 
 fn refused(reason: &str) -> NodeExecutorError {
     NodeExecutorError::Spawn { reason: reason.to_owned() }
+}
+
+fn not_running() -> NodeExecutorError {
+    refused("the dataflow does not run yet, or no longer")
+}
+
+/// Sends a message in place of a node.
+fn publish(keeper: &Control, output: OutputId, message: &RawMessage) -> Result<()> {
+    let sent = keeper.publish(output.node, output.output, message.tag, &message.header, &message.payload);
+    sent.map_err(|error| refused(&format!("there is no memory for the message: {error}")))
 }
 
 /// Reports a dataflow until its master knows the end.

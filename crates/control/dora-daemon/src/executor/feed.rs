@@ -8,7 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dora_gateways::{DataflowEvent, Watching};
 use dora_rpc::{RpcStream, StreamSender, stream};
 
-use super::queue::{Queue, Subscription, queue};
+use super::{
+    queue::{Queue, Subscription, queue},
+    recent::Recent,
+};
 
 /// Events that are on their way from a queue to whoever asked for them.
 const ON_THE_WAY: usize = 16;
@@ -24,22 +27,26 @@ struct State {
     queues: Arc<[Arc<Queue>]>,
     /// Of who submitted the dataflow, until it is asked for.
     first: Option<Subscription>,
+    /// `None`: nobody asks for lines of the past.
+    recent: Option<Recent>,
     /// Nobody waits for a reader any more.
     hurried: bool,
     ended: bool,
 }
 
 impl Feed {
-    /// Nothing has happened yet. `watched`: somebody will ask for all that does.
-    pub(super) fn new(watched: Option<Watching>) -> Self {
+    /// Nothing has happened yet. `watched`: somebody will ask for all that does. `follows`: somebody may [`follow`](Self::follow).
+    pub(super) fn new(watched: Option<Watching>, follows: bool) -> Self {
         let (queues, first) = watched.map(queue).into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
-        let state = State { queues: queues.into(), first: first.into_iter().next(), hurried: false, ended: false };
+        let recent = follows.then(Recent::default);
+        let state =
+            State { queues: queues.into(), first: first.into_iter().next(), recent, hurried: false, ended: false };
         Feed { state: Mutex::new(state) }
     }
 
     /// Tells everybody.
     pub(super) fn publish(&self, event: DataflowEvent) {
-        let queues = self.lock().queues.clone();
+        let queues = self.lock().note(&event);
         let Some((last, others)) = queues.split_last() else { return };
         let mut is_left = false;
         for queue in others {
@@ -67,16 +74,13 @@ impl Feed {
 
     /// What happens from now on.
     pub(super) fn subscribe(&self, watching: Watching) -> Subscription {
-        let (queue, subscription) = queue(watching);
+        self.lock().subscribe(watching)
+    }
+
+    /// The lines that were printed last, and what happens after them.
+    pub(super) fn follow(&self, watching: Watching) -> (Recent, Subscription) {
         let mut state = self.lock();
-        if state.hurried {
-            queue.hurry();
-        }
-        match state.ended {
-            true => queue.end(),
-            false => state.queues = state.queues.iter().cloned().chain([queue]).collect(),
-        }
-        subscription
+        (state.recent.clone().unwrap_or_default(), state.subscribe(watching))
     }
 
     /// Whether somebody has yet to ask for what happened from the start.
@@ -105,6 +109,26 @@ impl Feed {
 }
 
 impl State {
+    /// Remembers lines; who is to be told.
+    fn note(&mut self, event: &DataflowEvent) -> Arc<[Arc<Queue>]> {
+        if let (Some(recent), DataflowEvent::Lines { node, time_ns, lines, .. }) = (&mut self.recent, event) {
+            recent.add(node, *time_ns, lines);
+        }
+        self.queues.clone()
+    }
+
+    fn subscribe(&mut self, watching: Watching) -> Subscription {
+        let (queue, subscription) = queue(watching);
+        if self.hurried {
+            queue.hurry();
+        }
+        match self.ended {
+            true => queue.end(),
+            false => self.queues = self.queues.iter().cloned().chain([queue]).collect(),
+        }
+        subscription
+    }
+
     fn remove_abandoned(&mut self) {
         self.queues = self.queues.iter().filter(|queue| !queue.is_abandoned()).cloned().collect();
     }

@@ -4,23 +4,36 @@
 //! coordinator comes to know it; `endpoint` what it is asked. A dataflow is a `run`, shared between the endpoint and a
 //! `worker`, the thread that finds its `place`, takes its `part` of the dataflow, builds, prepares and runs it. What
 //! happens goes to a `feed`, which has a `queue` for each subscriber, and to a `board`, from which `report` tells the
-//! master; a `stopper` stops it whatever it is doing. `shutdown` is the end of it all.
+//! master; a `stopper` stops it whatever it is doing. `building` is also what is built without being started.
+//!
+//! What is asked of a dataflow besides: its lines (`logs`; `recent` are the last ones, a `record` tells where they are kept
+//! after its end), its `metrics` (`figures` of its keeper, `processes` as the system counts them), and what its outputs send
+//! (`taps`). `shutdown` is the end of it all.
 //!
 //! Handlers never wait: what does is in threads and tasks of its own. Nothing here prints.
 
 mod board;
+mod building;
 mod daemon;
 mod endpoint;
 mod feed;
+mod figures;
+mod logs;
+mod metrics;
+mod now;
 mod options;
 mod part;
 mod place;
+mod processes;
 mod queue;
+mod recent;
+mod record;
 mod registration;
 mod report;
 mod run;
 mod shutdown;
 mod stopper;
+mod taps;
 mod trouble;
 mod worker;
 

@@ -1,9 +1,12 @@
 //! One dataflow on this machine, as its worker and the endpoint share it.
 
-use dora_gateways::{Attempt, StopOptions, Watching};
-use dora_message::id::NodeId;
+use std::sync::OnceLock;
 
-use super::{board::Board, feed::Feed, stopper::Stopper};
+use dora_gateways::{Attempt, EdgeOutcome, OutputId, StopOptions, Watching};
+use dora_message::{id::NodeId, supervision::LaunchPlan};
+
+use super::{board::Board, feed::Feed, figures::Questions, record::LogFiles, stopper::Stopper, taps::Taps};
+use crate::outcome;
 
 /// A dataflow that is built, runs, or has ended.
 #[derive(Debug)]
@@ -11,11 +14,52 @@ pub(super) struct Run {
     pub(super) feed: Feed,
     pub(super) board: Board,
     pub(super) stopper: Stopper,
+    pub(super) questions: Questions,
+    pub(super) taps: Taps,
+    /// Set when its keeper has the nodes.
+    pub(super) started: OnceLock<Started>,
+}
+
+/// What is known of a dataflow once its keeper has it.
+#[derive(Debug)]
+pub(super) struct Started {
+    /// The keeper's process.
+    pub(super) keeper: u32,
+    pub(super) logs: Vec<LogFiles>,
+    /// Its edges, in the keeper's order, without figures.
+    pub(super) edges: Vec<EdgeOutcome>,
+    pub(super) outputs: Vec<OutputId>,
+}
+
+impl Started {
+    pub(super) fn new(keeper: u32, plan: &LaunchPlan) -> Self {
+        let outputs = plan.nodes.iter().flat_map(|node| {
+            let output = |output: &dora_message::id::DataId| OutputId { node: node.id.clone(), output: output.clone() };
+            node.outputs.iter().map(output)
+        });
+        Started { keeper, logs: LogFiles::of(plan), edges: outcome::edges(plan), outputs: outputs.collect() }
+    }
 }
 
 impl Run {
-    pub(super) fn new(nodes: Vec<(NodeId, Attempt)>, watched: Option<Watching>) -> Self {
-        Run { feed: Feed::new(watched), board: Board::new(nodes), stopper: Stopper::default() }
+    /// `follows`: somebody may ask for its lines.
+    pub(super) fn new(nodes: Vec<(NodeId, Attempt)>, watched: Option<Watching>, follows: bool) -> Self {
+        Run {
+            feed: Feed::new(watched, follows),
+            board: Board::new(nodes),
+            stopper: Stopper::default(),
+            questions: Questions::default(),
+            taps: Taps::default(),
+            started: OnceLock::new(),
+        }
+    }
+
+    /// Nothing of it runs any more.
+    pub(super) fn end(&self) {
+        self.stopper.over();
+        self.questions.end();
+        self.taps.end();
+        self.feed.end();
     }
 
     /// Stops all of it. Who watches closely does not delay that.

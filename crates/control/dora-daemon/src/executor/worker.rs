@@ -15,15 +15,19 @@ use dora_gateways::{
 };
 use dora_message::{id::NodeId, result::NodeResult, supervision::LaunchPlan};
 
+use tokio::runtime::Handle;
+
 use super::{
+    building,
     options::DaemonOptions,
     part,
     place::{self, Place},
-    run::Run,
+    record::{LogFiles, Record},
+    run::{Run, Started},
     trouble::panicked,
 };
 use crate::{
-    build::{Build, BuildOptions, Refresh, Sources},
+    build::Sources,
     execution::{Event, Execution},
     prepare::{PrepareOptions, prepare},
 };
@@ -41,13 +45,15 @@ pub(super) struct Worker {
     nodes: Vec<NodeId>,
     hold: bool,
     run: Arc<Run>,
+    runtime: Handle,
 }
 
 impl Worker {
+    /// To be called on a task: threads that read from nodes come back to its runtime.
     pub(super) fn new(options: Arc<DaemonOptions>, spawn: SpawnNodes, run: Arc<Run>) -> Self {
         let SpawnNodes { dataflow, submission, nodes, hold, .. } = spawn;
         let nodes = nodes.into_iter().map(|(node, _): (_, Attempt)| node).collect();
-        Worker { options, dataflow, submission, nodes, hold, run }
+        Worker { options, dataflow, submission, nodes, hold, run, runtime: Handle::current() }
     }
 
     /// Begins, in a thread of its own.
@@ -63,8 +69,7 @@ impl Worker {
             Ok(Err(trouble)) => self.without_a_start(trouble),
             Err(panic) => self.without_a_start(panicked(&*panic)),
         };
-        self.run.stopper.over();
-        self.run.feed.end();
+        self.run.end();
         self.run.board.finish(outcome);
     }
 
@@ -85,9 +90,21 @@ impl Worker {
             return Err(Trouble::Interrupted);
         }
         let execution = Execution::start(&self.options.keeper, &plan)?;
-        drop(plan);
         self.run.stopper.runs(execution.control());
+        let started = self.run.started.get_or_init(|| Started::new(execution.keeper_pid(), &plan));
+        drop(plan);
+        self.remember(&started.logs);
         Ok(self.follow(execution))
+    }
+
+    /// For who reads log files, or removes them, after the end. After the start, which is not to wait for it.
+    fn remember(&self, logs: &[LogFiles]) {
+        let Some(home) = &self.options.home else { return };
+        let record = Record { dataflow: self.dataflow, logs: logs.to_vec() };
+        if let Err(error) = record.write(home) {
+            let message = format!("the log files will not be found once the dataflow has ended: {error}");
+            self.run.feed.publish(DataflowEvent::Warning(message));
+        }
     }
 
     /// Everything that comes before the first process of a node.
@@ -133,14 +150,7 @@ impl Worker {
 
     /// Where sources from elsewhere are, and the warnings that whoever builds has told.
     fn build(&self, dataflow: &dora_descriptor::Dataflow, place: &Place) -> Result<(Sources, Vec<String>), Trouble> {
-        let options = BuildOptions {
-            refresh: if self.submission.build == BuildMode::All { Refresh::All } else { Refresh::Missing },
-            inherited_env: self.options.inherited_env.clone(),
-            uv: self.submission.uv,
-            python_module: self.options.python_module.clone(),
-            ..BuildOptions::new(self.options.keeper.clone())
-        };
-        let build = Build::plan(dataflow, &place.file, &place.base, options)?;
+        let build = building::plan(&self.options, &self.submission, dataflow, place)?;
         if build.is_empty() {
             return Ok((Sources::default(), Vec::new()));
         }
@@ -166,7 +176,7 @@ impl Worker {
     }
 
     fn follow(&self, mut execution: Execution) -> Outcome {
-        let Run { feed, board, stopper } = &*self.run;
+        let Run { feed, board, stopper, .. } = &*self.run;
         let mut kill_at = None;
         loop {
             let left = kill_at.map(|at: Instant| at.saturating_duration_since(Instant::now()));
@@ -184,8 +194,9 @@ impl Worker {
                     feed.publish(DataflowEvent::Warning(message.to_owned()));
                     execution.kill();
                 }
-                // Nobody asks, and nobody looks.
-                Event::Figures { .. } | Event::Tapped { .. } | Event::TapOver { .. } => {}
+                Event::Figures { serial, figures } => self.run.questions.answer(serial, figures),
+                Event::Tapped { tap, reader } => self.run.taps.opened(tap, reader, &self.runtime),
+                Event::TapOver { tap, .. } => self.run.taps.over(tap),
                 Event::Woken | Event::TimedOut => {}
                 Event::Finished(outcome) => return outcome,
             }

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod artifacts;
+mod asking;
 mod cluster;
+mod logs;
 mod registering;
 mod running;
 mod stopping;

@@ -4,7 +4,6 @@
 //! file itself says how many are missing when it can be written again. No line is ever torn.
 
 use std::{
-    ffi::OsString,
     fs::{self, File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
@@ -12,7 +11,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use dora_message::{id::NodeId, supervision::NodePlan};
+use dora_message::{id::NodeId, log::rotated, supervision::NodePlan};
 
 mod gap;
 
@@ -169,12 +168,8 @@ impl LogFile {
         }
     }
 
-    /// `log_camera.1.jsonl` is the newest.
     fn rotated(&self, number: u32) -> PathBuf {
-        let mut name = self.path.file_stem().map_or_else(OsString::new, OsString::from);
-        name.push(format!(".{number}."));
-        name.push(self.path.extension().unwrap_or_default());
-        self.path.with_file_name(name)
+        rotated(&self.path, number)
     }
 }
 

@@ -18,7 +18,7 @@ mod record;
 
 pub use entry::LogEntry;
 pub use level::LogLevel;
-pub use record::{LogMessage, LogRecord};
+pub use record::{KeptRecord, LogMessage, LogRecord, rotated};
 
 /// The longest line that is kept whole, in bytes. What is beyond is replaced by [`TRUNCATED`].
 pub const LONGEST_LINE: usize = 1024 * 1024;

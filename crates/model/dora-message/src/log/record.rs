@@ -1,7 +1,12 @@
-//! How entries are written: as messages and in log files.
+//! How entries are written: as messages and in log files; and how log files are read again.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::{LogEntry, LogLevel};
@@ -89,6 +94,40 @@ impl<'a> LogRecord<'a> {
             fields: entry.fields.as_ref(),
         }
     }
+}
+
+/// A line of a log file, as it is read again.
+///
+/// ```
+/// use dora_message::log::{KeptRecord, LogLevel};
+///
+/// let line = r#"{"ts":"2026-01-02T03:04:05.678Z","level":"warn","node":"camera","stream":"stderr","msg":"hot"}"#;
+/// let record: KeptRecord = serde_json::from_str(line)?;
+/// assert_eq!((record.level, record.msg.as_str()), (LogLevel::Warn, "hot"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct KeptRecord {
+    /// When it was made, or else read; to the millisecond.
+    pub ts: DateTime<Utc>,
+    /// Its severity.
+    pub level: LogLevel,
+    /// What it says.
+    pub msg: String,
+    /// The part of the program that speaks; `dora` where lines are missing.
+    #[serde(default)]
+    pub target: Option<String>,
+    /// Everything else.
+    #[serde(default)]
+    pub fields: Option<Map<String, Value>>,
+}
+
+/// Where an older log file of a node is: `log_camera.1.jsonl` is the newest of those beside `log_camera.jsonl`.
+pub fn rotated(file: &Path, number: u32) -> PathBuf {
+    let mut name = file.file_stem().map_or_else(OsString::new, OsString::from);
+    name.push(format!(".{number}."));
+    name.push(file.extension().unwrap_or_default());
+    file.with_file_name(name)
 }
 
 fn in_milliseconds<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
