@@ -134,6 +134,12 @@ pub enum NodeExecutorError {
         /// The dataflow.
         dataflow: DataflowId,
     },
+    /// No node of the dataflow on this machine sends on such an output.
+    #[error("no node on this machine sends on `{}/{}`", output.node, output.output)]
+    UnknownOutput {
+        /// The output.
+        output: OutputId,
+    },
     /// It can be done only while the nodes of the dataflow run here.
     #[error("dataflow {dataflow} does not run yet, or no longer")]
     NotRunning {
@@ -173,6 +179,7 @@ coded! {
         UnknownDataflow => "executor.unknown_dataflow",
         Spawn => "executor.spawn",
         StillRuns => "executor.still_runs",
+        UnknownOutput => "executor.unknown_output",
         NotRunning => "executor.not_running",
         System => "executor.system",
         Artifact => "executor.artifact",

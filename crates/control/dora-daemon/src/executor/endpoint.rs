@@ -2,41 +2,28 @@
 //!
 //! Nothing here waits. A dataflow is the business of its worker; here is which there are, and who may give orders.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, io, sync::Arc};
 
 use dora_gateways::{
-    BuildStep, DataflowEvent, DataflowId, DataflowMasterCall, LogChunk, LogQuery, NodeExecutorCall, NodeExecutorError,
-    ObservedDataflow, OutputId, RawMessage, SpawnNodes, StopOptions, Submission, TapQuery, TappedMessage, Urgency,
-    Watching,
+    DataflowEvent, DataflowId, DataflowMasterCall, NodeExecutorCall, NodeExecutorError, ObservedDataflow, SpawnNodes,
+    StopOptions, Urgency, Watching,
 };
 use dora_message::id::NodeId;
 use dora_rpc::{
     EpochGuard, FencingToken, Gateway, MainThread, MainThreadExecutor, Reply, RpcEndpoint, RpcStream, StaleLeader,
 };
-use dora_store::Artifacts;
 use tokio::sync::watch;
 
 use super::{
-    building::Builder,
-    logs::Question,
-    metrics,
-    options::{DaemonOptions, Home},
-    place,
-    record::Record,
-    report::Reporter,
-    run::Run,
-    shutdown::Shutdown,
-    stopper::ending,
-    taps,
+    asked, metrics, options::DaemonOptions, report::Reporter, run::Run, shutdown::Shutdown, stopper::ending,
     worker::Worker,
 };
-use crate::keeper::Control;
 
-type Result<T> = std::result::Result<T, NodeExecutorError>;
+pub(super) type Result<T> = std::result::Result<T, NodeExecutorError>;
 
 /// Runs the nodes of one machine.
 pub(super) struct NodeExecutor {
-    options: Arc<DaemonOptions>,
+    pub(super) options: Arc<DaemonOptions>,
     guard: EpochGuard,
     /// Counts the signs of life of the leader.
     heartbeats: watch::Sender<u64>,
@@ -74,10 +61,14 @@ impl RpcEndpoint for NodeExecutor {
             }
             Call::ReloadNodes { reply, .. } => not_served(reply, "loading operators again"),
             Call::Tap { dataflow, query, reply } => reply.send(self.tap(dataflow, query)),
-            Call::Publish { leader, dataflow, output, message, reply } => match self.keeper(leader, dataflow) {
-                Ok(keeper) => main.blocking(move || publish(&keeper, output, &message), |_, _, sent| reply.send(sent)),
-                Err(error) => reply.err(error),
-            },
+            Call::Publish { leader, dataflow, output, message, reply } => {
+                match self.publisher(leader, dataflow, &output) {
+                    Ok(keeper) => {
+                        main.blocking(move || asked::publish(&keeper, output, &message), |_, _, sent| reply.send(sent))
+                    }
+                    Err(error) => reply.err(error),
+                }
+            }
             Call::MissingArtifacts { hashes, reply } => match self.artifacts() {
                 Ok(artifacts) => main.blocking(move || artifacts.missing(hashes), |_, _, missing| reply.ok(missing)),
                 Err(error) => reply.err(error),
@@ -166,7 +157,7 @@ impl NodeExecutor {
         let run = Arc::new(Run::new(spawn.nodes.clone(), spawn.submission.watched, follows));
         let (master, masters) = watch::channel(spawn.master.clone());
         let worker = Worker::new(self.options.clone(), spawn, run.clone());
-        worker.start().map_err(|error| refused(&format!("there is no thread for them: {error}")))?;
+        worker.start().map_err(|error| system("start a thread for the dataflow", &error))?;
         let reporter = Reporter { machine: self.options.machine.clone(), run: run.clone(), masters };
         tokio::spawn(report(reporter, id, main.executor()));
         self.dataflows.insert(id, Dataflow { run, master });
@@ -191,7 +182,8 @@ impl NodeExecutor {
         nodes: Vec<NodeId>,
         options: StopOptions,
     ) -> Result<()> {
-        let keeper = self.keeper(leader, id)?;
+        self.admit(leader)?;
+        let keeper = self.dataflow(id)?.run.stopper.keeper().ok_or(NodeExecutorError::NotRunning { dataflow: id })?;
         nodes.into_iter().for_each(|node| keeper.restart_node(node, ending(options)));
         Ok(())
     }
@@ -208,90 +200,7 @@ impl NodeExecutor {
         Ok(self.dataflow(id)?.run.feed.open(watching))
     }
 
-    fn tap(&self, id: DataflowId, query: TapQuery) -> Result<RpcStream<TappedMessage>> {
-        let run = &self.dataflow(id)?.run;
-        let (Some(keeper), Some(started)) = (run.stopper.keeper(), run.started.get()) else {
-            return Err(not_running());
-        };
-        let outputs = if query.outputs.is_empty() { started.outputs.clone() } else { query.outputs };
-        Ok(taps::look(run, keeper, outputs, query.payload))
-    }
-
-    fn build(
-        &mut self,
-        leader: FencingToken,
-        submission: Submission,
-        nodes: Vec<NodeId>,
-    ) -> Result<RpcStream<BuildStep>> {
-        self.admit(leader)?;
-        let Some(place) = place::in_place(&submission.origin, self.options.home.as_ref()) else {
-            let what = "building a dataflow from another machine, which a start does".to_owned();
-            return Err(NodeExecutorError::NotServed { what });
-        };
-        let builder = Builder { options: self.options.clone(), submission, nodes, place };
-        builder.start().map_err(|error| refused(&format!("there is no thread to build them: {error}")))
-    }
-
-    /// Of a dataflow that has ended, what is remembered is read first.
-    fn logs(
-        &self,
-        main: &mut MainThread<Self>,
-        id: DataflowId,
-        query: LogQuery,
-        reply: Reply<RpcStream<LogChunk>, NodeExecutorError>,
-    ) {
-        if let Some(Dataflow { run, .. }) = self.dataflows.get(&id) {
-            let files = run.started.get().map(|started| started.logs.clone()).unwrap_or_default();
-            return reply.ok(Question::new(id, query, files, Some(run.clone())).answer());
-        }
-        let unknown = NodeExecutorError::UnknownDataflow { dataflow: id };
-        let Some(home) = self.options.home.clone() else { return reply.err(unknown) };
-        main.blocking(
-            move || Record::read(&home, id),
-            move |_, _, record| {
-                let answer = record.map(|record| Question::new(id, query, record.logs, None).answer());
-                reply.send(answer.ok_or(unknown));
-            },
-        );
-    }
-
-    fn clean(
-        &mut self,
-        main: &mut MainThread<Self>,
-        leader: FencingToken,
-        id: DataflowId,
-        reply: Reply<(), NodeExecutorError>,
-    ) {
-        if let Err(stale) = self.admit(leader) {
-            return reply.err(stale.into());
-        }
-        if self.dataflows.get(&id).is_some_and(|dataflow| dataflow.run.board.outcome().is_none()) {
-            return reply.err(NodeExecutorError::StillRuns { dataflow: id });
-        }
-        // Without a home nothing is remembered, and so nothing is known to be removed.
-        let Some(home) = self.options.home.clone() else { return reply.ok(()) };
-        main.blocking(
-            move || Record::clean(&home, id),
-            move |_, _, cleaned| {
-                reply.send(
-                    cleaned.map_err(|error| NodeExecutorError::Clean { dataflow: id, reason: error.to_string() }),
-                );
-            },
-        );
-    }
-
-    fn artifacts(&self) -> Result<Artifacts> {
-        let without_home = || NodeExecutorError::NotServed { what: "keeping files".to_owned() };
-        self.options.home.as_ref().map(Home::artifacts).ok_or_else(without_home)
-    }
-
-    /// What gives orders to the keeper of a dataflow, for the leader.
-    fn keeper(&mut self, leader: FencingToken, id: DataflowId) -> Result<Control> {
-        self.admit(leader)?;
-        self.dataflow(id)?.run.stopper.keeper().ok_or_else(not_running)
-    }
-
-    fn dataflow(&self, id: DataflowId) -> Result<&Dataflow> {
+    pub(super) fn dataflow(&self, id: DataflowId) -> Result<&Dataflow> {
         self.dataflows.get(&id).ok_or(NodeExecutorError::UnknownDataflow { dataflow: id })
     }
 }
@@ -300,14 +209,8 @@ fn refused(reason: &str) -> NodeExecutorError {
     NodeExecutorError::Spawn { reason: reason.to_owned() }
 }
 
-fn not_running() -> NodeExecutorError {
-    refused("the dataflow does not run yet, or no longer")
-}
-
-/// Sends a message in place of a node.
-fn publish(keeper: &Control, output: OutputId, message: &RawMessage) -> Result<()> {
-    let sent = keeper.publish(output.node, output.output, message.tag, &message.header, &message.payload);
-    sent.map_err(|error| refused(&format!("there is no memory for the message: {error}")))
+pub(super) fn system(doing: &str, error: &io::Error) -> NodeExecutorError {
+    NodeExecutorError::System { doing: doing.to_owned(), reason: error.to_string() }
 }
 
 /// Reports a dataflow until its master knows the end.

@@ -1,7 +1,7 @@
 //! The daemon as an endpoint: what a coordinator asks of a machine.
 //!
 //! In reading order: `daemon` the whole as its process holds it, `options` what it is started with; `registration` how a
-//! coordinator comes to know it; `endpoint` what it is asked. A dataflow is a `run`, shared between the endpoint and a
+//! coordinator comes to know it; `endpoint` and `asked` what it is asked. A dataflow is a `run`, shared between the endpoint and a
 //! `worker`, the thread that finds its `place`, takes its `part` of the dataflow, builds, prepares and runs it. What
 //! happens goes to a `feed`, which has a `queue` for each subscriber, and to a `board`, from which `report` tells the
 //! master; a `stopper` stops it whatever it is doing. `building` is also what is built without being started.
@@ -12,6 +12,7 @@
 //!
 //! Handlers never wait: what does is in threads and tasks of its own. Nothing here prints.
 
+mod asked;
 mod board;
 mod building;
 mod daemon;

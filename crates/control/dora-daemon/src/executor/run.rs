@@ -6,7 +6,7 @@ use dora_gateways::{Attempt, EdgeOutcome, OutputId, StopOptions, Watching};
 use dora_message::{id::NodeId, supervision::LaunchPlan};
 
 use super::{board::Board, feed::Feed, figures::Questions, record::LogFiles, stopper::Stopper, taps::Taps};
-use crate::outcome;
+use crate::{keeper::Control, outcome};
 
 /// A dataflow that is built, runs, or has ended.
 #[derive(Debug)]
@@ -52,6 +52,11 @@ impl Run {
             taps: Taps::default(),
             started: OnceLock::new(),
         }
+    }
+
+    /// Its keeper, and the outputs that its nodes have, while they run.
+    pub(super) fn running(&self) -> Option<(Control, Vec<OutputId>)> {
+        Some((self.stopper.keeper()?, self.started.get()?.outputs.clone()))
     }
 
     /// Nothing of it runs any more.

@@ -41,6 +41,30 @@ nodes:
 }
 
 #[tokio::test]
+async fn outputs_are_known_and_who_looks_at_one_is_told_when_there_is_no_more() {
+    both(async |cluster| {
+        let text = "nodes: [{ id: a, path: sleep, args: '1000', outputs: [x] }]";
+        let (dataflow, mut master) = cluster.run(text).await;
+        master.until("a", &NodeState::Starting).await;
+        let output = |output: &str| OutputId { node: "a".into(), output: output.into() };
+        let message = RawMessage { tag: 0, header: vec![], payload: vec![1] };
+        cluster.executor.publish(LEADER, dataflow, output("x"), message.clone()).await.unwrap();
+        let unknown = NodeExecutorError::UnknownOutput { output: output("y") };
+        let refused = cluster.executor.publish(LEADER, dataflow, output("y"), message).await.unwrap_err();
+        assert_eq!(refused, unknown);
+        let tap = async |outputs| cluster.executor.tap(dataflow, TapQuery { outputs, payload: false }).await;
+        assert_eq!(tap(vec![output("y")]).await.unwrap_err(), unknown);
+        let looking = [tap(vec![]).await.unwrap(), tap(vec![output("x"), output("y")]).await.unwrap()];
+        cluster.executor.stop_nodes(LEADER, dataflow, vec![], StopOptions::default()).await.unwrap();
+        master.finished().await;
+        for messages in looking {
+            assert!(rest(messages).await.is_empty());
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_build_tells_its_steps_and_its_end() {
     both(async |cluster| {
         let build = async |line: &str| {
