@@ -174,3 +174,63 @@ impl Groups {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(descriptor: &str) -> Result<Blueprint, Vec<String>> {
+        Blueprint::read(&Submission { descriptor: descriptor.to_owned(), ..Submission::default() })
+    }
+
+    proptest! {
+        /// Two nodes are in one group exactly if one can be reached from the other along edges, in either direction.
+        #[test]
+        fn a_group_is_what_edges_join(edges in proptest::collection::btree_set((0_usize..9, 0_usize..9), 0..9)) {
+            let mut text = "nodes:\n".to_owned();
+            for node in 0..9 {
+                let _ = write!(text, "  - {{ id: n{node}, path: p, outputs: [o], inputs: {{ ");
+                for (from, _) in edges.iter().filter(|(_, to)| *to == node) {
+                    let _ = write!(text, "i{from}: n{from}/o, ");
+                }
+                text.push_str("tick: dora/timer/millis/10 } }\n");
+            }
+            let groups: Vec<u32> = read(&text).unwrap().nodes.iter().map(|need| need.group).collect();
+            let mut joined: Vec<usize> = (0..9).collect();
+            for _ in 0..9 {
+                for (from, to) in &edges {
+                    let least = joined[*from].min(joined[*to]);
+                    (joined[*from], joined[*to]) = (least, least);
+                }
+            }
+            for one in 0..9 {
+                for other in 0..9 {
+                    prop_assert_eq!(groups[one] == groups[other], joined[one] == joined[other], "{} {}", one, other);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_group_wants_what_its_nodes_want() {
+        let text = "nodes:
+  - { id: a, path: a, outputs: [x], deploy: { labels: { gpu: 'yes' } } }
+  - { id: b, path: dynamic, inputs: { x: a/x }, deploy: { machine: m } }
+  - { id: c, path: c, shared_memory_pool_size: 1MB }
+";
+        let blueprint = read(text).unwrap();
+        let wants = |index: usize| {
+            let need = &blueprint.nodes[index];
+            (need.machine.as_ref().map(|machine| machine.0.as_str()), need.labels.len(), need.resources.memory)
+        };
+        assert_eq!([wants(0), wants(1), wants(2)], [(Some("m"), 1, 0), (Some("m"), 1, 0), (None, 0, 1 << 20)]);
+        assert_eq!(blueprint.dynamic.iter().map(|id| id.as_str()).collect::<Vec<_>>(), ["b"]);
+        let apart = text.replace("machine: m", "machine: m, labels: { gpu: 'no' }");
+        let mistakes = read(&apart).unwrap_err();
+        assert!(mistakes[0].contains("label `gpu: yes` and one with `gpu: no` (by `a/x`)"), "{mistakes:?}");
+    }
+}

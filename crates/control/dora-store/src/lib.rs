@@ -1,5 +1,5 @@
 //! What the coordinator must remember when it is started again: every dataflow with its descriptor, name, state, result
-//! and causes, in one file. No command uses it yet.
+//! and causes, in one file.
 //!
 //! ```
 //! use chrono::DateTime;

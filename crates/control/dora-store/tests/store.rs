@@ -59,6 +59,21 @@ fn what_was_written_is_there_after_a_restart() {
 }
 
 #[test]
+fn a_store_in_memory_does_the_same_and_is_gone_with_its_last_handle() {
+    let store = Store::in_memory().unwrap();
+    store.submit(&record(1, Some("camera"))).unwrap();
+    assert!(matches!(store.submit(&record(2, Some("camera"))), Err(SubmitError::NameTaken(_))));
+    finish(&store, 1);
+    let next = store.succeed().unwrap();
+    next.submit(&record(2, Some("camera"))).unwrap();
+    assert_eq!((next.epoch(), next.all().unwrap().len()), (2, 2));
+    assert!(matches!(store.remove(&[record(2, None).id]), Err(StoreError::Stale { .. })));
+    next.remove(&[record(2, None).id]).unwrap();
+    next.submit(&record(3, Some("camera"))).unwrap();
+    assert_eq!(Store::in_memory().unwrap().all().unwrap(), []);
+}
+
+#[test]
 fn a_name_belongs_to_one_dataflow_at_a_time() {
     let directory = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::open(&directory.path().join("store")).unwrap());

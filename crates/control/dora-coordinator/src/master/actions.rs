@@ -8,7 +8,7 @@ use dora_gateways::{
 use dora_message::{id::NodeId, result::NodeResult};
 use dora_rpc::{MainThread, Retryable};
 
-use super::{DataflowMaster, Source};
+use super::{DataflowMaster, Machine, Source};
 use crate::{Action, Found, MachineView, Wanted, files::hand_over};
 
 /// A daemon that could not be asked is asked again after so long, unless it counts as silent by then.
@@ -143,7 +143,9 @@ impl DataflowMaster {
     /// Gives a command to a daemon, again and again while that may help and is wanted.
     fn send(&mut self, main: &mut MainThread<Self>, name: MachineId, command: Command) {
         let reachable = matches!(self.observed.get(&name), Some(MachineView::Reachable(_)));
-        let machine = self.machines.get(&name).filter(|machine| reachable && machine.outcome.is_none());
+        // What was lost and is there again may still have to be stopped.
+        let due = |machine: &&Machine| machine.outcome.is_none() || matches!(command, Command::Stop(..));
+        let machine = self.machines.get(&name).filter(|_| reachable).filter(due);
         let Some(executor) = machine.and_then(|machine| machine.executor.clone()) else { return };
         let (leader, id) = (self.shared.leader, self.job.id);
         let sent = command.clone();

@@ -98,6 +98,10 @@ impl DataflowMaster {
         options: StopOptions,
         reply: Reply<(), DataflowMasterError>,
     ) {
+        if let Some(ended) = self.intended.nodes.get(&node).filter(|node| node.wanted != Wanted::Running) {
+            let reason = format!("node `{node}` has ended, or is being stopped, and is not started again");
+            return reply.err(DataflowMasterError::Machine { machine: ended.machine.clone(), reason });
+        }
         let (leader, id) = (self.shared.leader, self.job.id);
         self.ask(main, &node.clone(), reply, move |executor| async move {
             executor.restart_nodes(leader, id, vec![node], options).await

@@ -170,6 +170,7 @@ impl DataflowMaster {
             // The daemon learns whom to tell from now on.
             self.send_spawn(main, name.clone(), kept);
         }
+        self.send_stop(main, &name);
         self.touch(main);
     }
 

@@ -121,6 +121,44 @@ async fn a_silent_machine_is_waited_for_and_goes_on_when_it_returns() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stop_reaches_a_silent_machine_when_it_returns() {
+    worlds(async |world| {
+        let mut machine = world.daemon("here").await;
+        let id = world.submit(PAIR).await.unwrap();
+        world.wait(id, DataflowState::Running).await;
+        machine.with(|daemon| daemon.hangs = true).await;
+        tokio::time::sleep(20 * SECOND).await;
+        let stop = world.dispatcher.stop(DataflowSelector::Only, StopOptions::default()).await;
+        assert!(stop.is_err(), "nobody can say that it has ended: {stop:?}");
+        machine.with(|daemon| daemon.hangs = false).await;
+        machine.register(&world).await.unwrap();
+        machine.expect(|heard| matches!(heard, Heard::Stop { nodes, .. } if nodes.is_empty())).await;
+        assert_eq!(world.wait(id, DataflowState::Finished).await, DataflowState::Finished);
+    })
+    .await;
+}
+
+/// While the dataflow goes on elsewhere, a machine that was given up returns with its nodes.
+#[tokio::test(start_paused = true)]
+async fn what_returns_after_it_was_lost_is_stopped() {
+    worlds(async |world| {
+        let mut one = world.daemon("one").await;
+        let two = world.daemon("two").await;
+        let id = world.submit(SPLIT).await.unwrap();
+        world.wait(id, DataflowState::Running).await;
+        one.with(|daemon| daemon.hangs = true).await;
+        tokio::time::sleep(120 * SECOND).await;
+        assert_eq!(world.states().await, [DataflowState::Running]);
+        one.with(|daemon| daemon.hangs = false).await;
+        one.register(&world).await.unwrap();
+        one.expect(|heard| matches!(heard, Heard::Stop { nodes, .. } if nodes == &["left".into()])).await;
+        two.end_node(id, "right", NodeResult::Success).await;
+        assert_eq!(world.wait(id, DataflowState::Finished).await, DataflowState::Failed);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_machine_that_does_not_return_is_lost_with_its_nodes() {
     worlds(async |world| {
         let machine = world.daemon("here").await;

@@ -94,6 +94,8 @@ async fn single_nodes_are_stopped_and_started_again() {
         assert!(matches!(info.nodes[0].state, NodeState::Ended(_)), "{info:?}");
         assert_eq!(info.nodes[1].state, NodeState::Running, "the other one goes on");
         assert_eq!(info.summary.state, DataflowState::Running);
+        let again = world.dispatcher.restart_node(DataflowSelector::Only, "camera".into(), options).await;
+        assert!(again.unwrap_err().to_string().contains("node `camera` has ended"));
     })
     .await;
 }
