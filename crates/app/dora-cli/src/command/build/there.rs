@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use dora_descriptor::Loaded;
 use dora_gateways::{BuildMode, BuildStep, DispatcherGateway as _, Submission, Trouble};
+use dora_message::log::LogLevel;
 use dora_rpc::{RpcError, RpcStream, Streamed};
 
 use super::Arguments;
@@ -46,6 +47,7 @@ async fn show(mut steps: RpcStream<BuildStep>) -> Result<Option<Trouble>, RpcErr
                 let (level, line) = building::words(event);
                 super::tell(level, line);
             }
+            Streamed::Item(BuildStep::Warning(text)) => super::tell(LogLevel::Warn, text),
             Streamed::Item(BuildStep::Done) => return Ok(None),
             Streamed::Item(BuildStep::Failed(trouble)) => return Ok(Some(trouble)),
             Streamed::Dropped(count) => error::tell_note(&format!("{count} lines were left out here")),
