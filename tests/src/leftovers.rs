@@ -9,7 +9,7 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, PidfdFlags, pidfd_open},
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
 
 use crate::PATIENCE;
@@ -32,6 +32,27 @@ pub fn marked_processes(mark: &str) -> BTreeMap<i32, String> {
             (pid, String::from_utf8_lossy(&line).replace('\0', " "))
         })
         .collect()
+}
+
+/// Kills all processes that carry this mark, and those that they start meanwhile.
+pub(crate) fn kill_marked(mark: &str) {
+    loop {
+        let left: Vec<Pid> = marked_processes(mark).keys().filter_map(|pid| Pid::from_raw(*pid)).collect();
+        if left.is_empty() {
+            return;
+        }
+        if !left.into_iter().all(kill) {
+            return;
+        }
+    }
+}
+
+/// Kills a process; whether it has ended then.
+pub(crate) fn kill(pid: Pid) -> bool {
+    // One that is gone needs no waiting.
+    let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return true };
+    let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+    wait_for_exit(&pidfd, PATIENCE / 4)
 }
 
 /// Waits until no process carries this mark.

@@ -16,6 +16,7 @@
 //! waits in vain fails and shows what the processes printed.
 
 mod binaries;
+mod cluster;
 mod leftovers;
 pub mod page;
 pub mod reader;
@@ -24,6 +25,7 @@ mod web;
 mod workbench;
 
 pub use binaries::{dora, programs, target_dir, test_node, test_runner};
+pub use cluster::{Cluster, free_port};
 pub use leftovers::{
     Holdings, await_gone, await_holdings, await_shared_memory, marked_processes, resident_kib, shared_memory,
 };

@@ -37,6 +37,11 @@ impl Workbench {
         self.directory.path()
     }
 
+    /// What `DORA_HOME` is for the commands of this test.
+    pub fn home(&self) -> PathBuf {
+        self.path().join("home")
+    }
+
     /// What every process of this test carries in [`leftovers::MARK`].
     pub fn mark(&self) -> &str {
         &self.mark
@@ -124,7 +129,7 @@ impl Workbench {
         let mut command = Command::new(program);
         let of_dora = std::env::vars_os().map(|(name, _)| name).filter(|name| name.as_bytes().starts_with(b"DORA_"));
         of_dora.chain(OF_TOOLS.map(OsString::from)).for_each(|name| _ = command.env_remove(name));
-        command.current_dir(self.path()).env(leftovers::MARK, &self.mark);
+        command.current_dir(self.path()).env(leftovers::MARK, &self.mark).env("DORA_HOME", self.home());
         command
     }
 

@@ -12,6 +12,7 @@ Examples:
   dora run dataflow.yml             run a dataflow, until all its nodes are done or Ctrl-C
   dora validate dataflow.yml        say what is wrong with a file, and where
   dora graph --open dataflow.yml    look at a dataflow
+  dora up                           start what runs dataflows in the background; `dora down` ends it
 
 `dora help COMMAND` tells more about each command.";
 
@@ -47,6 +48,18 @@ enum Command {
     Graph(command::graph::Arguments),
     Schema(command::schema::Arguments),
     Completion(command::completion::Arguments),
+    Up(command::up::Arguments),
+    Down(command::down::Arguments),
+    #[command(visible_alias = "check")]
+    Status(command::status::Arguments),
+    Context(command::context::Arguments),
+    /// What dora-rs has beside the short names: `dora system status`.
+    #[command(hide = true)]
+    System(command::status::System),
+    #[command(hide = true)]
+    Coordinator(command::coordinator::Arguments),
+    #[command(hide = true)]
+    Daemon(command::daemon::Arguments),
 }
 
 /// The `dora` program: reads the command line, does what it says.
@@ -94,6 +107,13 @@ impl Command {
             Self::Graph(arguments) => command::graph::execute(&arguments),
             Self::Schema(arguments) => command::schema::execute(&arguments),
             Self::Completion(arguments) => command::completion::execute(&arguments),
+            Self::Up(arguments) => command::up::execute(&arguments),
+            Self::Down(arguments) => command::down::execute(&arguments),
+            Self::Status(arguments) => command::status::execute(&arguments),
+            Self::Context(arguments) => command::context::execute(&arguments),
+            Self::System(system) => command::status::execute(system.status()),
+            Self::Coordinator(arguments) => command::coordinator::execute(&arguments),
+            Self::Daemon(arguments) => command::daemon::execute(&arguments),
         }
     }
 }

@@ -47,6 +47,14 @@ impl CommandError {
         }
     }
 
+    /// What to do next.
+    pub(crate) fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Usage { hint, .. } | Self::Failed { hint, .. } => hint.as_deref(),
+            Self::Mistakes { .. } => None,
+        }
+    }
+
     /// Writes it to standard error as the lines of the command look, and gives the exit code of the process.
     pub(crate) fn tell_as(&self, format: Format) -> ExitCode {
         if format != Format::Json {

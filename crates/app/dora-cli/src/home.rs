@@ -4,7 +4,8 @@
 //! $DORA_HOME (default ~/.dora)
 //!   contexts.json             which coordinators this user knows: see `client::contexts`
 //!   coordinators/PORT/        one coordinator each: socket, instance, store.redb, key.pem, cert.pem, token, log
-//!   daemons/PORT/             the daemon of this host for the coordinator with that port: instance, log
+//!   daemons/PORT/MACHINE/     the daemon of this host for the coordinator with that port: instance, log, dataflows
+//!   daemons/HOST:PORT/...     and those for coordinators elsewhere
 //!   artifacts/  work/         files of dataflows from elsewhere, and where they run
 //! ```
 //!
@@ -17,7 +18,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::error::{CommandError, file_error};
+use crate::{
+    client::Place,
+    error::{CommandError, file_error},
+};
 
 /// Names another directory than `~/.dora`.
 pub(crate) const VARIABLE: &str = "DORA_HOME";
@@ -48,9 +52,26 @@ impl Home {
         self.0.join("coordinators").join(port.to_string())
     }
 
-    /// The directory of this host's daemon for the coordinator with this port.
-    pub(crate) fn daemon(&self, port: u16) -> PathBuf {
-        self.0.join("daemons").join(port.to_string())
+    /// Where this host's daemons for a coordinator have their directories.
+    pub(crate) fn daemons(&self, coordinator: &Place) -> PathBuf {
+        let name = match coordinator {
+            Place::Here { port } => port.to_string(),
+            elsewhere => elsewhere.to_string(),
+        };
+        self.0.join("daemons").join(name)
+    }
+
+    /// The directory of one of them; `machine` must be able to stand in a path.
+    pub(crate) fn daemon(&self, coordinator: &Place, machine: &str) -> PathBuf {
+        self.daemons(coordinator).join(machine)
+    }
+
+    /// The ports of all coordinators that ever ran here.
+    pub(crate) fn coordinators(&self) -> Vec<u16> {
+        let entries = fs::read_dir(self.0.join("coordinators")).into_iter().flatten().flatten();
+        let mut ports: Vec<u16> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+        ports.sort_unstable();
+        ports
     }
 
     /// The socket on which a coordinator with this port is reached by its user.

@@ -13,17 +13,17 @@
 //! dora-daemon.
 
 mod artifacts;
+mod background;
 mod building;
 mod choice;
 mod cli;
-#[allow(dead_code, unused_imports, reason = "the commands that use all of it come next")]
 mod client;
 mod command;
+mod diary;
 mod error;
 mod figures;
 mod fill;
 mod histogram;
-#[allow(dead_code, reason = "the commands that use all of it come next")]
 mod home;
 mod load;
 mod lockfile;

@@ -4,15 +4,7 @@ use crate::error::CommandError;
 
 /// Verbs that later versions serve, with what helps today. Of two words the second is a verb of a group that is served.
 const VERBS: &[(&str, &str)] = &[
-    ("up", RUN),
-    ("down", RUN),
-    ("destroy", RUN),
-    ("status", RUN),
-    ("check", RUN),
-    ("system", RUN),
     ("cluster", RUN),
-    ("coordinator", RUN),
-    ("daemon", RUN),
     ("runtime", "`dora run FILE` starts the nodes of a dataflow"),
     ("node add", EDIT),
     ("node remove", EDIT),
@@ -23,7 +15,6 @@ const VERBS: &[(&str, &str)] = &[
     ("record", RUN),
     ("replay", RUN),
     ("trace", RUN),
-    ("context", RUN),
     ("hub", PATHS),
     ("self", "`cargo install --path crates/app/dora-cli` installs another version"),
 ];
@@ -39,14 +30,11 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("build", "--offline", "`dora run` uses what was built before, without the network"),
     ("validate", "--node-manifest", "`output_types` and `input_types` in the dataflow file are checked"),
     ("validate", "--offline", "validating never uses the network"),
-    ("doctor", "--coordinator-addr", NO_SERVICE),
-    ("doctor", "--coordinator-port", NO_SERVICE),
     ("start", "--hot-reload", "`dora node restart NODE` runs the program of a node as it is now"),
     ("logs", "--local", "out/<run>/log_<node>.jsonl beside the dataflow file holds what a node printed"),
     ("expand", "--module", "expand the dataflow file that uses the module"),
 ];
 
-const NO_SERVICE: &str = "there is no service to look for: `dora run FILE` needs none";
 const PATHS: &str = "name the node's program in `path:`";
 
 /// Looks at the arguments after the program's name before clap does.
@@ -92,9 +80,10 @@ mod tests {
 
     #[test]
     fn verbs_are_refused_by_name() {
-        let expected = "`dora up` is not served by this version yet; `dora run FILE` runs a dataflow without a service";
-        assert_eq!(refused("up --interface 127.0.0.1").as_deref(), Some(expected));
-        assert_eq!(refused("help up").as_deref(), Some(expected));
+        let expected =
+            "`dora record` is not served by this version yet; `dora run FILE` runs a dataflow without a service";
+        assert_eq!(refused("record a.yml --proxy").as_deref(), Some(expected));
+        assert_eq!(refused("help record").as_deref(), Some(expected));
         assert!(refused("node add --from-yaml a.yml").is_some_and(|text| text.starts_with("`dora node add` is not")));
         assert!(refused("help node connect").is_some());
         assert_eq!((refused("node"), refused("node list"), refused("help")), (None, None, None));

@@ -133,7 +133,8 @@ pub(super) fn stranger(at: &Place, known: &[String]) -> CommandError {
     )
 }
 
-fn names(dataflows: &[DataflowSummary]) -> String {
+/// Dataflows by their names, or ids.
+pub(crate) fn names(dataflows: &[DataflowSummary]) -> String {
     let name = |dataflow: &DataflowSummary| dataflow.name.clone().unwrap_or_else(|| dataflow.id.to_string());
     dataflows.iter().map(name).collect::<Vec<_>>().join(", ")
 }

@@ -2,7 +2,7 @@
 //!
 //! A command has [`CoordinatorArgs`] among its arguments, makes a [`Client`] of them, and asks by [`Client::run`]:
 //!
-//! ```ignore
+//! ```text
 //! let client = Client::connect(&arguments.coordinator)?;
 //! let dataflows = client.run(client.dispatcher().list(ListFilter::default()))?;
 //! ```
@@ -21,7 +21,7 @@ mod target;
 use std::{cell::OnceCell, time::Duration};
 
 use dora_gateways::{DispatcherCall, MetricQueryServiceCall};
-use dora_rpc::{Gateway, Request, Role, RpcConfig, RpcService};
+use dora_rpc::{Address, Gateway, Request, Role, RpcConfig, RpcService};
 use tokio::{
     net::TcpStream,
     runtime::{Builder, Runtime},
@@ -111,6 +111,15 @@ impl Client {
         error.explain(self.target.place())
     }
 
+    /// Waits until the coordinator has ended, which it was asked to.
+    pub(crate) fn await_end(&self, limit: Duration) -> Result<(), CommandError> {
+        let ended = self.block_on(async { timeout(limit, self.dispatcher.closed()).await });
+        ended.map_err(|_| {
+            CommandError::failed(format!("the coordinator at {} has not ended after {limit:?}", self.place()))
+                .with_hint("look at its log")
+        })
+    }
+
     /// Where the coordinator is, for people.
     pub(crate) fn place(&self) -> &Place {
         self.target.place()
@@ -118,13 +127,15 @@ impl Client {
 }
 
 /// Opens an endpoint of a coordinator.
-pub(crate) async fn open<R: Request>(
-    service: &RpcService,
-    target: &Target,
-    endpoint: &str,
-) -> Result<Gateway<R>, CommandError> {
+async fn open<R: Request>(service: &RpcService, target: &Target, endpoint: &str) -> Result<Gateway<R>, CommandError> {
+    let opened = service.connect(&address_of(target).await?, endpoint).await;
+    opened.map_err(|error| error.explain(target.place()))
+}
+
+/// Where a coordinator is dialled.
+pub(crate) async fn address_of(target: &Target) -> Result<Address, CommandError> {
     match target.address() {
-        Some(address) => service.connect(address, endpoint).await.map_err(|error| error.explain(target.place())),
+        Some(address) => Ok(address.clone()),
         None => Err(stranger(target).await),
     }
 }

@@ -3,7 +3,11 @@
 pub(crate) mod build;
 pub(crate) mod clean;
 pub(crate) mod completion;
+pub(crate) mod context;
+pub(crate) mod coordinator;
+pub(crate) mod daemon;
 pub(crate) mod doctor;
+pub(crate) mod down;
 pub(crate) mod expand;
 pub(crate) mod graph;
 pub(crate) mod list;
@@ -14,9 +18,11 @@ pub(crate) mod restart;
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod start;
+pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod top;
 pub(crate) mod topic;
+pub(crate) mod up;
 pub(crate) mod validate;
 
 use std::io;

@@ -3,6 +3,7 @@
 //! Each probe is a file that gives findings and prints nothing; what it reads of `/proc` and `/sys` comes from a `host`,
 //! which tests make of their own files.
 
+mod coordinator;
 mod dataflow;
 mod finding;
 mod host;
@@ -25,12 +26,13 @@ use self::{
     host::Host,
 };
 use super::OutputFormat;
-use crate::{error::CommandError, words::counted};
+use crate::{client::CoordinatorArgs, error::CommandError, words::counted};
 
 const EXAMPLES: &str = "\
 Examples:
   dora doctor
   dora doctor --dataflow dataflow.yml          and whether this file is in order
+  dora doctor --coordinator-addr robot.local   and whether this coordinator answers
   dora doctor --format json | jq '.groups[].findings[] | select(.status != \"ok\")'
 
 Exit code: 0 when dataflows run here, also with warnings; 1 when something prevents it.";
@@ -45,6 +47,8 @@ pub(crate) struct Arguments {
     /// Text for people, or one JSON object.
     #[arg(long, value_enum, default_value_t)]
     format: OutputFormat,
+    #[command(flatten)]
+    coordinator: CoordinatorArgs,
 }
 
 /// Everything that was found.
@@ -74,6 +78,7 @@ fn groups(arguments: &Arguments, host: &Host) -> Vec<Group> {
         group("processors", processors::probe(host)),
         group("tools", tools::probe()),
         group("what runs", leftovers::probe(host)),
+        group("coordinators", coordinator::probe(&arguments.coordinator)),
     ];
     groups.extend(arguments.dataflow.iter().map(|path| group("dataflow", vec![dataflow::probe(path)])));
     groups

@@ -1,0 +1,162 @@
+//! `dora up`: a coordinator and a daemon on this host, in the background.
+
+use std::{
+    fs::{self, File},
+    net::IpAddr,
+    path::Path,
+    process::ExitCode,
+};
+
+use super::{
+    coordinator::{self, Entrance},
+    daemon::{self, MachineArgs},
+    print,
+};
+use crate::{
+    background::{Running, launch},
+    client::{DEFAULT_PORT, Place, contexts::Trust},
+    error::{CommandError, file_error},
+    home::{self, Home},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  dora up
+  dora up --interface 192.168.1.100    also for other hosts; prints what makes it known there
+  dora up --port 7000                  a second coordinator on this host
+  dora up --recreate-store             puts aside what the coordinator remembered
+
+What runs already is left as it is, what is missing is started; returns when both are ready.
+`dora status` tells how they are, `dora down` ends both.
+On this host only the same user reaches them. Other hosts come in by TLS and a token, made on first use.
+They write to DORA_HOME/coordinators/PORT/log and DORA_HOME/daemons/PORT/MACHINE/log; DORA_HOME is
+~/.dora if nothing else is said.";
+
+/// Start a coordinator and a daemon on this host, if they do not run yet.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// An address of this host on which other hosts reach the coordinator; several with a comma, or by naming it again.
+    #[arg(long, value_name = "IP", env = "DORA_COORDINATOR_INTERFACE", value_delimiter = ',')]
+    interface: Vec<IpAddr>,
+    /// The port of the coordinator; also tells those of one host apart.
+    #[arg(
+        long,
+        visible_alias = "coordinator-port",
+        value_name = "PORT",
+        env = "DORA_COORDINATOR_PORT",
+        default_value_t = DEFAULT_PORT,
+        value_parser = clap::value_parser!(u16).range(1..),
+    )]
+    port: u16,
+    /// Let other hosts connect without encryption and token.
+    #[arg(long)]
+    insecure: bool,
+    /// Put the store aside, and begin a new one.
+    #[arg(long)]
+    recreate_store: bool,
+    #[command(flatten)]
+    machine: MachineArgs,
+}
+
+pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
+    let home = Home::find()?;
+    let directory = home.coordinator(arguments.port);
+    home::make_private(&directory)?;
+    let _turn = one_at_a_time(&directory)?;
+    let wanted = Entrance::new(&arguments.interface, arguments.port, arguments.insecure);
+    match Running::in_directory(&directory)? {
+        Some(running) => already_there(&running, &wanted, arguments)?,
+        None => {
+            if arguments.recreate_store {
+                put_aside(&coordinator::store_path(&directory))?;
+            }
+            launch(&home, &directory, &coordinator_arguments(arguments))?;
+            print("started dora coordinator\n")?;
+        }
+    }
+    start_daemon(&home, arguments)?;
+    let trust = match arguments.insecure {
+        true => Some(Trust::Insecure),
+        false => coordinator::for_clients(&directory)?.map(|(fingerprint, token)| Trust::Tls { fingerprint, token }),
+    };
+    let lines = trust.map(|trust| wanted.invitations(&daemon::host_name(), &trust)).unwrap_or_default();
+    if !lines.is_empty() {
+        print(&format!("\nOn other hosts, this makes it known:\n  {}\n", lines.join("\n  ")))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Holds back a second `dora up` until the first is done: it then finds everything running.
+fn one_at_a_time(directory: &Path) -> Result<File, CommandError> {
+    let path = directory.join("up");
+    let lock = File::create(&path).and_then(|file| file.lock().map(|()| file));
+    lock.map_err(|error| file_error("lock", &path, &error))
+}
+
+fn already_there(running: &Running, wanted: &Entrance, arguments: &Arguments) -> Result<(), CommandError> {
+    let (pid, port) = (running.pid(), arguments.port);
+    let anew = |what: &str| {
+        CommandError::failed(format!("a coordinator with port {port} runs already (process {pid}){what}")).with_hint(
+            format!(
+                "`dora down{}` ends it; then again",
+                if port == DEFAULT_PORT { String::new() } else { format!(" --coordinator-port {port}") }
+            ),
+        )
+    };
+    if arguments.recreate_store {
+        return Err(anew(", with the store that is to be put aside"));
+    }
+    // One that is just being started by hand may not have told yet; what it was asked for is not known then.
+    if !running.about::<Entrance>().is_some_and(|there| there.includes(wanted)) {
+        return Err(anew(", and does not listen as asked for"));
+    }
+    print(&format!("dora coordinator runs already: process {pid}, port {port}\n"))
+}
+
+fn start_daemon(home: &Home, arguments: &Arguments) -> Result<(), CommandError> {
+    let machine = arguments.machine.name();
+    let directory = home.daemon(&Place::Here { port: arguments.port }, &machine);
+    if let Some(running) = Running::in_directory(&directory)? {
+        return print(&format!("dora daemon runs already: process {}, machine {machine}\n", running.pid()));
+    }
+    let mut line = vec!["daemon".to_owned(), "--quiet".to_owned(), format!("--coordinator-port={}", arguments.port)];
+    line.extend(arguments.machine.to_arguments());
+    launch(home, &directory, &line)?;
+    print("started dora daemon\n")
+}
+
+fn coordinator_arguments(arguments: &Arguments) -> Vec<String> {
+    let mut line = vec!["coordinator".to_owned(), "--quiet".to_owned(), format!("--port={}", arguments.port)];
+    line.extend(arguments.interface.iter().map(|interface| format!("--interface={interface}")));
+    line.extend(arguments.insecure.then(|| "--insecure".to_owned()));
+    line
+}
+
+/// Renames a store, so that nothing is lost.
+fn put_aside(store: &Path) -> Result<(), CommandError> {
+    let now = chrono::Local::now().format("%Y-%m-%d-%H%M%S");
+    let aside = store.with_extension(format!("{now}.redb"));
+    match fs::rename(store, &aside) {
+        Ok(()) => print(&format!("the store of before is {}\n", aside.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(file_error("rename", store, &error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_put_aside_and_not_removed() {
+        let place = tempfile::tempdir().expect("a directory");
+        let store = place.path().join("store.redb");
+        put_aside(&store).expect("none is fine");
+        fs::write(&store, "old").expect("our own file");
+        put_aside(&store).expect("our own file");
+        let left: Vec<_> = fs::read_dir(place.path()).expect("readable").flatten().map(|entry| entry.path()).collect();
+        assert_eq!(left.len(), 1);
+        assert!(left[0] != store && fs::read(&left[0]).is_ok_and(|text| text == b"old"), "{left:?}");
+    }
+}

@@ -1,0 +1,83 @@
+//! Coordinators and daemons of one test.
+
+use std::net::TcpListener;
+
+use rustix::process::Pid;
+
+use crate::{Finished, Workbench, leftovers};
+
+/// Sees to it that nothing of what `dora up` starts in a test outlives it: dropped, it kills all processes of the test.
+///
+/// Their home is that of the workbench, so they meet those of no other test, with whatever port.
+///
+/// ```no_run
+/// use dora_tests::{Cluster, Workbench};
+///
+/// let bench = Workbench::new();
+/// let cluster = Cluster::up(&bench);
+/// bench.dora(["list"]).finish().expect_code(0);
+/// cluster.down();
+/// ```
+pub struct Cluster<'a> {
+    bench: &'a Workbench,
+}
+
+impl<'a> Cluster<'a> {
+    /// None yet: the test starts it in its own way.
+    pub fn guard(bench: &'a Workbench) -> Self {
+        Self { bench }
+    }
+
+    /// A coordinator and a daemon, ready.
+    ///
+    /// # Panics
+    /// When they do not start.
+    pub fn up(bench: &'a Workbench) -> Self {
+        let cluster = Self::guard(bench);
+        cluster.bench.dora(["up"]).finish().expect_code(0);
+        cluster
+    }
+
+    /// Ends them in good order, with what runs.
+    ///
+    /// # Panics
+    /// When that does not work.
+    pub fn down(&self) -> Finished {
+        self.bench.dora(["down", "--force"]).finish().expect_code(0)
+    }
+
+    /// The process with this verb: `coordinator`, `daemon`.
+    ///
+    /// # Panics
+    /// When none runs.
+    #[track_caller]
+    pub fn process(&self, verb: &str) -> Pid {
+        let processes = leftovers::marked_processes(self.bench.mark());
+        let found = processes.iter().find(|(_, line)| line.starts_with(&format!("dora {verb} ")));
+        found.and_then(|(pid, _)| Pid::from_raw(*pid)).unwrap_or_else(|| panic!("no {verb} in {processes:?}"))
+    }
+
+    /// Kills the process with this verb, and waits until it is gone.
+    ///
+    /// # Panics
+    /// When none runs.
+    #[track_caller]
+    pub fn kill(&self, verb: &str) {
+        leftovers::kill(self.process(verb));
+    }
+}
+
+impl Drop for Cluster<'_> {
+    fn drop(&mut self) {
+        leftovers::kill_marked(self.bench.mark());
+    }
+}
+
+/// A port of the loopback on which nobody listens.
+///
+/// # Panics
+/// When there is none.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    listener.expect("a free port").port()
+}

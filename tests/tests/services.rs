@@ -1,0 +1,258 @@
+//! `dora up`, `dora down`, `dora status`: coordinator and daemon in the background, however often, and what goes wrong.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    os::unix::net::UnixListener,
+    path::Path,
+    thread,
+};
+
+use dora_tests::{Cluster, Finished, PATIENCE, Running, Workbench, await_gone, free_port, marked_processes};
+use rustix::process::Signal;
+
+fn dora(bench: &Workbench, line: &str) -> Finished {
+    bench.dora(line.split_whitespace()).finish()
+}
+
+/// The same in another home.
+fn dora_in(bench: &Workbench, home: &Path, line: &str) -> Finished {
+    let mut command = bench.command(line.split_whitespace());
+    command.env("DORA_HOME", home);
+    Running::start(command).finish()
+}
+
+#[track_caller]
+fn expect_in(text: &str, expected: &[&str]) {
+    for part in expected {
+        assert!(text.contains(part), "no `{part}` in\n{text}");
+    }
+}
+
+#[test]
+fn up_returns_when_both_are_ready_and_down_when_both_are_gone() {
+    let bench = Workbench::new();
+    let _cluster = Cluster::guard(&bench);
+    let up = dora(&bench, "up --machine-id robot --labels arm=left,gpu=yes").expect_code(0);
+    assert_eq!(up.stdout, "started dora coordinator\nstarted dora daemon\n");
+    let status = dora(&bench, "status").expect_code(0);
+    expect_in(
+        &status.stdout,
+        &["Coordinator: Running", "127.0.0.1:6013", "Daemon: Running", "robot", "arm=left,gpu=yes"],
+    );
+    expect_in(&status.stdout, &["Active dataflows: 0"]);
+    let json = dora(&bench, "system status --format json").expect_code(0);
+    expect_in(
+        &json.stdout,
+        &[r#""coordinator":{"status":"running","address":"127.0.0.1:6013"}"#, r#""active_dataflows":0"#],
+    );
+    let down = dora(&bench, "down").expect_code(0);
+    expect_in(
+        &down.stdout,
+        &["Destroying coordinator at 127.0.0.1:6013\n", "Coordinator and daemons destroyed successfully\n"],
+    );
+    assert_eq!(marked_processes(bench.mark()), [].into());
+    let again = dora(&bench, "destroy").expect_code(0);
+    expect_in(&again.stdout, &["nothing to do"]);
+    let status = dora(&bench, "check").expect_code(1);
+    expect_in(&status.stdout, &["Coordinator: Not reached"]);
+    expect_in(&status.stderr, &["no coordinator runs on this host with port 6013", "`dora up` starts one"]);
+}
+
+#[test]
+fn up_again_starts_only_what_is_missing() {
+    let bench = Workbench::new();
+    let cluster = Cluster::up(&bench);
+    let coordinator = cluster.process("coordinator");
+    let again = dora(&bench, "up").expect_code(0);
+    expect_in(
+        &again.stdout,
+        &[&format!("dora coordinator runs already: process {coordinator}"), "dora daemon runs already"],
+    );
+    cluster.kill("daemon");
+    let again = dora(&bench, "up").expect_code(0);
+    expect_in(&again.stdout, &["dora coordinator runs already", "started dora daemon"]);
+    cluster.kill("coordinator");
+    let again = dora(&bench, "up").expect_code(0);
+    expect_in(&again.stdout, &["started dora coordinator", "dora daemon runs already"]);
+    cluster.down();
+    assert_eq!(marked_processes(bench.mark()), [].into());
+}
+
+#[test]
+fn two_that_go_up_at_once_are_one() {
+    let bench = Workbench::new();
+    let cluster = Cluster::guard(&bench);
+    let both = [bench.dora(["up"]), bench.dora(["up"])].map(|up| up.finish().expect_code(0).stdout);
+    for what in
+        ["started dora coordinator", "dora coordinator runs already", "started dora daemon", "dora daemon runs already"]
+    {
+        assert_eq!(both.iter().filter(|stdout| stdout.contains(what)).count(), 1, "{what}: {both:?}");
+    }
+    cluster.down();
+}
+
+#[test]
+fn coordinators_with_other_ports_and_other_homes_do_not_disturb_each_other() {
+    let bench = Workbench::new();
+    let _cluster = Cluster::up(&bench);
+    let other_home = bench.path().join("other");
+    dora(&bench, "up --port 7000 --machine-id second").expect_code(0);
+    dora_in(&bench, &other_home, "up --machine-id third").expect_code(0);
+    expect_in(&dora(&bench, "status --coordinator-port 7000").expect_code(0).stdout, &["second", "127.0.0.1:7000"]);
+    expect_in(&dora(&bench, "status --coordinator-addr localhost:7000").expect_code(0).stdout, &["second"]);
+    expect_in(&dora_in(&bench, &other_home, "status").expect_code(0).stdout, &["third"]);
+    dora(&bench, "down").expect_code(0);
+    dora(&bench, "status").expect_code(1);
+    expect_in(&dora(&bench, "status --coordinator-port 7000").expect_code(0).stdout, &["second"]);
+    expect_in(&dora_in(&bench, &other_home, "status").expect_code(0).stdout, &["third"]);
+    dora(&bench, "down --coordinator-port 7000").expect_code(0);
+    dora_in(&bench, &other_home, "down").expect_code(0);
+    assert_eq!(marked_processes(bench.mark()), [].into());
+}
+
+#[test]
+fn a_second_coordinator_or_daemon_in_the_same_place_is_refused_by_name() {
+    let bench = Workbench::new();
+    let cluster = Cluster::up(&bench);
+    let second = dora(&bench, "coordinator").expect_code(1);
+    let coordinator = cluster.process("coordinator");
+    expect_in(
+        &second.stderr,
+        &[&format!("a coordinator with port 6013 runs already: process {coordinator}"), "--port"],
+    );
+    let second = dora(&bench, "daemon").expect_code(1);
+    expect_in(&second.stderr, &[&format!("runs already: process {}", cluster.process("daemon")), "--machine-id"]);
+    let up = dora(&bench, "up --interface 127.0.0.1").expect_code(1);
+    expect_in(&up.stderr, &["does not listen as asked for", "`dora down` ends it"]);
+    cluster.down();
+}
+
+#[test]
+fn a_daemon_whose_coordinator_is_gone_is_ended_too() {
+    let bench = Workbench::new();
+    let cluster = Cluster::up(&bench);
+    cluster.kill("coordinator");
+    let down = dora(&bench, "down").expect_code(0);
+    expect_in(&down.stdout, &["no coordinator at 127.0.0.1:6013; 1 daemon ended"]);
+    assert_eq!(marked_processes(bench.mark()), [].into());
+}
+
+#[test]
+fn a_store_that_is_none_is_told_and_can_be_put_aside() {
+    let bench = Workbench::new();
+    let cluster = Cluster::up(&bench);
+    cluster.down();
+    let directory = bench.home().join("coordinators/6013");
+    fs::write(directory.join("store.redb"), "this is no store").expect("our own file");
+    let up = dora(&bench, "up").expect_code(1);
+    expect_in(&up.stderr, &["`dora coordinator` ended before it was ready", "store.redb", "--recreate-store", "/log"]);
+    let up = dora(&bench, "up --recreate-store").expect_code(0);
+    expect_in(&up.stdout, &["the store of before is ", "started dora coordinator"]);
+    let kept = fs::read_dir(&directory)
+        .expect("a directory")
+        .flatten()
+        .filter(|entry| fs::read(entry.path()).is_ok_and(|content| content == b"this is no store"));
+    assert_eq!(kept.count(), 1);
+    let running = dora(&bench, "up --recreate-store").expect_code(1);
+    expect_in(&running.stderr, &["runs already", "the store that is to be put aside"]);
+    cluster.down();
+}
+
+#[test]
+fn a_home_that_cannot_be_written_is_told_with_what_to_do() {
+    let bench = Workbench::new();
+    let up = dora_in(&bench, Path::new("/proc/nothing"), "up").expect_code(1);
+    expect_in(&up.stderr, &["/proc/nothing/coordinators/6013", "set DORA_HOME to a directory in which you may write"]);
+    let mut command = bench.command(["up"]);
+    command.env_remove("DORA_HOME").env_remove("HOME");
+    let up = Running::start(command).finish().expect_code(1);
+    expect_in(&up.stderr, &["neither DORA_HOME nor HOME is set", "set DORA_HOME"]);
+    let long = bench.path().join("a".repeat(120));
+    let up = dora_in(&bench, &long, "up").expect_code(1);
+    expect_in(&up.stderr, &["set DORA_HOME to a shorter one"]);
+}
+
+#[test]
+fn a_coordinator_in_the_foreground_ends_in_good_order() {
+    let bench = Workbench::new();
+    let _cluster = Cluster::guard(&bench);
+    let coordinator = bench.dora(["coordinator", "--store", "memory"]);
+    coordinator.await_text("Listening on port 6013 of this host");
+    dora(&bench, "status").expect_code(0);
+    coordinator.signal(Signal::TERM);
+    coordinator.finish().expect_code(0);
+    assert!(!bench.home().join("coordinators/6013/socket").exists());
+    assert!(!bench.home().join("coordinators/6013/store.redb").exists());
+}
+
+#[test]
+fn a_daemon_in_the_foreground_waits_for_its_coordinator_and_ends_in_good_order() {
+    let bench = Workbench::new();
+    let _cluster = Cluster::guard(&bench);
+    let daemon = bench.dora(["daemon", "--machine-id", "patient"]);
+    let coordinator = bench.dora(["coordinator"]);
+    daemon.await_text("Machine `patient` serves the coordinator at 127.0.0.1:6013");
+    expect_in(&dora(&bench, "status").expect_code(0).stdout, &["patient"]);
+    daemon.signal(Signal::INT);
+    daemon.finish().expect_code(0);
+    dora(&bench, "down").expect_code(0);
+    coordinator.finish().expect_code(0);
+    await_gone(bench.mark(), PATIENCE);
+}
+
+#[test]
+fn nobody_there_is_told_with_address_reason_and_next_step() {
+    let bench = Workbench::new();
+    let port = free_port();
+    for trust in ["--insecure", ""] {
+        let status = dora(&bench, &format!("status --coordinator-addr 127.0.0.2:{port} {trust}")).expect_code(1);
+        match trust {
+            "" => expect_in(&status.stderr, &["no coordinator runs on this host", &format!("dora up --port {port}")]),
+            _ => expect_in(
+                &status.stderr,
+                &[&format!("cannot reach the coordinator at 127.0.0.2:{port}: Connection refused"), "hint: "],
+            ),
+        }
+    }
+    let unknown = dora(&bench, "status --coordinator-addr nobody.invalid").expect_code(1);
+    expect_in(&unknown.stderr, &["cannot reach the coordinator at nobody.invalid:6013: ", "hint: look at address"]);
+    let mut command = bench.command(["status"]);
+    command.env("DORA_COORDINATOR_ADDR", format!("[::1]:{port}"));
+    expect_in(&Running::start(command).finish().expect_code(1).stderr, &["no coordinator runs on this host"]);
+}
+
+#[test]
+fn what_contradicts_itself_is_refused_before_anything_happens() {
+    let bench = Workbench::new();
+    let contradicting = dora(&bench, "status --coordinator-addr a:1 --coordinator-port 2").expect_code(2);
+    expect_in(&contradicting.stderr, &["names port 1", "name it once"]);
+    dora(&bench, "status --coordinator-addr ws://a").expect_code(2);
+    dora(&bench, "status --coordinator-addr a --context b").expect_code(2);
+    let unknown = dora(&bench, "status --context lab").expect_code(1);
+    expect_in(&unknown.stderr, &["there is no context `lab`", "dora context add"]);
+    assert!(!bench.home().exists());
+}
+
+/// A peer whose version is far from ours says so in a greeting whose bytes never change.
+#[test]
+fn versions_that_are_too_far_apart_are_both_named() {
+    let bench = Workbench::new();
+    let directory = bench.home().join("coordinators/6013");
+    fs::create_dir_all(&directory).expect("our own directory");
+    let listener = UnixListener::bind(directory.join("socket")).expect("a free path");
+    let peer = thread::spawn(move || {
+        let (mut socket, _) = listener.accept().expect("a caller");
+        let mut head = [0; 7];
+        socket.read_exact(&mut head).expect("a greeting");
+        assert_eq!(head[..5], *b"DORA\x01");
+        socket.write_all(b"DORA\x03\x07\x00\x01\x4d\x00\x02\x00no").expect("a caller that listens");
+        let _ = socket.read_to_end(&mut Vec::new());
+    });
+    let status = dora(&bench, "status").expect_code(1);
+    expect_in(
+        &status.stderr,
+        &["speaks version 77, this is version 1", "install the same version of dora on both sides"],
+    );
+    peer.join().expect("a good conversation");
+}
