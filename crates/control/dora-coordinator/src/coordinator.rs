@@ -71,7 +71,7 @@ impl Coordinator {
         let shared = Shared { service, store, leader, resources: resources.clone(), artifacts, machine_timeout };
         let clients = |name| Publication::new(name).only_for([Role::Client, Role::Coordinator]);
         let (ending, ended) = watch::channel(false);
-        let dispatcher = Dispatcher::new(shared.clone(), &begun, ending);
+        let dispatcher = Dispatcher::new(shared.clone(), begun, ending);
         let dispatcher = shared.service.start_server(clients("dispatcher"), dispatcher)?.gateway();
         let metrics = MetricQueryService { resources: resources.clone() };
         shared.service.start_server(clients("metrics"), metrics)?;

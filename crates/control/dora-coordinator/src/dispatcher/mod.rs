@@ -32,6 +32,8 @@ const UNCLAIMED: Duration = Duration::from_secs(30);
 /// Runs dataflows.
 pub(crate) struct Dispatcher {
     shared: Shared,
+    /// What the coordinator before this one had begun, until it is taken up.
+    begun: Vec<DataflowRecord>,
     running: BTreeMap<DataflowId, Running>,
     /// Events of dataflows that were submitted to be watched, until somebody asks.
     unclaimed: HashMap<DataflowId, RpcStream<DataflowEvent>>,
@@ -65,12 +67,10 @@ impl Running {
 }
 
 impl Dispatcher {
-    /// A dispatcher, and what the one before it had begun.
-    pub fn new(shared: Shared, begun: &[DataflowRecord], ended: watch::Sender<bool>) -> Self {
+    /// A dispatcher that takes up what the one before it had begun. `ended` is set when everything has.
+    pub fn new(shared: Shared, begun: Vec<DataflowRecord>, ended: watch::Sender<bool>) -> Self {
         let (running, unclaimed) = (BTreeMap::new(), HashMap::new());
-        let mut dispatcher = Self { shared, running, unclaimed, closing: false, ended };
-        begun.iter().for_each(|record| dispatcher.resume(record));
-        dispatcher
+        Self { shared, begun, running, unclaimed, closing: false, ended }
     }
 }
 
@@ -78,8 +78,10 @@ impl RpcEndpoint for Dispatcher {
     type Call = DispatcherCall;
 
     fn on_start(&mut self, main: &mut MainThread<Self>) {
-        let resumed: Vec<_> = self.running.values().cloned().collect();
-        resumed.iter().for_each(|running| self.await_end(main, running));
+        // Not before: endpoints end in the order opposite to that of their starts, so masters end before their dispatcher.
+        for record in std::mem::take(&mut self.begun) {
+            self.resume(main, record);
+        }
     }
 
     fn handle(&mut self, main: &mut MainThread<Self>, call: DispatcherCall) {

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use chrono::Utc;
-use dora_gateways::{DataflowId, DataflowState, DispatcherError, Submission};
+use dora_gateways::{
+    DataflowId, DataflowResult, DataflowState, DispatcherError, Outcome, ResourceManagerGateway, Submission, Trouble,
+};
 use dora_rpc::{MainThread, Publication, Reply, StartError};
 use dora_store::{DataflowRecord, SubmitError};
 use tokio::sync::watch;
@@ -71,19 +73,31 @@ impl Dispatcher {
     }
 
     /// Takes up a dataflow that the coordinator before this one had begun.
-    pub(super) fn resume(&mut self, record: &DataflowRecord) {
-        let blueprint = match Blueprint::read(&record.submission) {
+    pub(super) fn resume(&mut self, main: &mut MainThread<Self>, record: DataflowRecord) {
+        let DataflowRecord { id, submitted, submission, state, placed, .. } = record;
+        let blueprint = match Blueprint::read(&submission) {
             Ok(blueprint) => Arc::new(blueprint),
-            Err(mistakes) => {
-                let mistakes = mistakes.join("; ");
-                return tracing::error!(dataflow = %record.id, mistakes, "a dataflow is not understood any longer");
-            }
+            Err(mistakes) => return self.give_up(main, id, mistakes.join("; ")),
         };
-        let (submission, placed) = (Arc::new(record.submission.clone()), record.placed.clone());
-        let job = Job { id: record.id, submitted: record.submitted, submission, blueprint, placed };
-        if let Err(error) = self.start_master(job, record.state) {
-            tracing::error!(dataflow = %record.id, %error, "a dataflow is not led any longer");
+        let job = Job { id, submitted, submission: Arc::new(submission), blueprint, placed };
+        match self.start_master(job, state) {
+            Ok(running) => self.await_end(main, &running),
+            Err(error) => self.give_up(main, id, error.to_string()),
         }
+    }
+
+    /// Ends a dataflow that cannot be taken up: what daemons still have of it is stopped when they register.
+    fn give_up(&mut self, main: &mut MainThread<Self>, dataflow: DataflowId, reason: String) {
+        tracing::error!(%dataflow, reason, "a dataflow cannot be led any longer");
+        let trouble = Some(Trouble::CannotRun(reason));
+        let result = DataflowResult { dataflow, outcome: Outcome { trouble, ..Outcome::default() } };
+        let store = self.shared.store.clone();
+        let write = move || {
+            store.update(dataflow, |record| (record.state, record.result) = (DataflowState::Failed, Some(result)))
+        };
+        main.blocking(write, |_, _, written| drop(written));
+        let resources = self.shared.resources.clone();
+        main.then(async move { resources.release(dataflow, Vec::new()).await }, |_, _, released| drop(released));
     }
 
     fn start_master(&mut self, job: Job, state: DataflowState) -> Result<Running, DispatcherError> {

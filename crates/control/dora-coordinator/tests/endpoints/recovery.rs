@@ -7,6 +7,7 @@ use dora_gateways::*;
 use dora_message::result::NodeResult;
 use dora_rpc::{Role, RpcConfig, RpcService};
 use dora_store::Store;
+use tokio::time::Instant;
 
 use crate::{
     daemon::Heard,
@@ -15,6 +16,13 @@ use crate::{
 
 async fn world(store: &Path) -> World {
     World::with(false, CoordinatorOptions::new(Store::open(store).unwrap())).await
+}
+
+/// It stops at once, whatever runs and whoever waits.
+async fn stop(world: &World) {
+    let begun = Instant::now();
+    world.service.stop().await;
+    assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
 }
 
 /// A daemon outside of the coordinator's service, which outlives it.
@@ -39,7 +47,7 @@ async fn the_next_coordinator_takes_up_what_runs() {
         async move { dispatcher.wait(id, vec![DataflowState::Finished]).await }
     });
     tokio::time::sleep(SECOND).await;
-    first.service.stop().await;
+    stop(&first).await;
     assert!(waiting.await.unwrap().is_err(), "it is not told that the dataflow has ended");
     drop(first);
 
@@ -53,10 +61,16 @@ async fn the_next_coordinator_takes_up_what_runs() {
     tokio::time::sleep(SECOND).await;
     let info = second.dispatcher.info(DataflowSelector::Only).await.unwrap();
     assert_eq!((&info.nodes[0].state, info.nodes[0].attempt), (&NodeState::Running, Some(Attempt(1))));
+    stop(&second).await;
+    drop(second);
+
+    let third = world(&store).await;
+    machine.register_with(third.coordinator.resource_manager()).await.unwrap();
+    machine.expect(|heard| matches!(heard, Heard::Spawn { .. })).await;
     machine.end_node(id, "camera", NodeResult::Success).await;
     machine.end_node(id, "screen", NodeResult::Success).await;
-    assert_eq!(second.wait(id, DataflowState::Finished).await, DataflowState::Finished);
-    second.service.stop().await;
+    assert_eq!(third.wait(id, DataflowState::Finished).await, DataflowState::Finished);
+    stop(&third).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -92,4 +106,27 @@ async fn what_was_submitted_and_not_begun_is_begun() {
     // No daemon is there when it is looked for a place.
     assert_eq!(world.wait(id, DataflowState::Running).await, DataflowState::Failed);
     world.service.stop().await;
+}
+
+/// A version that does not understand its file any longer cannot lead it: it says so, and what runs is stopped.
+#[tokio::test(start_paused = true)]
+async fn what_is_not_understood_any_longer_has_failed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let store = Store::open(&path).unwrap();
+    let id = DataflowId(uuid::Uuid::now_v7());
+    let odd = Submission { descriptor: "nodes: 7".to_owned(), ..named("camera") };
+    store.submit(&dora_store::DataflowRecord::new(id, chrono::DateTime::UNIX_EPOCH, odd)).unwrap();
+    drop(store);
+    let world = world(&path).await;
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(world.states().await, [DataflowState::Failed]);
+    let info = world.dispatcher.info(DataflowSelector::from("camera")).await.unwrap();
+    assert!(matches!(info.result.unwrap().outcome.trouble, Some(Trouble::CannotRun(_))));
+    let service = RpcService::new(RpcConfig::new(Role::Daemon, "daemon"));
+    let mut machine = Machine::start(&service, "here");
+    machine.with(move |daemon| daemon.adopt(id)).await;
+    machine.register_with(world.coordinator.resource_manager()).await.unwrap();
+    machine.expect(|heard| matches!(heard, Heard::Stop { nodes, .. } if nodes.is_empty())).await;
+    stop(&world).await;
 }
