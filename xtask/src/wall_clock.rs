@@ -13,7 +13,7 @@ const READS: [&str; 5] = [
 ];
 
 /// Where, and what for.
-const HOMES: [&str; 7] = [
+const HOMES: &[&str] = &[
     // The function itself.
     "crates/dataplane/dora-channel/src/os/linux/clock.rs",
     // Once per run: what all processes add to the monotonic clock to tell the time.
