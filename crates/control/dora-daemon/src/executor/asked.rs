@@ -90,7 +90,7 @@ impl NodeExecutor {
         if let Err(stale) = self.admit(leader) {
             return reply.err(stale.into());
         }
-        if self.dataflows.get(&id).is_some_and(|dataflow| dataflow.run.board.outcome().is_none()) {
+        if self.dataflows.get(&id).is_some_and(|dataflow| !dataflow.run.board.is_over()) {
             return reply.err(NodeExecutorError::StillRuns { dataflow: id });
         }
         // Without a home nothing is remembered, and so nothing is known to be removed.

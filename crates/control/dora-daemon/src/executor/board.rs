@@ -117,8 +117,14 @@ impl Board {
                 state.set(&node.node, NodeState::Ended(node.result.clone()), |entry| entry.pid = None);
             }
             state.outcome = Some(outcome);
+            // Before the master can hear of it.
+            self.over.send_replace(true);
         });
-        self.over.send_replace(true);
+    }
+
+    /// Whether everything is over.
+    pub(super) fn is_over(&self) -> bool {
+        *self.over.borrow()
     }
 
     /// Completes when everything is over.

@@ -36,6 +36,8 @@ pub(super) struct NodeExecutor {
 pub(super) struct Dataflow {
     pub(super) run: Arc<Run>,
     master: watch::Sender<Gateway<DataflowMasterCall>>,
+    /// The master knows how it ended.
+    pub(super) reported: bool,
 }
 
 impl RpcEndpoint for NodeExecutor {
@@ -148,10 +150,14 @@ impl NodeExecutor {
         }
         let id = spawn.dataflow;
         if let Some(dataflow) = self.dataflows.get(&id) {
-            // Asked again, by a leader that may be another one.
-            dataflow.master.send_replace(spawn.master);
-            let has = dataflow.run.board.has(&spawn.nodes);
-            return if has { Ok(()) } else { Err(refused("other placements of this dataflow run here")) };
+            if dataflow.run.board.has(&spawn.nodes) {
+                // Asked again, by a leader that may be another one.
+                dataflow.master.send_replace(spawn.master);
+                return Ok(());
+            }
+            if !dataflow.run.board.is_over() {
+                return Err(refused("other placements of this dataflow run here"));
+            }
         }
         let follows = self.options.home.is_some();
         let run = Arc::new(Run::new(spawn.nodes.clone(), spawn.submission.watched, follows));
@@ -160,17 +166,18 @@ impl NodeExecutor {
         worker.start().map_err(|error| system("start a thread for the dataflow", &error))?;
         let reporter = Reporter { machine: self.options.machine.clone(), run: run.clone(), masters };
         tokio::spawn(report(reporter, id, main.executor()));
-        self.dataflows.insert(id, Dataflow { run, master });
+        self.dataflows.insert(id, Dataflow { run, master, reported: false });
         Ok(())
     }
 
     fn stop(&mut self, leader: FencingToken, id: DataflowId, nodes: Vec<NodeId>, options: StopOptions) -> Result<()> {
         self.admit(leader)?;
         let run = &self.dataflow(id)?.run;
-        if nodes.is_empty() {
-            run.stop(options);
-        } else if let Some(keeper) = run.stopper.keeper() {
-            nodes.into_iter().for_each(|node| keeper.stop_node(node, ending(options)));
+        match run.stopper.keeper() {
+            _ if nodes.is_empty() => run.stop(options),
+            Some(keeper) => nodes.into_iter().for_each(|node| keeper.stop_node(node, ending(options))),
+            None if run.board.is_over() => {}
+            None => return Err(NodeExecutorError::NotRunning { dataflow: id }),
         }
         Ok(())
     }
@@ -215,6 +222,7 @@ pub(super) fn system(doing: &str, error: &io::Error) -> NodeExecutorError {
 
 /// Reports a dataflow until its master knows the end.
 async fn report(reporter: Reporter, id: DataflowId, executor: MainThreadExecutor<NodeExecutor>) {
+    let run = reporter.run.clone();
     reporter.report().await;
-    let _ = executor.run_async(move |executor, main| executor.reported(main, id)).await;
+    let _ = executor.run_async(move |executor, main| executor.reported(main, id, &run)).await;
 }

@@ -1,12 +1,12 @@
 //! The end of the daemon, and of single dataflows.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use dora_gateways::{DataflowId, NodeExecutorError, StopOptions};
 use dora_rpc::{MainThread, Reply};
 use tokio::sync::watch;
 
-use super::endpoint::NodeExecutor;
+use super::{endpoint::NodeExecutor, run::Run};
 
 /// Time for the last news to reach the masters.
 const LAST_NEWS: Duration = Duration::from_secs(5);
@@ -53,6 +53,7 @@ impl NodeExecutor {
     ) {
         self.shutdown.asked = true;
         self.shutdown.waiting.extend(reply);
+        self.dataflows.retain(|_, dataflow| !dataflow.reported);
         let runs: Vec<_> = self.dataflows.values().map(|dataflow| dataflow.run.clone()).collect();
         runs.iter().for_each(|run| run.stop(options));
         let ends = async move {
@@ -67,17 +68,21 @@ impl NodeExecutor {
     }
 
     /// The master of a dataflow knows its end.
-    pub(super) fn reported(&mut self, main: &mut MainThread<Self>, id: DataflowId) {
-        let is_awaited = self.dataflows.get(&id).is_some_and(|dataflow| dataflow.run.feed.is_awaited());
-        if is_awaited && !self.shutdown.asked {
-            main.schedule(KEPT_FOR_WATCHER, move |executor, _| executor.forget(id));
+    pub(super) fn reported(&mut self, main: &mut MainThread<Self>, id: DataflowId, run: &Arc<Run>) {
+        // Meanwhile there may be newer placements of it.
+        let same = self.dataflows.get_mut(&id).filter(|dataflow| Arc::ptr_eq(&dataflow.run, run));
+        let Some(dataflow) = same else { return };
+        dataflow.reported = true;
+        if dataflow.run.feed.is_awaited() && !self.shutdown.asked {
+            let run = run.clone();
+            main.schedule(KEPT_FOR_WATCHER, move |executor, _| executor.forget(id, &run));
         } else {
-            self.forget(id);
+            self.forget(id, run);
         }
     }
 
-    fn forget(&mut self, id: DataflowId) {
-        self.dataflows.remove(&id);
+    fn forget(&mut self, id: DataflowId, run: &Arc<Run>) {
+        self.dataflows.retain(|other, dataflow| *other != id || !Arc::ptr_eq(&dataflow.run, run));
         if self.shutdown.asked && self.dataflows.is_empty() {
             self.shutdown.finish();
         }

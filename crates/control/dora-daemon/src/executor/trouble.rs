@@ -60,3 +60,19 @@ pub(super) fn panicked(panic: &(dyn Any + Send)) -> Trouble {
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("it gave no reason");
     Trouble::CannotRun(format!("the thread of the daemon that runs it has panicked: {text}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use super::*;
+
+    #[test]
+    fn a_bug_says_what_it_says() {
+        let words = |panic: Box<dyn Any + Send>| panicked(&*panic).to_string();
+        let told = catch_unwind(|| panic!("number {}", 7)).map_err(words).unwrap_err();
+        assert!(told.ends_with("has panicked: number 7"), "{told}");
+        let told = catch_unwind(|| panic!("plain")).map_err(words).unwrap_err();
+        assert!(told.ends_with("has panicked: plain"), "{told}");
+    }
+}

@@ -151,6 +151,29 @@ async fn asked_twice_it_starts_once_and_the_second_master_is_told() {
 }
 
 #[tokio::test]
+async fn placements_that_have_ended_make_room_for_newer_ones() {
+    both(async |cluster| {
+        let mut master = cluster.master("master");
+        // Nobody asks for what is watched: it is kept for a while.
+        let submission = cluster.submission("nodes: [{ id: a, path: 'true' }]");
+        let submission = Submission { watched: Some(Watching::Loosely), ..submission };
+        for attempt in 1..=2 {
+            let mut spawn = spawn(1, submission.clone(), &master);
+            spawn.nodes[0].1 = Attempt(attempt);
+            cluster.executor.spawn_nodes(LEADER, spawn).await.unwrap();
+            assert!(master.finished().await.is_success());
+        }
+        let observed = cluster.executor.observed().await.unwrap();
+        assert_eq!(observed[0].nodes[0].attempt, Attempt(2));
+        let stopped =
+            cluster.executor.stop_nodes(LEADER, observed[0].dataflow, vec!["a".into()], StopOptions::default());
+        stopped.await.unwrap();
+        cluster.executor.shut_down(LEADER, StopOptions::default()).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_former_leader_is_refused_whatever_it_wants() {
     both(async |cluster| {
         let (dataflow, mut master) = cluster.run("nodes: [{ id: a, path: sleep, args: '1000' }]").await;
