@@ -4,7 +4,7 @@
 use std::path::Path;
 
 /// How it is read. Written in two parts, so that this file does not find itself.
-const READS: [&str; 5] = [
+const READS: &[&str] = &[
     concat!("SystemTime", "::now"),
     concat!("Utc", "::now"),
     concat!("Local", "::now"),
