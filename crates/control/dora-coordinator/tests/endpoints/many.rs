@@ -18,15 +18,21 @@ fn full() -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn what_has_run_leaves_nothing_behind() {
+    let begun = Instant::now();
+    drop(dora_store::Store::in_memory().unwrap());
+    println!("a store in memory: {:?}", begun.elapsed());
     let world = World::new(false).await;
     let mut machine = world.daemon("here").await;
     let run = async || {
+        let begun = Instant::now();
         let watched = Submission { watched: Some(Watching::Closely), ..crate::world::submission(PAIR) };
         let id = world.dispatcher.submit(watched).await.unwrap();
         let events = world.dispatcher.events(DataflowSelector::Only, Watching::Closely).await.unwrap();
         world.wait(id, DataflowState::Running).await;
+        let running = begun.elapsed();
         world.dispatcher.stop(DataflowSelector::Only, StopOptions::default()).await.unwrap();
         crate::world::all(events).await;
+        running
     };
     let settled = async || {
         tokio::time::sleep(60 * SECOND).await;
@@ -34,10 +40,12 @@ async fn what_has_run_leaves_nothing_behind() {
     };
     run().await;
     let before = settled().await;
-    for _ in 0..if full() { 1000 } else { 100 } {
-        run().await;
+    let (runs, mut took) = (if full() { 1000 } else { 100 }, std::time::Duration::ZERO);
+    for _ in 0..runs {
+        took += run().await;
         while machine.heard.try_recv().is_ok() {}
     }
+    println!("from submission to running: {:?}, on average of {runs}", took / runs);
     assert_eq!(settled().await, before, "tasks");
     let last = world.dispatcher.list(ListFilter::default()).await.unwrap()[0].id;
     let master: Result<Gateway<DataflowMasterCall>, _> =
