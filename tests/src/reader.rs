@@ -11,7 +11,7 @@ use std::{
 use rustix::process::Signal;
 
 use crate::{
-    Running, Workbench, dora,
+    Running, Workbench, dora, leftovers,
     page::{Output, Section, Step, find_missing, sections},
     programs,
 };
@@ -103,6 +103,13 @@ impl Reader {
         let search = first.chain(std::env::split_paths(&path));
         command.env("PATH", std::env::join_paths(search).expect("directories")).current_dir(&self.directory);
         command
+    }
+}
+
+/// What a page leaves in the background ends with its reader.
+impl Drop for Reader {
+    fn drop(&mut self) {
+        leftovers::kill_marked(self.bench.mark());
     }
 }
 

@@ -39,6 +39,11 @@ fn nodes_that_come_and_go() {
     read("dynamic.md", &[]);
 }
 
+#[test]
+fn in_the_background() {
+    read("background.md", &[]);
+}
+
 /// Each section is a mistake of its own, made in a fresh project whose nodes are built.
 #[test]
 fn troubleshooting() {

@@ -128,6 +128,25 @@ fn a_second_coordinator_or_daemon_in_the_same_place_is_refused_by_name() {
     cluster.down();
 }
 
+/// Not on a terminal, so nobody is asked.
+#[test]
+fn down_refuses_while_dataflows_run_unless_it_is_forced() {
+    let bench = Workbench::new();
+    let _cluster = Cluster::up(&bench);
+    bench.dataflow("a.yml", "nodes:\n  - { id: beat, path: \"{node}\", args: ticker 1000000, inputs: { tick: dora/timer/millis/10 }, outputs: [ticks] }\n");
+    dora(&bench, "start a.yml --name pulse --detach").expect_code(0);
+    let refused = dora(&bench, "down").expect_code(1);
+    expect_in(&refused.stderr, &["1 dataflow is running", "running: pulse", "`--force`"]);
+    expect_in(&dora(&bench, "status").expect_code(0).stdout, &["Active dataflows: 1", "pulse"]);
+    let forced = dora(&bench, "down --force").expect_code(0);
+    expect_in(&forced.stdout, &["Coordinator and daemons destroyed successfully"]);
+    assert_eq!(marked_processes(bench.mark()), [].into());
+    dora(&bench, "up").expect_code(0);
+    expect_in(&dora(&bench, "status").expect_code(0).stdout, &["Active dataflows: 0"]);
+    expect_in(&dora(&bench, "list").expect_code(0).stdout, &["pulse"]);
+    dora(&bench, "down").expect_code(0);
+}
+
 #[test]
 fn a_daemon_whose_coordinator_is_gone_is_ended_too() {
     let bench = Workbench::new();

@@ -148,7 +148,7 @@ pub enum DispatcherError {
         reason: String,
     },
     /// Dataflows run that would be lost.
-    #[error("{} dataflows are running; stop them first, or force it", running.len())]
+    #[error("{}; stop them first, or force it", are_running(running.len()))]
     StillRunning {
         /// Those that run.
         running: Vec<DataflowSummary>,
@@ -202,6 +202,10 @@ fn suggestion(near: &[String]) -> String {
         [] => String::new(),
         names => format!("; did you mean `{}`?", names.join("` or `")),
     }
+}
+
+fn are_running(count: usize) -> String {
+    if count == 1 { "1 dataflow is running".to_owned() } else { format!("{count} dataflows are running") }
 }
 
 fn joined(nodes: &[NoFit]) -> String {
