@@ -68,7 +68,7 @@ struct Process {
     parent: i32,
     /// Tells it from a later process with the same number.
     started: u64,
-    /// It has ended and its parent has not asked how.
+    /// It has ended and its parent has not asked how. One of which only the first thread has ended lives.
     zombie: bool,
 }
 
@@ -85,8 +85,9 @@ impl Process {
         // The second field is the command in parentheses, which may itself contain anything.
         let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
         let (state, parent) = (fields.next()?, fields.next()?.parse().ok()?);
-        let started = fields.nth(17)?.parse().ok()?;
-        Some(Process { pid, parent, started, zombie: matches!(state, "Z" | "X") })
+        let threads: u32 = fields.nth(15)?.parse().ok()?;
+        let started = fields.nth(1)?.parse().ok()?;
+        Some(Process { pid, parent, started, zombie: matches!(state, "Z" | "X") && threads <= 1 })
     }
     fn kill(&self) -> Killed {
         let Ok(pidfd) = pidfd_open(self.pid, PidfdFlags::empty()) else { return Killed::GoneAlready };

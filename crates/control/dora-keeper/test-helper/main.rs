@@ -148,6 +148,13 @@ fn config() -> NodeConfig {
     serde_json::from_str(&std::env::var(NODE_CONFIG_ENV).unwrap()).unwrap()
 }
 
+/// Ends the thread that calls it, whatever becomes of the others.
+#[allow(unsafe_code)]
+fn end_this_thread() {
+    // SAFETY: nothing of this thread is used by another one.
+    unsafe { libc::syscall(libc::SYS_exit, 0) };
+}
+
 #[allow(unsafe_code)]
 fn take(fd: i32) -> OwnedFd {
     use std::os::fd::FromRawFd;
@@ -265,6 +272,19 @@ fn node(behaviour: &[&str]) -> ExitCode {
             say("deaf now");
             node.hear_until(|packet| *packet == ToNode::Stop);
             ExitCode::SUCCESS
+        }
+        // Goes on without its first thread, and has a child.
+        ["headless"] => {
+            let child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+            std::thread::spawn(|| {
+                loop {
+                    std::thread::park();
+                }
+            });
+            say(&format!("headless {}", std::process::id()));
+            say(&format!("child {}", child.id()));
+            end_this_thread();
+            ExitCode::FAILURE
         }
         // Behaves so at first, and otherwise when it was started again.
         ["first", first, then] => match config().restart_count {

@@ -112,6 +112,18 @@ fn orphans_end_with_the_dataflow() {
     assert_eq!(finished.exit("b"), (signal(15), ExitCause::Stopped));
 }
 
+/// The system shows it like one that has ended.
+#[test]
+fn a_process_that_has_lost_its_first_thread_ends_with_the_dataflow() {
+    let mut run = Run::launch(&plan().sh("a", &format!("setsid {HELPER} node headless")).sh("b", "exec sleep 1000"));
+    let headless = Witness::of(run.until_number("headless "));
+    let child = Witness::of(run.until_number("child "));
+    run.stop(3_600_000);
+    run.finish();
+    headless.sees_death();
+    child.sees_death();
+}
+
 #[test]
 fn the_keeper_is_small_and_sleeps() {
     let mut run = Run::launch(&plan().helper("a", "serve").helper("b", "serve").sh("c", "exit 0"));
