@@ -3,7 +3,7 @@
 //! The same endpoints as behind `dora up`, reached in memory: no port, no socket, no file. They run on a thread of their
 //! own, so that orders get through while the main thread waits for a terminal.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use dora_coordinator::{Coordinator, CoordinatorOptions};
 use dora_daemon::{Daemon, DaemonOptions};
@@ -40,7 +40,11 @@ impl MiniCluster {
             let python_module = python_module::find();
             let options = DaemonOptions { allow_shell, python_module, ..DaemonOptions::in_process(keeper) };
             let daemon = Daemon::start(&service, options).map_err(|error| failed("start the daemon", &error))?;
-            tokio::spawn(async move { daemon.serve(&service, Address::here()).await });
+            let daemon = Arc::new(daemon);
+            let serving = daemon.clone();
+            tokio::spawn(async move { serving.serve(&service, Address::here()).await });
+            // Without it there is no place for any node.
+            daemon.registered().await;
             Ok(coordinator.dispatcher())
         })?;
         Ok(Self { runtime, dispatcher })
