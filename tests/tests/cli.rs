@@ -21,6 +21,19 @@ fn help_lists_what_is_served_and_nothing_else() {
         Commands:
           new         Make a new dataflow or node that runs at once
           run         Run a dataflow on this machine, until all its nodes are done
+          up          Start a coordinator and a daemon on this host, if they do not run yet
+          down        End the coordinator and its daemons [alias: destroy]
+          status      Tell whether a coordinator runs, which machines it has, and what runs on them
+          start       Start a dataflow on the machines of a coordinator
+          stop        Stop a dataflow, and wait for its end
+          restart     Stop a dataflow and start it again
+          list        Show the dataflows: those that run, and those that have ended
+          logs        Show what nodes print, and have printed
+          node        Look at single nodes, stop them, start them again
+          topic       Look at the messages of a dataflow that runs, and send some
+          top         Show what nodes and edges do: processor, memory, queues, rates, drops, latencies
+          clean       Forget dataflows that have ended, with their logs
+          context     Coordinators on other hosts, under names
           build       Build what the nodes of a dataflow need: repositories, downloads, `build:` lines
           doctor      Look at this machine: kernel, limits, memory, processors, tools, leftovers
           validate    Check a dataflow file: spelling, values, wiring, types
@@ -39,6 +52,8 @@ fn help_lists_what_is_served_and_nothing_else() {
           dora run dataflow.yml             run a dataflow, until all its nodes are done or Ctrl-C
           dora validate dataflow.yml        say what is wrong with a file, and where
           dora graph --open dataflow.yml    look at a dataflow
+          dora up                           start what runs dataflows in the background; `dora down` ends it
+          dora start dataflow.yml           run one there, to be looked after by `list`, `logs`, `stop`
 
         `dora help COMMAND` tells more about each command.
     "#]]
@@ -48,10 +63,11 @@ fn help_lists_what_is_served_and_nothing_else() {
 #[test]
 fn each_command_explains_itself_with_examples() {
     let bench = Workbench::new();
-    let alone = "new run start stop restart list logs top clean build doctor validate expand graph schema completion";
+    let alone = "new run build doctor validate expand graph schema completion";
+    let asking = "up down status context start stop restart list logs top clean";
     let grouped = ["node", "node list", "node info", "node stop", "node restart", "topic", "topic list", "topic info"];
     let rest = ["topic echo", "topic hz", "topic pub", "inspect top"];
-    for verb in alone.split(' ').chain(grouped).chain(rest) {
+    for verb in alone.split(' ').chain(asking.split(' ')).chain(grouped).chain(rest) {
         let run = bench.dora(verb.split(' ').chain(["--help"])).finish().expect_code(0);
         assert!(run.stdout.contains("Examples:"), "{verb}: {}", run.stdout);
         assert!(run.stdout.lines().all(|line| line.chars().count() <= 100), "{verb}: {}", run.stdout);
@@ -63,7 +79,7 @@ fn wrong_usage_has_exit_code_2_and_says_what_to_do() {
     let bench = Workbench::new();
     let cases: [(&[&str], &str); 10] = [
         (&[], "Usage: dora <COMMAND>"),
-        (&["up"], "`dora up` is not served by this version yet; `dora run FILE` runs a dataflow without a service"),
+        (&["record"], "`dora record` is not served by this version yet; `dora run FILE` runs a dataflow without"),
         (&["node", "add", "--from-yaml", "a.yml"], "`dora node add` is not served by this version yet"),
         (&["validat", "a.yml"], "a similar subcommand exists: 'validate'"),
         (&["run", "a.yml", "--hub-override", "a=b"], "`dora run --hub-override` is not served by this version yet"),

@@ -13,6 +13,7 @@ Examples:
   dora validate dataflow.yml        say what is wrong with a file, and where
   dora graph --open dataflow.yml    look at a dataflow
   dora up                           start what runs dataflows in the background; `dora down` ends it
+  dora start dataflow.yml           run one there, to be looked after by `list`, `logs`, `stop`
 
 `dora help COMMAND` tells more about each command.";
 
@@ -29,6 +30,10 @@ pub(crate) struct Cli {
 enum Command {
     New(command::new::Arguments),
     Run(command::run::RunCommand),
+    Up(command::up::Arguments),
+    Down(command::down::Arguments),
+    #[command(alias = "check")]
+    Status(command::status::Arguments),
     Start(command::start::Arguments),
     Stop(command::stop::Arguments),
     Restart(command::restart::Arguments),
@@ -41,6 +46,7 @@ enum Command {
     #[command(hide = true)]
     Inspect(command::top::InspectArguments),
     Clean(command::clean::Arguments),
+    Context(command::context::Arguments),
     Build(command::build::Arguments),
     Doctor(command::doctor::Arguments),
     Validate(command::validate::Arguments),
@@ -48,11 +54,6 @@ enum Command {
     Graph(command::graph::Arguments),
     Schema(command::schema::Arguments),
     Completion(command::completion::Arguments),
-    Up(command::up::Arguments),
-    Down(command::down::Arguments),
-    #[command(visible_alias = "check")]
-    Status(command::status::Arguments),
-    Context(command::context::Arguments),
     /// What dora-rs has beside the short names: `dora system status`.
     #[command(hide = true)]
     System(command::status::System),

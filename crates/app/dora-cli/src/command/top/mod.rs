@@ -81,7 +81,7 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let client = Client::connect(&arguments.coordinator)?;
     if arguments.once {
         let before = look::look(&client)?;
-        client.block_on(tokio::time::sleep(MOMENT));
+        client.block_on(async { tokio::time::sleep(MOMENT).await });
         let report = report::report(&before.next(look::look(&client)?));
         let text = serde_json::to_string_pretty(&report).map_err(|error| CommandError::failed(error.to_string()))?;
         print(&(text + "\n"))?;

@@ -22,6 +22,8 @@ pub(super) struct Census {
     pub with_process: usize,
     /// Nodes that are to run and are not ready: all others that have not ended are.
     pub unready: usize,
+    /// Nodes that have not ended.
+    pub left: usize,
 }
 
 impl Census {
@@ -31,6 +33,7 @@ impl Census {
         self.building += usize::from(*state == NodeState::Building);
         self.with_process += usize::from(has_process);
         self.without_process += usize::from(awaited && !has_process);
+        self.left += usize::from(!matches!(state, NodeState::Ended(_)));
         self.unready += usize::from(awaited && !matches!(state, NodeState::Running | NodeState::Ended(_)));
     }
 }
@@ -114,6 +117,8 @@ mod tests {
         assert_eq!(at(&[Starting, Running]), DataflowState::WaitingForReady);
         assert_eq!(at(&[Restarting, Running]), DataflowState::WaitingForReady);
         assert_eq!(at(&[Running, Ended(NodeResult::Success)]), DataflowState::Running);
+        let failed = || Ended(NodeResult::Lost);
+        assert_eq!(at(&[failed(), failed()]), DataflowState::WaitingForReady, "no message has flowed");
         // Nobody waits for a dynamic node.
         let dynamic = census(&[(Running, true), (Waiting, false)], false);
         assert_eq!(next(DataflowState::Building, &dynamic), DataflowState::Running);
