@@ -157,6 +157,27 @@ fn a_daemon_whose_coordinator_is_gone_is_ended_too() {
     assert_eq!(marked_processes(bench.mark()), [].into());
 }
 
+/// It is killed while a dataflow runs: the same process runs on, and the next coordinator ends it when it is asked to.
+#[test]
+fn a_coordinator_that_was_killed_takes_up_what_runs() {
+    let bench = Workbench::new();
+    let cluster = Cluster::up(&bench);
+    let ticks =
+        "nodes: [{ id: node, path: '{node}', args: ticker, inputs: { tick: dora/timer/millis/5 }, outputs: [data] }]\n";
+    bench.dataflow("flow.yml", ticks);
+    let start = dora(&bench, "start flow.yml --name demo").expect_code(0);
+    expect_in(&start.stdout, &["dataflow started"]);
+    let node = bench.process(" ticker");
+    cluster.kill("coordinator");
+    dora(&bench, "up").expect_code(0);
+    assert_eq!(bench.process(" ticker"), node);
+    // The stop waits until the daemon has registered again.
+    dora(&bench, "stop demo --force").expect_code(0);
+    assert_eq!(dora(&bench, "list --status running --quiet").expect_code(0).stdout, "");
+    cluster.down();
+    assert_eq!(marked_processes(bench.mark()), [].into());
+}
+
 #[test]
 fn a_store_that_is_none_is_told_and_can_be_put_aside() {
     let bench = Workbench::new();
