@@ -76,6 +76,18 @@ fn a_dataflow_lives_under_its_name_and_its_id() {
 }
 
 #[test]
+fn a_start_that_waits_for_ever_says_for_whom() {
+    let bench = Workbench::new();
+    let _cluster = Cluster::up(&bench);
+    bench.script("mute.sh", "while :; do sleep 1000; done");
+    bench.dataflow("a.yml", &format!("{FLOW}  - {{ id: mute, path: mute.sh }}\n"));
+    let run = dora(&bench, "start a.yml --detach --name rig").expect_code(0);
+    expect_in(&run.stdout, &["dataflow start triggered: ", "dataflow started: "]);
+    expect_in(&run.stderr, &["note: ", "`mute`"]);
+    dora(&bench, "stop rig --force");
+}
+
+#[test]
 fn who_is_meant_is_said_or_asked_back() {
     let bench = Workbench::new();
     let _cluster = Cluster::up(&bench);
