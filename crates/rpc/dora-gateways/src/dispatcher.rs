@@ -90,7 +90,7 @@ pub enum DispatcherError {
         near: Vec<String>,
     },
     /// None was named, and not exactly one runs.
-    #[error("{} dataflows run; say which one", running.len())]
+    #[error("{}", which_one(running))]
     Ambiguous {
         /// Those that run.
         running: Vec<DataflowSummary>,
@@ -195,6 +195,13 @@ coded! {
         NotServed => "dispatcher.not_served",
     }
     retry { NoFit }
+}
+
+fn which_one(running: &[DataflowSummary]) -> String {
+    match running.len() {
+        0 => "no dataflow runs".to_owned(),
+        count => format!("{count} dataflows run; say which one"),
+    }
 }
 
 fn suggestion(near: &[String]) -> String {
