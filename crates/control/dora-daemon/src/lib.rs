@@ -21,7 +21,8 @@
 //! ```
 //!
 //! In reading order: [`Build`] brings what is not there yet; [`prepare()`](fn@prepare) from a dataflow to a launch plan;
-//! [`Keeper`] the process that executes it; [`Execution`] what happens; [`Outcome`] how it ended. This crate decides
+//! [`Keeper`] the process that executes it; [`Execution`] what happens; [`Outcome`](dora_gateways::Outcome) how it ended;
+//! [`Daemon`] all of that as an endpoint that a coordinator drives. This crate decides
 //! (policy); how processes are made and channels brokered is in dora-keeper. It must not know of terminals, colours or
 //! exit codes of commands.
 

@@ -275,6 +275,7 @@ fn node(behaviour: &[&str]) -> ExitCode {
         }
         // Goes on without its first thread, and has a child.
         ["headless"] => {
+            #[allow(clippy::zombie_processes, reason = "somebody else has to end it")]
             let child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
             std::thread::spawn(|| {
                 loop {
