@@ -291,6 +291,31 @@ fn messages_are_looked_at_and_sent() {
     watched.finish().expect_code(0);
 }
 
+/// One sends messages of a megabyte until the queue is full, the other never takes one.
+const FULL: &str = "\
+nodes:
+  - { id: flood, path: '{node}', args: flood 1000000, outputs: [data] }
+  - id: stuck
+    path: {node}
+    args: stuck
+    inputs: { in: { source: flood/data, queue_size: 4, queue_policy: backpressure } }
+";
+
+#[test]
+fn what_messages_take_is_shown_with_who_sent_them() {
+    let bench = Workbench::new();
+    let _cluster = Cluster::up(&bench);
+    bench.dataflow("a.yml", FULL);
+    let attached = bench.dora(["start", "a.yml", "--attach", "--name", "rig"]);
+    attached.await_text("flood: flooding");
+    let top: Value = serde_json::from_str(&dora(&bench, "top --once").expect_code(0).stdout).expect("JSON");
+    let shared = |node: usize| top[node]["metrics"]["shared_memory_mb"].as_f64();
+    assert!(shared(0).is_some_and(|shared| (1.0..8.0).contains(&shared)), "at most four are queued: {top}");
+    assert_eq!(shared(1), Some(0.0), "it sends nothing: {top}");
+    dora(&bench, "stop rig --force");
+    attached.finish();
+}
+
 #[test]
 fn who_stays_attached_sees_everything_and_ctrl_c_stops_it() {
     let bench = Workbench::new();

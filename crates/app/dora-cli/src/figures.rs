@@ -132,6 +132,7 @@ pub(crate) mod tests {
             pid: Some(77),
             cpu_ns: seconds * 500_000_000,
             memory: 32 << 20,
+            shared_memory: if name == "camera" { 3 << 20 } else { 0 },
             disk_read: seconds << 20,
             disk_written: 0,
             restarts: 1,

@@ -165,6 +165,11 @@ impl Wiring {
         }
     }
 
+    /// Bytes that the messages of the node's process take. Read from the budget: the node does not learn of it.
+    pub(crate) fn memory_of(&self, node: usize) -> u64 {
+        self.budget.used_by(node)
+    }
+
     /// What each edge has counted, over all processes of its ends.
     pub(crate) fn counters(&self) -> Vec<EdgeCounters> {
         self.edges.iter().map(|edge| edge.links.counters()).collect()

@@ -156,6 +156,7 @@ impl Dataflow {
                 pid: node.seen_pid(),
                 restarts: self.restarts[number].count(),
                 connected: node.is_connected(),
+                shared_memory: self.wiring.memory_of(number),
             }
         };
         let nodes = self.plan.nodes.iter().enumerate().map(figures).collect();

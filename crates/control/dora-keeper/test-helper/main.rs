@@ -120,9 +120,12 @@ impl Node {
         }
     }
     fn send(&mut self, number: u8) -> bool {
-        let mut chunk = self.producer.as_ref().unwrap().arena().allocate(4096).unwrap();
+        self.send_sized(number, 4096)
+    }
+    fn send_sized(&mut self, number: u8, len: usize) -> bool {
+        let mut chunk = self.producer.as_ref().unwrap().arena().allocate(len).unwrap();
         chunk.fill(number);
-        let payload = Payload::Chunk { chunk, len: 4096, header_len: 0 };
+        let payload = Payload::Chunk { chunk, len, header_len: 0 };
         self.producer.as_mut().unwrap().send(0, Outgoing { tag: 0, stamp_ns: 0, payload }).is_ok_and(|sent| sent > 0)
     }
     fn hear_until(&mut self, last: impl Fn(&ToNode) -> bool) {
@@ -244,6 +247,18 @@ fn node(behaviour: &[&str]) -> ExitCode {
             node.hear_until(|packet| *packet == ToNode::Stop);
             ExitCode::SUCCESS
         }
+        // Sends that many messages of 1 MiB. Asked to stop, it gives back what nobody holds, and runs on.
+        ["send-large-and-trim", count] => {
+            let mut node = Node::start();
+            for number in 0..count.parse().unwrap() {
+                assert!(node.send_sized(number, 1 << 20));
+            }
+            node.hear_until(|packet| *packet == ToNode::Stop);
+            node.producer.as_ref().unwrap().arena().trim();
+            say("trimmed");
+            node.hear_until(|_| false);
+            ExitCode::SUCCESS
+        }
         // Waits until somebody looks at its output, sends that many messages, and runs until it is asked to stop.
         ["send-when-tapped", count] => {
             let mut node = Node::start();
@@ -292,6 +307,26 @@ fn node(behaviour: &[&str]) -> ExitCode {
             0 => self::node(&[first]),
             _ => self::node(&[then]),
         },
+        // Receives everything and keeps the first message, whatever it is asked.
+        ["keep-first"] => {
+            let mut node = Node::start();
+            let mut kept = None;
+            loop {
+                match node.consumer.poll() {
+                    Polled::Message { message, .. } => {
+                        let number = message.payload()[0];
+                        // The others are released here.
+                        kept.get_or_insert(message);
+                        say(&format!("released {number}"));
+                    }
+                    Polled::Closed { .. } | Polled::Broken { .. } => return ExitCode::SUCCESS,
+                    Polled::Empty => {
+                        let waiter = node.waiter.as_mut().unwrap();
+                        waiter.wait(|| node.consumer.is_ready(), None);
+                    }
+                }
+            }
+        }
         // Receives everything. What happened before the end of an input must be in the mail by then.
         ["receive"] => {
             let mut node = Node::start();

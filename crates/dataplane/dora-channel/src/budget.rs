@@ -51,6 +51,10 @@ impl BudgetMemory {
     pub fn used(&self) -> u64 {
         self.slots().iter().map(|slot| slot.load(SeqCst)).fold(0, u64::saturating_add)
     }
+    /// Bytes in use by one producer; 0 if it is gone, or if there is none with this slot.
+    pub fn used_by(&self, slot: usize) -> u64 {
+        self.slots().get(slot).map_or(0, |used| used.load(SeqCst))
+    }
     /// How often a producer has met the limit. Others give unused chunks back when they see it change.
     pub fn pressure(&self) -> u64 {
         self.words()[1].load(SeqCst)

@@ -74,6 +74,10 @@ pub struct NodeMetrics {
     pub cpu_ns: u64,
     /// Their resident memory, in bytes.
     pub memory: u64,
+    /// Bytes of shared memory that its messages take: those that are queued or kept by receivers, and free ones that it
+    /// will use again. 0 if its keeper does not answer.
+    #[serde(default)]
+    pub shared_memory: u64,
     /// Bytes read from disks.
     #[serde(default)]
     pub disk_read: u64,

@@ -25,6 +25,10 @@ pub struct NodeFigures {
     pub restarts: u32,
     /// Its process exchanges messages.
     pub connected: bool,
+    /// Bytes of shared memory that the messages of its process take: those that are queued or kept by receivers, and
+    /// free ones that it will use again. 0 once the process is gone.
+    #[serde(default)]
+    pub shared_memory: u64,
 }
 
 /// One edge.

@@ -29,6 +29,9 @@ Examples:
   dora top --refresh-interval 500ms
   dora top --once | jq '.[].metrics.cpu_usage'     this moment as JSON, for programs
 
+MEMORY is that of the processes of a node. SHARED is what the messages that it has sent take: those that are queued or
+kept by receivers, and free ones that it will use again.
+
 Keys: up and down choose a node, `s` sorts by the next column, `e` shows edges or nodes, `q` ends it.
 All figures are read from memory that nodes share with dora: to look costs them nothing.";
 

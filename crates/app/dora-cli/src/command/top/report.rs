@@ -9,7 +9,7 @@ use crate::words::node_state_word;
 
 const MB: f64 = 1e6;
 
-/// A node. The keys are those of dora-rs; what is not known here is null.
+/// A node. The keys are those of dora-rs and a few more; what is not known here is null.
 #[derive(Debug, PartialEq, Serialize)]
 pub(super) struct NodeReport {
     dataflow_id: DataflowId,
@@ -41,6 +41,8 @@ struct MetricsReport {
     status: &'static str,
     /// Messages in its queues.
     pending_messages: u64,
+    /// What the messages that it has sent take, those included that receivers keep.
+    shared_memory_mb: Option<f64>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -108,6 +110,7 @@ fn node_report(moment: &Moment, dataflow: &DataflowInfo, node: &NodeInfo) -> Nod
             broken_inputs: None,
             status: node_state_word(&node.state),
             pending_messages: incoming.map(|edge| edge.queued).sum(),
+            shared_memory_mb: metrics.map(|metrics| metrics.shared_memory as f64 / MB),
         },
         network: None,
         edges: edges.collect(),
@@ -128,13 +131,14 @@ mod tests {
         };
         assert_eq!(keys(plot), "dataflow_id dataflow_name node_id daemon_id metrics network edges");
         let metrics = "pid cpu_usage memory_mb disk_read_mb_s disk_write_mb_s restart_count broken_inputs status \
-                       pending_messages";
+                       pending_messages shared_memory_mb";
         assert_eq!(keys(&plot["metrics"]), metrics);
         assert_eq!((&plot["metrics"]["cpu_usage"], &plot["metrics"]["pending_messages"]), (&50.0.into(), &2.into()));
         assert_eq!(
             (&plot["edges"][0]["from"], &plot["edges"][0]["received_per_second"]),
             (&"camera".into(), &10.0.into())
         );
+        assert_eq!(json[0]["metrics"]["shared_memory_mb"], 3.145_728);
         assert_eq!(json[0]["edges"], serde_json::json!([]));
     }
 }

@@ -59,6 +59,8 @@ struct Row<'a> {
     info: &'a NodeInfo,
     cpu: Option<f64>,
     memory: Option<u64>,
+    /// What the messages that it has sent take.
+    shared: Option<u64>,
     queued: u64,
     /// Messages that it took, per second.
     received: f64,
@@ -118,9 +120,9 @@ impl View {
 
     pub(super) fn head(&self) -> &'static [&'static str] {
         match self.page {
-            Page::Nodes => {
-                &["DATAFLOW", "NODE", "STATUS", "PID", "CPU", "MEMORY", "QUEUE", "MSG/S", "DROPPED", "RESTARTS"]
-            }
+            Page::Nodes => &[
+                "DATAFLOW", "NODE", "STATUS", "PID", "CPU", "MEMORY", "SHARED", "QUEUE", "MSG/S", "DROPPED", "RESTARTS",
+            ],
             Page::Edges => &["DATAFLOW", "EDGE", "QUEUE", "MSG/S", "BYTES/S", "DROPPED", "P50", "P99"],
         }
     }
@@ -184,6 +186,7 @@ fn row<'a>(moment: &'a Moment, dataflow: DataflowId, info: &'a NodeInfo) -> Row<
         info,
         cpu: metrics.and_then(|metrics| figures.node(metrics)).map(|rates| rates.cpu_percent),
         memory: metrics.map(|metrics| metrics.memory),
+        shared: metrics.map(|metrics| metrics.shared_memory),
         queued: 0,
         received: 0.0,
         dropped: 0,
@@ -205,6 +208,7 @@ fn node_cells(moment: &Moment, row: &Row<'_>) -> Vec<String> {
         or_dash(row.info.pid.map(|pid| pid.to_string())),
         or_dash(row.cpu.map(|cpu| format!("{cpu:.1}%"))),
         or_dash(row.memory.map(show_size)),
+        or_dash(row.shared.map(show_size)),
         row.queued.to_string(),
         format!("{:.1}", row.received),
         row.dropped.to_string(),
@@ -270,7 +274,8 @@ pub(super) mod tests {
     #[test]
     fn nodes_and_edges_have_their_figures() {
         let mut view = view();
-        assert_eq!(view.rows()[1].join(" "), "rig plot Running 77 50.0% 32 MiB 2 10.0 0 1");
+        assert_eq!(view.rows()[1].join(" "), "rig plot Running 77 50.0% 32 MiB 0 B 2 10.0 0 1");
+        assert_eq!(view.rows()[0][6], "3 MiB");
         assert_eq!(view.rows()[0].len(), view.head().len());
         view.order(Order::Turn);
         assert_eq!(view.rows()[0].join(" "), "rig camera/image -> plot/picture 2/10 10.0 1000 B 0 6 ns 7 ns");
