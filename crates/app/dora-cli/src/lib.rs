@@ -35,6 +35,7 @@ mod python_module;
 #[cfg(test)]
 mod scripted;
 mod signals;
+mod silence;
 mod table;
 mod units;
 mod unserved;

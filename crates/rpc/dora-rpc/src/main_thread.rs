@@ -2,7 +2,7 @@
 //!
 //! It is a task, not a thread of the system. Work that waits runs beside it; what follows from the work runs on it.
 
-use std::{fmt, time::Duration};
+use std::{fmt, pin::Pin, time::Duration};
 
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -24,6 +24,9 @@ pub struct MainThread<E: RpcEndpoint> {
     executor: MainThreadExecutor<E>,
     stop: watch::Sender<bool>,
 }
+
+/// Work beside the main thread, and what follows from it there.
+type Work<E> = Pin<Box<dyn Future<Output = Then<E>> + Send>>;
 
 /// A main thread, and the actions that come to it from outside.
 pub(crate) fn bind<E: RpcEndpoint>(
@@ -86,10 +89,7 @@ impl<E: RpcEndpoint> MainThread<E> {
 
     /// Runs `action` on the main thread after some time, unless the endpoint stops before.
     pub fn schedule(&mut self, after: Duration, action: impl FnOnce(&mut E, &mut Self) + Send + 'static) -> Scheduled {
-        let handle = self.timers.spawn(async move {
-            sleep(after).await;
-            Box::new(action) as Then<E>
-        });
+        let handle = self.timers.spawn(resumed(sleep(after), |endpoint, main, ()| action(endpoint, main)));
         Scheduled { handle }
     }
 
@@ -104,12 +104,15 @@ impl<E: RpcEndpoint> MainThread<E> {
     }
 }
 
-async fn resumed<E: RpcEndpoint, T: Send + 'static>(
-    work: impl Future<Output = T>,
+/// Boxed, so that the machinery of a task is compiled once per endpoint and not once per call: it is larger than most calls.
+fn resumed<E: RpcEndpoint, T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
     next: impl FnOnce(&mut E, &mut MainThread<E>, T) + Send + 'static,
-) -> Then<E> {
-    let value = work.await;
-    Box::new(move |endpoint, main| next(endpoint, main, value))
+) -> Work<E> {
+    Box::pin(async move {
+        let value = work.await;
+        Box::new(move |endpoint: &mut E, main: &mut MainThread<E>| next(endpoint, main, value)) as Then<E>
+    })
 }
 
 /// An action that will run later.

@@ -9,7 +9,7 @@ use crate::{
     choice,
     client::{Client, CoordinatorArgs},
     error::CommandError,
-    progress::Progress,
+    silence::while_waiting,
 };
 
 const EXAMPLES: &str = "\
@@ -43,7 +43,7 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let selector = name.unwrap_or_else(|| choice::selector(arguments.dataflow.as_deref()));
     let (dispatcher, options) = (client.patient(), arguments.how.options());
     let dataflow = choice::resolved(&client, selector, async |selector| {
-        Progress::new().waiting("stopping", dispatcher.restart(selector, options)).await
+        while_waiting(client.dispatcher(), "stopping", dispatcher.restart(selector, options)).await
     })?;
     start::triggered(dataflow)?;
     start::await_running(&client, dataflow, |trouble| CommandError::failed(trouble.to_string()))

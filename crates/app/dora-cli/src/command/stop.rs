@@ -14,7 +14,7 @@ use crate::{
     choice,
     client::{Client, CoordinatorArgs},
     error::{self, CommandError},
-    progress::Progress,
+    silence::while_waiting,
     units,
     words::counted,
 };
@@ -78,7 +78,7 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let selector = name.unwrap_or_else(|| choice::selector(arguments.dataflow.as_deref()));
     let dispatcher = client.patient();
     let result = choice::resolved(&client, selector, async |selector| {
-        Progress::new().waiting("stopping", dispatcher.stop(selector, options)).await
+        while_waiting(client.dispatcher(), "stopping", dispatcher.stop(selector, options)).await
     })?;
     print(&format!("dataflow {} has been stopped\n", result.dataflow))?;
     Ok(told(&result))
@@ -92,7 +92,7 @@ fn all(client: &Client, options: StopOptions) -> Result<ExitCode, CommandError> 
         return Ok(ExitCode::SUCCESS);
     }
     let what = format!("stopping {}", counted(running.len(), "dataflow"));
-    let stopped = Progress::new().waiting(&what, stop_each(client.patient(), running, options));
+    let stopped = while_waiting(client.dispatcher(), &what, stop_each(client.patient(), running, options));
     let mut code = ExitCode::SUCCESS;
     for (dataflow, result) in client.block_on(stopped) {
         let its_code = match result {

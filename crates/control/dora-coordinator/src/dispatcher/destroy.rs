@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use dora_gateways::{DispatcherError, NodeExecutorGateway, ResourceManagerGateway, StopOptions};
+use dora_gateways::{DispatcherError, NodeExecutorGateway, ResourceManagerGateway, StopOptions, Urgency};
 use dora_rpc::{MainThread, Reply};
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{Dispatcher, Running, stop::stopped};
 use crate::shared::Shared;
 
-/// So long dataflows are waited for. What a daemon still runs then ends with it.
-const LAST_STOP: Duration = Duration::from_secs(30);
+/// So long nodes have to end in order: the usual grace, half of it more, and a little.
+const ORDERLY_STOP: Duration = Duration::from_secs(16);
+/// So long dataflows are waited for after that. What a daemon still runs then ends with it.
+const LAST_STOP: Duration = Duration::from_secs(5);
 
 impl Dispatcher {
     /// Ends all daemons, and says that the coordinator has ended. Once begun it is finished, whatever its caller does.
@@ -31,7 +33,12 @@ impl Dispatcher {
 async fn end_all(shared: Shared, running: Vec<Running>) {
     let mut stops = JoinSet::new();
     for running in running {
-        stops.spawn(async move { timeout(LAST_STOP, stopped(&running, StopOptions::default())).await });
+        stops.spawn(async move {
+            if timeout(ORDERLY_STOP, stopped(&running, StopOptions::default())).await.is_err() {
+                let kill = StopOptions { urgency: Urgency::Kill, ..StopOptions::default() };
+                let _ = timeout(LAST_STOP, stopped(&running, kill)).await;
+            }
+        });
     }
     stops.join_all().await;
     let mut daemons = JoinSet::new();

@@ -21,6 +21,7 @@ impl DataflowMaster {
         }
         let machines: Vec<_> = self.machines.keys().cloned().collect();
         machines.iter().for_each(|machine| self.send_stop(main, machine));
+        self.give_up_silent_machines(main);
         self.touch(main);
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dora_gateways::{
     DataflowMasterError, MachineId, NodeExecutorCall, NodeState, NodeUpdate, ObservedDataflow, Outcome,
-    ResourceManagerGateway, Trouble,
+    ResourceManagerGateway, Trouble, Urgency,
 };
 use dora_message::{id::NodeId, result::NodeResult};
 use dora_rpc::{Gateway, MainThread};
@@ -111,16 +111,34 @@ impl DataflowMaster {
     pub(super) fn machine_silent(&mut self, main: &mut MainThread<Self>, machine: &MachineId) {
         if let Some(view) = self.observed.get_mut(machine) {
             *view = MachineView::Silent;
+            self.give_up_silent_machines(main);
             self.touch(main);
         }
     }
 
-    /// A machine was silent for too long: its nodes are lost, wherever they are.
+    /// Who stops by force does not wait for machines that give no sign of life: what returns of them later is stopped.
+    pub(super) fn give_up_silent_machines(&mut self, main: &mut MainThread<Self>) {
+        if self.stop.is_none_or(|stop| stop.urgency != Urgency::Kill) {
+            return;
+        }
+        let silent = self.observed.iter().filter(|(_, view)| matches!(view, MachineView::Silent));
+        let silent: Vec<_> = silent.map(|(machine, _)| machine.clone()).collect();
+        silent
+            .iter()
+            .for_each(|machine| self.give_up(main, machine, "it gave no sign of life when it was to be stopped"));
+    }
+
+    /// A machine was silent for too long.
     pub(super) fn machine_lost(&mut self, main: &mut MainThread<Self>, machine: &MachineId) {
+        self.give_up(main, machine, "it has given no sign of life for too long");
+    }
+
+    /// The nodes of a machine are lost, wherever they are.
+    fn give_up(&mut self, main: &mut MainThread<Self>, machine: &MachineId, why: &str) {
         if !self.machines.contains_key(machine) {
             return;
         }
-        let reason = "it has given no sign of life for too long; what its nodes do is not known".to_owned();
+        let reason = format!("{why}; what its nodes do is not known");
         let outcome = self.lost_outcome(machine, Trouble::Machine { machine: machine.clone(), reason });
         self.machine_ended(machine, outcome);
         self.observed.insert(machine.clone(), MachineView::Lost);

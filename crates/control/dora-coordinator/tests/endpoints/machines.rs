@@ -138,6 +138,23 @@ async fn a_stop_reaches_a_silent_machine_when_it_returns() {
     .await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_stop_by_force_does_not_wait_for_a_silent_machine() {
+    worlds(async |world| {
+        let machine = world.daemon("here").await;
+        let id = world.submit(PAIR).await.unwrap();
+        world.wait(id, DataflowState::Running).await;
+        machine.with(|daemon| daemon.hangs = true).await;
+        tokio::time::sleep(20 * SECOND).await;
+        let force = StopOptions { urgency: Urgency::Kill, ..StopOptions::default() };
+        let result = world.dispatcher.stop(DataflowSelector::Only, force).await.unwrap();
+        let trouble = result.outcome.trouble.expect("a trouble").to_string();
+        assert!(trouble.contains("gave no sign of life when it was to be stopped"), "{trouble}");
+        assert_eq!(world.wait(id, DataflowState::Failed).await, DataflowState::Failed);
+    })
+    .await;
+}
+
 /// While the dataflow goes on elsewhere, a machine that was given up returns with its nodes.
 #[tokio::test(start_paused = true)]
 async fn what_returns_after_it_was_lost_is_stopped() {

@@ -12,7 +12,7 @@ use crate::{
     client::Client,
     command::{print, stop},
     error::{CommandError, tell_note},
-    progress::Progress,
+    silence::while_waiting,
 };
 
 /// Tells that a dataflow was submitted.
@@ -29,10 +29,10 @@ pub(crate) fn await_running(
 ) -> Result<ExitCode, CommandError> {
     let wait = client.patient();
     let begun = wait.wait(dataflow, vec![DataflowState::WaitingForReady, DataflowState::Running]);
-    let mut state = client.run(Progress::new().waiting("starting", begun))?;
+    let mut state = client.run(while_waiting(client.dispatcher(), "starting", begun))?;
     if state == DataflowState::WaitingForReady {
         let ready = ready_or_warned(client.dispatcher(), &wait, dataflow);
-        state = client.run(Progress::new().waiting("starting", ready))?;
+        state = client.run(while_waiting(client.dispatcher(), "starting", ready))?;
     }
     if state == DataflowState::Failed {
         let info = client.run(client.dispatcher().info(DataflowSelector::Id(dataflow)))?;

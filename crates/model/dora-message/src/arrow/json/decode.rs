@@ -8,7 +8,6 @@ use arrow::{
         NullArray, PrimitiveArray, StringArray, StructArray,
     },
     buffer::{NullBuffer, OffsetBuffer},
-    compute::{CastOptions, cast_with_options},
     datatypes::{
         DataType, FieldRef, Fields, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type,
         UInt16Type, UInt32Type, UInt64Type,
@@ -16,7 +15,7 @@ use arrow::{
 };
 use serde_json::{Value, json};
 
-use super::infer::infer;
+use super::{convert::converted, infer::infer};
 
 /// The array of a list of values, or of one value. Without a type it is guessed.
 pub(super) fn decode(data: &Value, data_type: Option<&Value>) -> Result<ArrayRef, String> {
@@ -53,7 +52,7 @@ fn with_field_defaults(mut json: Value) -> Value {
 }
 
 /// Each value through `read`, null as null.
-fn each<'a, T>(
+pub(super) fn each<'a, T>(
     values: &[&'a Value],
     expected: &DataType,
     read: impl Fn(&'a Value) -> Option<T>,
@@ -65,7 +64,7 @@ fn each<'a, T>(
     values.iter().enumerate().map(one).collect()
 }
 
-fn numbers<T: ArrowPrimitiveType>(
+pub(super) fn numbers<T: ArrowPrimitiveType>(
     values: &[&Value],
     read: impl Fn(&Value) -> Option<T::Native>,
 ) -> Result<ArrayRef, String> {
@@ -80,7 +79,8 @@ fn signed<N: TryFrom<i64>>(value: &Value) -> Option<N> {
     value.as_i64()?.try_into().ok()
 }
 
-fn array(values: &[&Value], data_type: &DataType) -> Result<ArrayRef, String> {
+/// The values as an array of this type.
+pub(super) fn array(values: &[&Value], data_type: &DataType) -> Result<ArrayRef, String> {
     Ok(match data_type {
         DataType::Null => {
             each(values, data_type, |_| None::<()>)?;
@@ -120,7 +120,7 @@ fn arrow<A: Array + 'static>(array: Result<A, arrow::error::ArrowError>) -> Resu
 }
 
 /// Two hexadecimal digits per byte, or a list of numbers.
-fn bytes(value: &Value) -> Option<Vec<u8>> {
+pub(super) fn bytes(value: &Value) -> Option<Vec<u8>> {
     match value {
         Value::Array(numbers) => numbers.iter().map(unsigned).collect(),
         value => {
@@ -165,20 +165,4 @@ fn structs(values: &[&Value], data_type: &DataType, fields: &Fields) -> Result<A
     let columns = fields.iter().map(column).collect::<Result<Vec<_>, _>>()?;
     let nulls = Some(nulls).filter(|nulls| nulls.null_count() > 0);
     arrow(StructArray::try_new_with_length(fields.clone(), columns, nulls, values.len()))
-}
-
-/// Types that Arrow can make of numbers or texts: other widths, dates, times, decimals.
-fn converted(values: &[&Value], data_type: &DataType) -> Result<ArrayRef, String> {
-    let options = CastOptions { safe: false, ..CastOptions::default() };
-    let plain: ArrayRef = match data_type {
-        DataType::FixedSizeBinary(size) if *size < 0 => return Err(format!("{size} bytes is no size")),
-        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
-            array(values, &DataType::Binary)?
-        }
-        _ if values.iter().any(|value| value.is_string()) => array(values, &DataType::Utf8)?,
-        _ if values.iter().any(|value| value.is_f64()) => array(values, &DataType::Float64)?,
-        _ => array(values, &DataType::Int64)?,
-    };
-    cast_with_options(&plain, data_type, &options)
-        .map_err(|error| format!("cannot make values of type {data_type}: {error}"))
 }

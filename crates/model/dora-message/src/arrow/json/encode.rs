@@ -2,7 +2,6 @@
 
 use arrow::{
     array::{Array, ArrayRef, AsArray},
-    compute::cast,
     datatypes::{
         DataType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type,
         UInt16Type, UInt32Type, UInt64Type,
@@ -48,9 +47,13 @@ fn values(array: &dyn Array) -> Result<Vec<Value>, String> {
         DataType::LargeList(_) => array.as_list::<i64>().iter().map(list).collect::<Result<_, _>>()?,
         DataType::FixedSizeList(..) => array.as_fixed_size_list().iter().map(list).collect::<Result<_, _>>()?,
         DataType::Struct(_) => structs(array)?,
-        DataType::Dictionary(_, value) => {
-            let plain = cast(array, value).map_err(|error| error.to_string())?;
-            values(&plain)?
+        // Then there are no keys either, which would be asked for in vain.
+        DataType::Dictionary(..) if array.as_any_dictionary().values().is_empty() => vec![Value::Null; array.len()],
+        DataType::Dictionary(..) => {
+            let dictionary = array.as_any_dictionary();
+            let (words, keys) = (values(dictionary.values())?, dictionary.normalized_keys());
+            let word = |(at, key): (usize, usize)| if array.is_null(at) { Value::Null } else { words[key].clone() };
+            keys.into_iter().enumerate().map(word).collect()
         }
         _ => printed(array)?,
     })

@@ -14,6 +14,7 @@
 //! their null fields, bytes as hexadecimal text, everything else as Arrow prints it. The type stands beside it, spelled
 //! as `arrow` serializes it.
 
+mod convert;
 mod decode;
 mod encode;
 mod infer;
@@ -86,6 +87,16 @@ mod tests {
             ),
             (json!(["2024-02-29"]), json!("Date32")),
             (json!(["2024-02-29T01:02:03.000000004"]), json!({ "Timestamp": ["Nanosecond", null] })),
+            (json!(["2024-02-29T01:02:03"]), json!({ "Timestamp": ["Second", null] })),
+            (json!(["2024-02-29T01:02:03.004"]), json!("Date64")),
+            (json!(["01:02:03"]), json!({ "Time32": "Second" })),
+            (json!(["01:02:03.000004"]), json!({ "Time64": "Microsecond" })),
+            (json!(["12.34", null]), json!({ "Decimal128": [5, 2] })),
+            (json!(["12.34"]), json!({ "Decimal256": [5, 2] })),
+            (json!(["a"]), json!("Utf8View")),
+            (json!(["00ff"]), json!("BinaryView")),
+            (json!(["00ff", null]), json!({ "FixedSizeBinary": 2 })),
+            (json!(["a", null, "b"]), json!({ "Dictionary": ["Int8", "Utf8"] })),
         ] {
             let (array, data_again, type_again) = round_trip(data.clone(), Some(data_type.clone())).unwrap();
             assert_eq!(data_again, data);
@@ -117,6 +128,10 @@ mod tests {
         let dictionary = DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8));
         let (data, _) = encode(&cast(&texts, &dictionary).unwrap()).unwrap();
         assert_eq!(data, json!(["a", "b", "a"]));
+        let some: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None]));
+        assert_eq!(encode(&cast(&some, &dictionary).unwrap()).unwrap().0, json!(["a", null]));
+        let none: ArrayRef = Arc::new(StringArray::from(vec![None::<&str>]));
+        assert_eq!(encode(&cast(&none, &dictionary).unwrap()).unwrap().0, json!([null]));
     }
 
     #[test]
