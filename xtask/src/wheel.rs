@@ -65,7 +65,8 @@ impl Distribution {
     fn build(&self, environment: &Environment) -> Result<PathBuf, Trouble> {
         let manifest = format!("{}/Cargo.toml", self.package);
         Shell::program(environment.program("maturin"))
-            .args(["build", "--release", "--locked", "--quiet", "--manifest-path", &manifest, "--interpreter"])
+            .args(["build", "--release", "--locked", "--quiet", "--compression-level", "9"])
+            .args(["--manifest-path", &manifest, "--interpreter"])
             .arg(environment.python())
             .arg("--out")
             .arg(directory())
