@@ -108,7 +108,9 @@ nodes:
         Event::Figures { serial: 1, figures } => Some(figures),
         _ => None,
     });
-    assert!(figures.edges[0].counters.received >= last, "{figures:?}");
-    assert_eq!(figures.edges[0].counters.dropped, 0);
+    // The other consumer may have a full queue, and one message on its way to it, still before it.
+    let edge = &figures.edges[0];
+    assert!(edge.counters.received + u64::from(edge.capacity) + 1 >= last, "{figures:?}");
+    assert_eq!(edge.counters.dropped, 0);
     end(execution, &bench);
 }

@@ -116,13 +116,15 @@ impl DataflowMaster {
         }
     }
 
-    /// Who stops by force does not wait for machines that give no sign of life: what returns of them later is stopped.
+    /// Who stops by force does not wait for machines that give no sign of life any more: what returns of them later is
+    /// stopped. One that this coordinator has not heard of yet is about to register.
     pub(super) fn give_up_silent_machines(&mut self, main: &mut MainThread<Self>) {
         if self.stop.is_none_or(|stop| stop.urgency != Urgency::Kill) {
             return;
         }
+        let was_heard = |machine: &MachineId| self.machines.get(machine).is_some_and(|machine| machine.connection > 0);
         let silent = self.observed.iter().filter(|(_, view)| matches!(view, MachineView::Silent));
-        let silent: Vec<_> = silent.map(|(machine, _)| machine.clone()).collect();
+        let silent: Vec<_> = silent.map(|(machine, _)| machine.clone()).filter(was_heard).collect();
         silent
             .iter()
             .for_each(|machine| self.give_up(main, machine, "it gave no sign of life when it was to be stopped"));
