@@ -11,14 +11,27 @@ use tokio::sync::mpsc;
 #[derive(Debug, PartialEq)]
 pub enum Heard {
     Heartbeat,
-    Spawn { dataflow: DataflowId, nodes: Vec<NodeId>, hold: bool },
-    Stop { nodes: Vec<NodeId>, options: StopOptions },
-    Restart { nodes: Vec<NodeId> },
+    Spawn {
+        dataflow: DataflowId,
+        nodes: Vec<NodeId>,
+        hold: bool,
+    },
+    Stop {
+        nodes: Vec<NodeId>,
+        options: StopOptions,
+    },
+    Restart {
+        nodes: Vec<NodeId>,
+    },
     Release,
     Publish(OutputId),
     Clean(DataflowId),
     Artifact(Vec<u8>),
     ShutDown,
+    /// Somebody watches a dataflow.
+    Watched,
+    /// Somebody reads lines.
+    Read,
 }
 
 /// How far nodes get by themselves.
@@ -266,12 +279,14 @@ impl RpcEndpoint for Daemon {
                     job.events.iter().for_each(|event| sender.push(event.clone()).unwrap());
                     job.readers.push(sender);
                     reply.ok(reader);
+                    self.say(Heard::Watched);
                 }
             },
             Call::Logs { reply, .. } => {
                 let (sender, reader) = stream(1);
                 let _ = sender.push(LogChunk::Missed(7));
                 reply.ok(reader);
+                self.say(Heard::Read);
             }
             Call::Tap { dataflow, query, reply } if self.dataflows.contains_key(&dataflow) => {
                 let (sender, reader) = stream(query.outputs.len());

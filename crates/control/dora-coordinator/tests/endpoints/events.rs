@@ -43,9 +43,10 @@ async fn a_reader_that_does_not_read_delays_no_heartbeat() {
         world.wait(id, DataflowState::Running).await;
         let selector = DataflowSelector::Id(id);
         let unread = world.dispatcher.events(selector.clone(), Watching::Closely).await.unwrap();
+        machine.expect(|heard| *heard == Heard::Watched).await;
         let query = LogQuery { follow: true, ..LogQuery::default() };
         let _unread_logs = world.dispatcher.logs(selector, query).await.unwrap();
-        tokio::time::sleep(SECOND).await;
+        machine.expect(|heard| *heard == Heard::Read).await;
         let interval = HeartbeatConfig::default().interval;
         for _ in 0..10 {
             machine.with(move |it| (0..500).for_each(|_| it.print(id, warning("much")))).await;
@@ -92,10 +93,10 @@ async fn a_stream_goes_on_when_a_machine_returns() {
         let id = world.submit(PAIR).await.unwrap();
         world.wait(id, DataflowState::Running).await;
         let mut events = world.dispatcher.events(DataflowSelector::Only, Watching::Loosely).await.unwrap();
-        tokio::time::sleep(SECOND).await;
+        machine.expect(|heard| *heard == Heard::Watched).await;
         machine.with(|daemon| daemon.disconnect()).await;
         machine.register(&world).await.unwrap();
-        tokio::time::sleep(SECOND).await;
+        machine.expect(|heard| *heard == Heard::Watched).await;
         machine.with(move |daemon| daemon.print(id, warning("again"))).await;
         assert_eq!(events.next().await, Ok(Some(Streamed::Item(warning("again")))));
     })

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use dora_gateways::*;
 
-use crate::world::{PAIR, SECOND, World, named, submission, worlds};
+use crate::world::{PAIR, World, idle, named, submission, worlds};
 
 type Call = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -59,7 +59,7 @@ async fn a_client_may_leave_in_the_middle_of_every_command() {
                     () = call => {}
                     () = leave => {}
                 }
-                tokio::time::sleep(SECOND).await;
+                idle().await;
                 let states = world.states().await;
                 let is_whole =
                     |state: &DataflowState| matches!(state, DataflowState::Running | DataflowState::Finished);

@@ -5,7 +5,7 @@ use dora_message::result::NodeResult;
 
 use crate::{
     daemon::Heard,
-    world::{LOOSE, PAIR, SECOND, World, submission, worlds},
+    world::{LOOSE, PAIR, SECOND, World, idle, submission, until, worlds},
 };
 
 fn label(key: &str, value: &str) -> std::collections::BTreeMap<String, String> {
@@ -84,7 +84,7 @@ async fn nodes_of_several_machines_are_released_when_all_are_ready() {
             machine.expect(|heard| *heard == Heard::Release).await;
         }
         one.end_node(id, "left", NodeResult::Success).await;
-        tokio::time::sleep(SECOND).await;
+        idle().await;
         assert_eq!(world.states().await, [DataflowState::Running], "the other one goes on");
         two.end_node(id, "right", NodeResult::Lost).await;
         assert_eq!(world.wait(id, DataflowState::Finished).await, DataflowState::Failed);
@@ -101,17 +101,14 @@ async fn a_silent_machine_is_waited_for_and_goes_on_when_it_returns() {
         let id = world.submit(PAIR).await.unwrap();
         world.wait(id, DataflowState::Running).await;
         machine.with(|daemon| daemon.hangs = true).await;
-        tokio::time::sleep(20 * SECOND).await;
-        assert!(!world.dispatcher.machines().await.unwrap()[0].reachable);
+        world.silence(&machine).await;
         let info = world.dispatcher.info(DataflowSelector::Only).await.unwrap();
         assert_eq!(info.nodes[0].state, NodeState::Unknown);
         assert_eq!(info.summary.state, DataflowState::Running, "its nodes may run");
 
         machine.with(|daemon| daemon.hangs = false).await;
         machine.register(&world).await.unwrap();
-        tokio::time::sleep(SECOND).await;
-        let info = world.dispatcher.info(DataflowSelector::Only).await.unwrap();
-        assert_eq!(info.nodes[0].state, NodeState::Running);
+        until(async || world.node("camera").await == NodeState::Running).await;
         // Nothing was started twice, and the end is heard.
         machine.end_node(id, "camera", NodeResult::Success).await;
         machine.end_node(id, "screen", NodeResult::Success).await;
@@ -127,7 +124,7 @@ async fn a_stop_reaches_a_silent_machine_when_it_returns() {
         let id = world.submit(PAIR).await.unwrap();
         world.wait(id, DataflowState::Running).await;
         machine.with(|daemon| daemon.hangs = true).await;
-        tokio::time::sleep(20 * SECOND).await;
+        world.silence(&machine).await;
         let stop = world.dispatcher.stop(DataflowSelector::Only, StopOptions::default()).await;
         assert!(stop.is_err(), "nobody can say that it has ended: {stop:?}");
         machine.with(|daemon| daemon.hangs = false).await;
@@ -145,7 +142,7 @@ async fn a_stop_by_force_does_not_wait_for_a_silent_machine() {
         let id = world.submit(PAIR).await.unwrap();
         world.wait(id, DataflowState::Running).await;
         machine.with(|daemon| daemon.hangs = true).await;
-        tokio::time::sleep(20 * SECOND).await;
+        world.silence(&machine).await;
         let force = StopOptions { urgency: Urgency::Kill, ..StopOptions::default() };
         let result = world.dispatcher.stop(DataflowSelector::Only, force).await.unwrap();
         let trouble = result.outcome.trouble.expect("a trouble").to_string();
@@ -164,7 +161,7 @@ async fn what_returns_after_it_was_lost_is_stopped() {
         let id = world.submit(SPLIT).await.unwrap();
         world.wait(id, DataflowState::Running).await;
         one.with(|daemon| daemon.hangs = true).await;
-        tokio::time::sleep(120 * SECOND).await;
+        until(async || world.node("left").await == NodeState::Ended(NodeResult::Lost)).await;
         assert_eq!(world.states().await, [DataflowState::Running]);
         one.with(|daemon| daemon.hangs = false).await;
         one.register(&world).await.unwrap();

@@ -35,6 +35,7 @@ async fn what_has_run_leaves_nothing_behind() {
         running
     };
     let settled = async || {
+        // What is counted is what outlives every deadline, so they have to pass.
         tokio::time::sleep(60 * SECOND).await;
         Handle::current().metrics().num_alive_tasks()
     };
@@ -92,6 +93,7 @@ async fn a_large_dataflow_on_many_machines_runs() {
     let running = world.dispatcher.info(DataflowSelector::Only).await.unwrap();
     assert_eq!(running.nodes.iter().filter(|node| node.state == NodeState::Running).count(), machines * nodes);
 
+    // What is measured is what happens while nothing is asked: after the start, ten rounds of heartbeats.
     tokio::time::sleep(10 * SECOND).await;
     daemons.iter_mut().for_each(|daemon| while daemon.heard.try_recv().is_ok() {});
     let cpu = cpu_ms();

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::{
     daemon::Heard,
-    world::{Machine, SECOND, World, named},
+    world::{Machine, SECOND, World, idle, named, until},
 };
 
 async fn world(store: &Path) -> World {
@@ -46,7 +46,7 @@ async fn the_next_coordinator_takes_up_what_runs() {
         let dispatcher = first.dispatcher.within(60 * SECOND);
         async move { dispatcher.wait(id, vec![DataflowState::Finished]).await }
     });
-    tokio::time::sleep(SECOND).await;
+    idle().await;
     stop(&first).await;
     assert!(waiting.await.unwrap().is_err(), "it is not told that the dataflow has ended");
     drop(first);
@@ -58,7 +58,7 @@ async fn the_next_coordinator_takes_up_what_runs() {
     machine.register_with(second.coordinator.resource_manager()).await.unwrap();
     // It is told who leads from now on, and starts nothing again.
     machine.expect(|heard| matches!(heard, Heard::Spawn { .. })).await;
-    tokio::time::sleep(SECOND).await;
+    until(async || second.node("camera").await == NodeState::Running).await;
     let info = second.dispatcher.info(DataflowSelector::Only).await.unwrap();
     assert_eq!((&info.nodes[0].state, info.nodes[0].attempt), (&NodeState::Running, Some(Attempt(1))));
     stop(&second).await;
@@ -119,8 +119,7 @@ async fn what_is_not_understood_any_longer_has_failed() {
     store.submit(&dora_store::DataflowRecord::new(id, chrono::DateTime::UNIX_EPOCH, odd)).unwrap();
     drop(store);
     let world = world(&path).await;
-    tokio::time::sleep(SECOND).await;
-    assert_eq!(world.states().await, [DataflowState::Failed]);
+    until(async || world.states().await == [DataflowState::Failed]).await;
     let info = world.dispatcher.info(DataflowSelector::from("camera")).await.unwrap();
     assert!(matches!(info.result.unwrap().outcome.trouble, Some(Trouble::CannotRun(_))));
     let service = RpcService::new(RpcConfig::new(Role::Daemon, "daemon"));

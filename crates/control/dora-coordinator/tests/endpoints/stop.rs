@@ -6,7 +6,7 @@ use dora_gateways::*;
 
 use crate::{
     daemon::{Heard, Reach},
-    world::{PAIR, SECOND, named, worlds},
+    world::{PAIR, SECOND, idle, named, until, worlds},
 };
 
 #[tokio::test(start_paused = true)]
@@ -16,12 +16,14 @@ async fn a_stop_ends_a_dataflow_in_every_state() {
         for reach in [Reach::Building, Reach::Waiting, Reach::Starting, Reach::Running] {
             machine.with(move |daemon| daemon.reach = reach).await;
             // At once, and when it has got as far as it gets.
-            for wait in [Duration::ZERO, SECOND] {
+            for settled in [false, true] {
                 let id = world.submit(PAIR).await.unwrap();
-                tokio::time::sleep(wait).await;
+                if settled {
+                    idle().await;
+                }
                 let result = world.dispatcher.stop(DataflowSelector::Only, StopOptions::default()).await.unwrap();
                 let stopped_before = result.outcome.trouble == Some(Trouble::Interrupted);
-                assert!(result.is_success() || stopped_before, "{reach:?} {wait:?}: {result:?}");
+                assert!(result.is_success() || stopped_before, "{reach:?} {settled:?}: {result:?}");
                 assert_eq!(result.dataflow, id);
                 if !stopped_before {
                     machine.expect(|heard| matches!(heard, Heard::Stop { nodes, .. } if nodes.is_empty())).await;
@@ -89,9 +91,8 @@ async fn single_nodes_are_stopped_and_started_again() {
         machine.expect(|heard| *heard == Heard::Restart { nodes: vec!["camera".into()] }).await;
         world.dispatcher.stop_node(DataflowSelector::Only, "camera".into(), options).await.unwrap();
         machine.expect(|heard| matches!(heard, Heard::Stop { nodes, .. } if nodes == &["camera".into()])).await;
-        tokio::time::sleep(SECOND).await;
+        until(async || matches!(world.node("camera").await, NodeState::Ended(_))).await;
         let info = world.dispatcher.info(DataflowSelector::Only).await.unwrap();
-        assert!(matches!(info.nodes[0].state, NodeState::Ended(_)), "{info:?}");
         assert_eq!(info.nodes[1].state, NodeState::Running, "the other one goes on");
         assert_eq!(info.summary.state, DataflowState::Running);
         let again = world.dispatcher.restart_node(DataflowSelector::Only, "camera".into(), options).await;

@@ -5,7 +5,7 @@ use dora_message::{result::NodeResult, supervision::ExitStatus};
 
 use crate::{
     daemon::{Heard, Reach},
-    world::{PAIR, SECOND, World, all, named, submission, worlds},
+    world::{PAIR, World, all, idle, named, submission, worlds},
 };
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +123,7 @@ async fn a_client_that_leaves_in_the_middle_leaves_nothing_half_done() {
                     tokio::task::yield_now().await;
                 }
                 if turns == 1000 {
-                    tokio::time::sleep(SECOND).await;
+                    idle().await;
                 }
             };
             tokio::select! {
@@ -143,7 +143,7 @@ async fn a_client_that_leaves_in_the_middle_leaves_nothing_half_done() {
 
 /// How many dataflows there are, all of which run.
 async fn settled(world: &World) -> usize {
-    tokio::time::sleep(SECOND).await;
+    idle().await;
     let states = world.states().await;
     assert!(states.iter().all(|state| *state == DataflowState::Running), "{states:?}");
     states.len()
@@ -199,7 +199,8 @@ async fn each_state_is_seen_as_long_as_it_lasts() {
         ] {
             machine.with(move |daemon| daemon.reach = reach).await;
             let id = world.submit(PAIR).await.unwrap();
-            tokio::time::sleep(SECOND).await;
+            // It lasts: nothing more happens by itself.
+            idle().await;
             let info = world.dispatcher.info(DataflowSelector::Id(id)).await.unwrap();
             assert_eq!(info.summary.state, state, "{reach:?}");
             world.dispatcher.stop(DataflowSelector::Id(id), StopOptions::default()).await.unwrap();

@@ -60,6 +60,18 @@ impl World {
         self.dispatcher.within(3600 * SECOND).wait(dataflow, vec![state]).await.unwrap()
     }
 
+    /// Waits until a machine counts as silent.
+    pub async fn silence(&self, machine: &Machine) {
+        let gives_none = |info: &MachineInfo| info.machine == machine.name && !info.reachable;
+        until(async || self.dispatcher.machines().await.unwrap().iter().any(gives_none)).await;
+    }
+
+    /// What a node of the only dataflow does.
+    pub async fn node(&self, node: &str) -> NodeState {
+        let info = self.dispatcher.info(DataflowSelector::Only).await.unwrap();
+        info.nodes.into_iter().find(|info| info.node.as_str() == node).expect("a node").state
+    }
+
     pub async fn states(&self) -> Vec<DataflowState> {
         let all = self.dispatcher.list(ListFilter::default()).await.unwrap();
         all.into_iter().map(|summary| summary.state).collect()
@@ -142,6 +154,21 @@ pub fn submission(descriptor: &str) -> Submission {
 
 pub fn named(name: &str) -> Submission {
     Submission { name: Some(name.to_owned()), ..submission(PAIR) }
+}
+
+/// Waits until nobody has anything left to do: a paused clock goes on only then, and not while a thread works either.
+pub async fn idle() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+/// Waits until something is so that nobody tells of, such as that a machine is silent.
+pub async fn until(is_so: impl AsyncFn() -> bool) {
+    let wait = async {
+        while !is_so().await {
+            idle().await;
+        }
+    };
+    tokio::time::timeout(3600 * SECOND, wait).await.expect("it never is so");
 }
 
 /// Runs a test in memory, and again with everything turned into bytes.
