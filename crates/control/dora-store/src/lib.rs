@@ -13,6 +13,7 @@
 //! #     descriptor: "nodes: []".to_owned(), name: Some("camera".to_owned()), ..Submission::default()
 //! # };
 //! let store = Store::open(&path)?;
+//! let epoch = store.epoch();
 //! let record = DataflowRecord::new(DataflowId(Uuid::from_u128(7)), DateTime::UNIX_EPOCH, submission);
 //! store.submit(&record)?;
 //! // From here on it is remembered, whatever is killed: only now may the client be answered.
@@ -21,7 +22,7 @@
 //!
 //! let again = Store::open(&path)?;
 //! assert_eq!(again.named("camera")?.map(|dataflow| dataflow.state), Some(DataflowState::Running));
-//! assert_eq!(again.epoch(), 2);
+//! assert!(again.epoch() > epoch);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -32,6 +33,8 @@
 //! - One process at a time: another one is told that the file is in use.
 //! - Each opening, and each [`Store::succeed`], begins a new epoch. A handle of an older one is refused: a leader that does
 //!   not know yet that its time is over cannot write.
+//! - A new store begins with a later epoch than one that was put aside, as long as the clock was not set back.
+//! - While the disk is full, what cannot be written is refused, and nothing of it counts later. With room it works again.
 //! - A file that is damaged, cut short, no store at all, or of a newer version is refused and left as it is.
 //! - Calls block; an endpoint makes them by `MainThread::blocking`.
 //!
@@ -42,6 +45,7 @@
 
 mod artifacts;
 mod error;
+mod file;
 mod record;
 mod store;
 

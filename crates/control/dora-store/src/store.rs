@@ -1,19 +1,23 @@
-//! The file and its tables.
+//! What is remembered, and the tables that it lies in.
 
 use std::{
     fmt, io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use dora_gateways::DataflowId;
 use redb::{
-    Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition,
-    WriteTransaction, backends::InMemoryBackend,
+    Builder, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction,
+    backends::InMemoryBackend,
 };
 use uuid::Uuid;
 
-use crate::{DataflowRecord, StoreError, SubmitError};
+use crate::{
+    DataflowRecord, StoreError, SubmitError,
+    file::{File, Opener},
+};
 
 /// The format that this version writes. Older ones are brought up to it when they are opened.
 const FORMAT: u64 = 1;
@@ -43,20 +47,17 @@ pub struct Store {
     epoch: u64,
 }
 
-struct File {
-    database: Database,
-    path: PathBuf,
-}
-
 impl Store {
     /// Opens the store in this file, which is made if it is not there, and begins an epoch.
     ///
     /// # Errors
     /// [`StoreError`]: the file is in use, damaged, of a newer version, or cannot be written.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let mut builder = Builder::new();
-        let database = builder.set_cache_size(CACHE).set_check_integrity_on_open(true).create(path);
-        Self::begin(path, database)
+        let file = path.to_owned();
+        Self::begin(
+            path,
+            Box::new(move || Builder::new().set_cache_size(CACHE).set_check_integrity_on_open(true).create(&file)),
+        )
     }
 
     /// A store that is forgotten with its last handle: for a coordinator that lives as long as one dataflow.
@@ -64,14 +65,13 @@ impl Store {
     /// # Errors
     /// None that is known; the signature is that of the tables.
     pub fn in_memory() -> Result<Self, StoreError> {
-        let database = Builder::new().set_cache_size(CACHE).create_with_backend(InMemoryBackend::new());
-        Self::begin(Path::new("(memory)"), database)
+        let open = || Builder::new().set_cache_size(CACHE).create_with_backend(InMemoryBackend::new());
+        Self::begin(Path::new("(memory)"), Box::new(open))
     }
 
     /// Begins an epoch.
-    fn begin(path: &Path, database: Result<Database, DatabaseError>) -> Result<Self, StoreError> {
-        let database = database.map_err(|error| StoreError::opening(path, error))?;
-        let file = Arc::new(File { database, path: path.to_owned() });
+    pub(crate) fn begin(path: &Path, open: Opener) -> Result<Self, StoreError> {
+        let file = Arc::new(File::open(path, open)?);
         let epoch = file.write(|tables| {
             let found = file.number(tables, "format")?;
             if found > FORMAT {
@@ -116,7 +116,8 @@ impl Store {
                 }
             }
             file.put(tables, record).map(Ok)
-        })?
+        })
+        .inspect_err(|error| file.doubt(record.id, error))?
     }
 
     /// Changes what is remembered of a dataflow; what it is now.
@@ -141,13 +142,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Stale`]; what the file says.
     pub fn remove(&self, ids: &[DataflowId]) -> Result<(), StoreError> {
-        self.write(|tables| {
-            for id in ids.iter().map(|id| id.0.as_u128()) {
-                tables.dataflows.remove(id).map_err(|error| self.file.storage(error))?;
-                tables.open.remove(id).map_err(|error| self.file.storage(error))?;
-            }
-            Ok(())
-        })
+        self.write(|tables| ids.iter().try_for_each(|id| self.file.forget(tables, *id)))
     }
 
     /// One dataflow.
@@ -155,7 +150,7 @@ impl Store {
     /// # Errors
     /// What the file says.
     pub fn get(&self, id: DataflowId) -> Result<Option<DataflowRecord>, StoreError> {
-        self.file.record(&self.file.read()?, id)
+        self.file.read(|dataflows| self.file.record(dataflows, id))
     }
 
     /// The dataflow with this name: the one that has not ended, or else the last one.
@@ -173,7 +168,7 @@ impl Store {
     /// # Errors
     /// What the file says.
     pub fn all(&self) -> Result<Vec<DataflowRecord>, StoreError> {
-        let mut records = self.file.records(&self.file.read()?)?.collect::<Result<Vec<_>, _>>()?;
+        let mut records: Vec<_> = self.file.read(|dataflows| self.file.records(dataflows)?.collect())?;
         records.sort_by_key(|record| std::cmp::Reverse((record.submitted, record.id)));
         Ok(records)
     }
@@ -191,18 +186,30 @@ impl Store {
 }
 
 impl File {
-    /// The records, to be read.
-    fn read(&self) -> Result<ReadOnlyTable<u128, &'static [u8]>, StoreError> {
-        let transaction = self.database.begin_read().map_err(|error| StoreError::transaction(&self.path, error))?;
-        transaction.open_table(DATAFLOWS).map_err(|error| StoreError::table(&self.path, error))
+    /// Reads the records.
+    fn read<T>(
+        &self,
+        work: impl FnOnce(&ReadOnlyTable<u128, &'static [u8]>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.with(|database| {
+            let transaction = database.begin_read().map_err(|error| StoreError::transaction(self.path(), error))?;
+            work(&transaction.open_table(DATAFLOWS).map_err(|error| StoreError::table(self.path(), error))?)
+        })
     }
 
     /// Does all of it and puts it on the disk, or nothing.
     fn write<T>(&self, work: impl FnOnce(&mut Tables<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let transaction = self.database.begin_write().map_err(|error| StoreError::transaction(&self.path, error))?;
-        let value = self.within(&transaction, work)?;
-        transaction.commit().map_err(|error| StoreError::commit(&self.path, error))?;
-        Ok(value)
+        self.with(|database| {
+            let transaction = database.begin_write().map_err(|error| StoreError::transaction(self.path(), error))?;
+            let doubtful = self.doubtful();
+            let value = self.within(&transaction, |tables| {
+                doubtful.iter().try_for_each(|id| self.forget(tables, *id))?;
+                work(tables)
+            })?;
+            transaction.commit().map_err(|error| StoreError::commit(self.path(), error))?;
+            self.settled(&doubtful);
+            Ok(value)
+        })
     }
 
     fn within<T>(
@@ -210,7 +217,7 @@ impl File {
         transaction: &WriteTransaction,
         work: impl FnOnce(&mut Tables<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let broken = |error| StoreError::table(&self.path, error);
+        let broken = |error| StoreError::table(self.path(), error);
         work(&mut Tables {
             about: transaction.open_table(ABOUT).map_err(broken)?,
             dataflows: transaction.open_table(DATAFLOWS).map_err(broken)?,
@@ -218,8 +225,14 @@ impl File {
         })
     }
 
+    /// A new file begins with the seconds of the clock: daemons have served the epochs of the file before it, of which
+    /// there was less than one a second, and refuse what is not later.
     fn next_epoch(&self, tables: &mut Tables<'_>) -> Result<u64, StoreError> {
-        let epoch = self.number(tables, "epoch")? + 1;
+        let begin = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let epoch = match self.number(tables, "epoch")? {
+            0 => begin(),
+            last => last,
+        } + 1;
         self.set(tables, "epoch", epoch)?;
         Ok(epoch)
     }
@@ -232,6 +245,12 @@ impl File {
 
     fn set(&self, tables: &mut Tables<'_>, key: &str, value: u64) -> Result<(), StoreError> {
         tables.about.insert(key, value).map_err(|error| self.storage(error))?;
+        Ok(())
+    }
+
+    fn forget(&self, tables: &mut Tables<'_>, id: DataflowId) -> Result<(), StoreError> {
+        tables.dataflows.remove(id.0.as_u128()).map_err(|error| self.storage(error))?;
+        tables.open.remove(id.0.as_u128()).map_err(|error| self.storage(error))?;
         Ok(())
     }
 
@@ -252,31 +271,32 @@ impl File {
         id: DataflowId,
     ) -> Result<Option<DataflowRecord>, StoreError> {
         let bytes = dataflows.get(id.0.as_u128()).map_err(|error| self.storage(error))?;
-        bytes.map(|bytes| self.decode(bytes.value())).transpose()
+        bytes.filter(|_| !self.doubtful().contains(&id)).map(|bytes| self.decode(bytes.value())).transpose()
     }
 
     fn records(
         &self,
         dataflows: &impl ReadableTable<u128, &'static [u8]>,
     ) -> Result<impl Iterator<Item = Result<DataflowRecord, StoreError>>, StoreError> {
-        let entries = dataflows.iter().map_err(|error| self.storage(error))?;
-        Ok(entries.map(|entry| {
+        let (entries, doubtful) = (dataflows.iter().map_err(|error| self.storage(error))?, self.doubtful());
+        let records = entries.map(|entry| {
             let (_, bytes) = entry.map_err(|error| self.storage(error))?;
             self.decode(bytes.value())
-        }))
+        });
+        Ok(records.filter(move |record| !record.as_ref().is_ok_and(|record| doubtful.contains(&record.id))))
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<DataflowRecord, StoreError> {
-        serde_json::from_slice(bytes).map_err(|error| StoreError::damaged(&self.path, error.to_string()))
+        serde_json::from_slice(bytes).map_err(|error| StoreError::damaged(self.path(), error.to_string()))
     }
 
     fn storage(&self, error: redb::StorageError) -> StoreError {
-        StoreError::storage(&self.path, error)
+        StoreError::storage(self.path(), error)
     }
 }
 
 impl fmt::Debug for Store {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Store").field("path", &self.file.path).field("epoch", &self.epoch).finish()
+        formatter.debug_struct("Store").field("path", &self.file.path()).field("epoch", &self.epoch).finish()
     }
 }
