@@ -84,61 +84,12 @@ impl File {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        fs::OpenOptions,
-        io::{self, ErrorKind},
-        sync::atomic::{AtomicBool, Ordering::Relaxed},
-    };
-
     use chrono::DateTime;
     use dora_gateways::{DataflowState, Submission};
-    use redb::{Builder, StorageBackend, backends::FileBackend};
     use uuid::Uuid;
 
     use super::*;
-    use crate::{DataflowRecord, Store, SubmitError};
-
-    /// A file on a disk that may be full.
-    #[derive(Debug)]
-    struct Disk {
-        file: FileBackend,
-        full: Arc<AtomicBool>,
-    }
-
-    impl Disk {
-        fn room(&self) -> io::Result<()> {
-            if self.full.load(Relaxed) { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
-        }
-    }
-
-    impl StorageBackend for Disk {
-        fn len(&self) -> io::Result<u64> {
-            self.file.len()
-        }
-
-        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-            self.file.read(offset, out)
-        }
-
-        fn set_len(&self, len: u64) -> io::Result<()> {
-            self.room()?;
-            self.file.set_len(len)
-        }
-
-        fn sync_data(&self) -> io::Result<()> {
-            self.room()?;
-            self.file.sync_data()
-        }
-
-        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-            self.room()?;
-            self.file.write(offset, data)
-        }
-
-        fn close(&self) -> io::Result<()> {
-            self.file.close()
-        }
-    }
+    use crate::{DataflowRecord, SubmitError, testing::Disk};
 
     fn record(number: u128) -> DataflowRecord {
         let submission = Submission { name: Some(format!("n{number}")), ..Submission::default() };
@@ -148,25 +99,18 @@ mod tests {
     #[test]
     fn a_full_disk_is_said_and_what_was_acknowledged_is_there_when_it_has_room_again() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("store");
-        let full = Arc::new(AtomicBool::new(false));
-        let (file, disk) = (path.clone(), full.clone());
-        let open: Opener = Box::new(move || {
-            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&file)?;
-            let backend = Disk { file: FileBackend::new(file)?, full: disk.clone() };
-            Builder::new().create_with_backend(backend)
-        });
-        let store = Store::begin(&path, open).unwrap();
+        let disk = Disk::default();
+        let store = disk.open(&directory.path().join("store")).unwrap();
         store.submit(&record(1)).unwrap();
         for round in 0..3 {
-            full.store(true, Relaxed);
+            disk.fill(true);
             for _ in 0..2 {
                 let refused = store.submit(&record(2)).unwrap_err();
                 assert!(matches!(refused, SubmitError::Store(StoreError::Io { .. })), "{refused}");
                 let refused = store.update(record(1).id, |record| record.nodes = 100).unwrap_err();
                 assert!(matches!(refused, StoreError::Io { .. }), "{refused}");
             }
-            full.store(false, Relaxed);
+            disk.fill(false);
             let ids: Vec<_> = store.all().unwrap().iter().map(|record| record.id).collect();
             assert_eq!(ids, [record(1).id], "what was refused is not there");
             assert_eq!(store.named("n2").unwrap(), None);

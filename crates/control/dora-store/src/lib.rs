@@ -48,6 +48,8 @@ mod error;
 mod file;
 mod record;
 mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use artifacts::{ArtifactError, Artifacts, LARGEST_ARTIFACT};
 pub use error::{StoreError, SubmitError};

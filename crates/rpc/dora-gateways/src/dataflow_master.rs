@@ -108,6 +108,12 @@ pub enum DataflowMasterError {
         /// Why, for people.
         reason: String,
     },
+    /// What the dataflow has come to is not in the store yet. It goes on being tried.
+    #[error("the store failed: {reason}")]
+    Store {
+        /// What is not in it, and why.
+        reason: String,
+    },
     /// The call failed.
     #[error(transparent)]
     Rpc(#[from] RpcError),
@@ -120,6 +126,7 @@ coded! {
         UnknownOutput => "master.unknown_output",
         Ended => "master.ended",
         Machine => "master.machine",
+        Store => "master.store",
     }
     retry {}
 }

@@ -37,6 +37,7 @@ pub(super) fn master_refused(running: &Running, error: DataflowMasterError) -> D
             DispatcherError::Ended { dataflow: running.id }
         }
         DataflowMasterError::Machine { machine, reason } => DispatcherError::Machine { machine, reason },
+        DataflowMasterError::Store { reason } => DispatcherError::Store { reason },
         // The master has ended since it was found.
         DataflowMasterError::Rpc(RpcError::Stopped { .. } | RpcError::Unanswered { .. }) => {
             DispatcherError::Ended { dataflow: running.id }

@@ -69,7 +69,9 @@ impl DataflowMaster {
     /// Everything is in the store: who waited is told, and the master ends.
     pub(super) fn leave(&mut self, main: &mut MainThread<Self>) {
         let (state, result) = (self.state, self.result.take());
-        self.progress.send_modify(|progress| (progress.state, progress.result) = (state, result));
+        self.progress.send_modify(|progress| {
+            (progress.state, progress.result, progress.unwritten) = (state, result, None);
+        });
         self.last_words.drain(..).for_each(|reply| reply.ok(()));
         main.stop();
     }

@@ -13,6 +13,8 @@ pub(crate) struct Progress {
     pub state: DataflowState,
     /// How it ended, with the last state.
     pub result: Option<DataflowResult>,
+    /// It has ended, and this is not in the store yet, for this reason: nobody may be told that it is over.
+    pub unwritten: Option<String>,
     /// The machines that have its nodes and are not lost.
     pub sources: BTreeMap<MachineId, Source>,
     /// The master has ended. Without a result, the coordinator ends and the dataflow goes on.
@@ -31,7 +33,17 @@ pub(crate) struct Source {
 impl Progress {
     /// The progress of a dataflow that begins, or is resumed, in this state.
     pub fn new(state: DataflowState) -> Self {
-        Self { state, result: None, sources: BTreeMap::new(), left: false }
+        Self { state, result: None, unwritten: None, sources: BTreeMap::new(), left: false }
+    }
+
+    /// Nothing more comes, or nothing more that can be told.
+    fn is_over(&self) -> bool {
+        self.left || self.result.is_some() || self.unwritten.is_some()
+    }
+
+    /// Why the end is not told.
+    fn why_not(&self) -> DataflowMasterError {
+        self.unwritten.clone().map_or_else(stopped, |reason| DataflowMasterError::Store { reason })
     }
 }
 
@@ -40,15 +52,15 @@ pub(crate) async fn reached(
     mut progress: watch::Receiver<Progress>,
     until: &[DataflowState],
 ) -> Result<DataflowState, DataflowMasterError> {
-    let there = |now: &Progress| now.left || now.state.is_final() || until.contains(&now.state);
-    let state = progress.wait_for(there).await.map(|now| now.state).map_err(|_| stopped())?;
-    if state.is_final() || until.contains(&state) { Ok(state) } else { Err(stopped()) }
+    let is_there = |now: &Progress| now.state.is_final() || until.contains(&now.state);
+    let over = progress.wait_for(|now| is_there(now) || now.is_over()).await.map_err(|_| stopped())?;
+    if is_there(&over) { Ok(over.state) } else { Err(over.why_not()) }
 }
 
 /// Waits for the end of a dataflow; how it ended.
 pub(crate) async fn ended(mut progress: watch::Receiver<Progress>) -> Result<DataflowResult, DataflowMasterError> {
-    let end = progress.wait_for(|now| now.left || now.result.is_some()).await;
-    end.ok().and_then(|now| now.result.clone()).ok_or_else(stopped)
+    let over = progress.wait_for(Progress::is_over).await.map_err(|_| stopped())?;
+    over.result.clone().ok_or_else(|| over.why_not())
 }
 
 fn stopped() -> DataflowMasterError {

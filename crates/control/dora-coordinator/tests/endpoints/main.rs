@@ -6,6 +6,7 @@
 mod commands;
 mod daemon;
 mod events;
+mod full_disk;
 mod leaving;
 mod machines;
 mod many;

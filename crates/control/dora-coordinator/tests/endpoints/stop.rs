@@ -1,7 +1,5 @@
 //! Stopping, in every state and more urgently.
 
-use std::time::Duration;
-
 use dora_gateways::*;
 
 use crate::{
