@@ -55,6 +55,18 @@ pub(crate) fn kill(pid: Pid) -> bool {
     wait_for_exit(&pidfd, PATIENCE / 4)
 }
 
+/// Waits until a process has ended.
+///
+/// # Panics
+/// When it has not in time.
+#[track_caller]
+pub fn await_end(pid: Pid) {
+    // One that is gone needs no waiting.
+    if let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) {
+        assert!(wait_for_exit(&pidfd, PATIENCE), "process {pid} is still there after {PATIENCE:?}");
+    }
+}
+
 /// Waits until no process carries this mark.
 ///
 /// # Panics

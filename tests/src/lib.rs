@@ -27,7 +27,7 @@ mod workbench;
 pub use binaries::{dora, programs, target_dir, test_node, test_runner};
 pub use cluster::{Cluster, free_port};
 pub use leftovers::{
-    Holdings, await_gone, await_holdings, await_shared_memory, marked_processes, resident_kib, shared_memory,
+    Holdings, await_end, await_gone, await_holdings, await_shared_memory, marked_processes, resident_kib, shared_memory,
 };
 pub use running::{Finished, Running};
 pub use web::{Answer, WebServer};

@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use dora_tests::{Cluster, Finished, PATIENCE, Running, Workbench, await_gone, free_port, marked_processes};
+use dora_tests::{Cluster, Finished, PATIENCE, Running, Workbench, await_end, await_gone, free_port, marked_processes};
 use rustix::process::Signal;
 
 fn dora(bench: &Workbench, line: &str) -> Finished {
@@ -176,6 +176,54 @@ fn a_coordinator_that_was_killed_takes_up_what_runs() {
     assert_eq!(dora(&bench, "list --status running --quiet").expect_code(0).stdout, "");
     cluster.down();
     assert_eq!(marked_processes(bench.mark()), [].into());
+}
+
+/// What it ran is unknown to the new store, so the daemon is told to stop it: nothing runs unseen.
+#[test]
+fn a_new_store_gets_the_daemon_that_lives() {
+    let bench = Workbench::new();
+    let cluster = Cluster::up(&bench);
+    bench.dataflow(
+        "flow.yml",
+        "nodes: [{ id: node, path: '{node}', args: ticker, inputs: { tick: dora/timer/millis/5 }, outputs: [data] }]\n",
+    );
+    dora(&bench, "start flow.yml --name demo").expect_code(0);
+    let node = bench.process(" ticker");
+    cluster.kill("coordinator");
+    let up = dora(&bench, "up --recreate-store").expect_code(0);
+    expect_in(&up.stdout, &["the store of before is ", "started dora coordinator", "dora daemon runs already"]);
+    await_end(node);
+    assert_eq!(dora(&bench, "list --quiet").expect_code(0).stdout, "");
+    dora(&bench, "start flow.yml --name demo").expect_code(0);
+    dora(&bench, "stop demo").expect_code(0);
+    cluster.down();
+    assert_eq!(marked_processes(bench.mark()), [].into());
+}
+
+/// What is asked right after its return finds everything in its place.
+#[test]
+fn up_waits_until_a_daemon_that_lives_has_registered() {
+    let bench = Workbench::new();
+    let cluster = Cluster::up(&bench);
+    bench.dataflow(
+        "flow.yml",
+        "nodes: [{ id: node, path: '{node}', args: ticker, inputs: { tick: dora/timer/millis/5 }, outputs: [data] }]\n",
+    );
+    dora(&bench, "start flow.yml --name demo").expect_code(0);
+    for _ in 0..3 {
+        cluster.kill("coordinator");
+        dora(&bench, "up").expect_code(0);
+        expect_in(&dora(&bench, "node list --dataflow demo").expect_code(0).stdout, &["Running"]);
+        dora(&bench, "logs demo").expect_code(0);
+    }
+    // A daemon that is gone is not taken for one that is there.
+    cluster.kill("daemon");
+    let start = dora(&bench, "start flow.yml --name second").expect_code(1);
+    expect_in(&start.stderr, &["no sign of life"]);
+    let logs = dora(&bench, "logs demo").expect_code(1);
+    expect_in(&logs.stderr, &["lines of machine", "are missing here"]);
+    dora(&bench, "down --force").expect_code(0);
+    await_gone(bench.mark(), PATIENCE);
 }
 
 #[test]

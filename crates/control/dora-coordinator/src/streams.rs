@@ -8,9 +8,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use dora_gateways::{
     DataflowEvent, DataflowId, DataflowResult, LogChunk, LogQuery, MachineId, NodeExecutorCall, NodeExecutorError,
-    NodeExecutorGateway, Watching,
+    NodeExecutorGateway, TappedMessage, Watching,
 };
-use dora_rpc::{Gateway, ReaderGone, RpcStream, StreamSender, Streamed, stream};
+use dora_rpc::{Gateway, ReaderGone, RpcError, RpcStream, StreamSender, Streamed, stream};
 use tokio::{
     sync::watch,
     task::{AbortHandle, JoinSet},
@@ -28,9 +28,9 @@ pub(crate) fn events(
     watching: Watching,
 ) -> RpcStream<DataflowEvent> {
     let (sender, reader) = stream(CAPACITY);
-    let open = move |executor: Gateway<NodeExecutorCall>| async move { executor.events(dataflow, watching).await };
-    let missed = |lines| Some(DataflowEvent::Missed { lines });
-    let merge = Merge { sender: Arc::new(sender), open, missed, follow: true };
+    let open =
+        move |executor: Gateway<NodeExecutorCall>, _: Opening| async move { executor.events(dataflow, watching).await };
+    let merge = Merge { sender: Arc::new(sender), open, follow: true };
     tokio::spawn(async move {
         let sender = merge.sender.clone();
         if let Some(result) = merge.run(progress).await {
@@ -44,46 +44,90 @@ pub(crate) fn events(
 pub(crate) fn logs(progress: watch::Receiver<Progress>, dataflow: DataflowId, query: LogQuery) -> RpcStream<LogChunk> {
     let (sender, reader) = stream(CAPACITY);
     let follow = query.follow;
-    let open = move |executor: Gateway<NodeExecutorCall>| {
-        let query = query.clone();
+    let open = move |executor: Gateway<NodeExecutorCall>, opening: Opening| {
+        let mut query = query.clone();
+        if opening == Opening::Again {
+            // What came before was read; what came in between is told of as unread.
+            query.tail = Some(0);
+        }
         async move { executor.logs(dataflow, query).await }
     };
-    let merge = Merge { sender: Arc::new(sender), open, missed: |lines| Some(LogChunk::Missed(lines)), follow };
+    let merge = Merge { sender: Arc::new(sender), open, follow };
     tokio::spawn(merge.run(progress));
     reader
 }
 
-/// Reads streams that are open until all of them have ended.
-pub(crate) fn join<T: Send + 'static>(streams: Vec<RpcStream<T>>, missed: Missed<T>) -> RpcStream<T> {
-    let (sender, reader) = stream(CAPACITY);
+/// Reads streams that are open until all of them have ended; `first` comes before that.
+pub(crate) fn join<T: Item>(streams: Vec<RpcStream<T>>, first: Vec<T>) -> RpcStream<T> {
+    let (sender, reader) = stream(CAPACITY + first.len());
+    for item in first {
+        // It has room for them.
+        let _ = sender.push(item);
+    }
     let sender = Arc::new(sender);
     for stream in streams {
         let sender = sender.clone();
         tokio::spawn(async move {
             tokio::select! {
                 () = sender.abandoned() => {}
-                _ = pump(stream, &sender, missed) => {}
+                _ = pump(stream, &sender) => {}
             }
         });
     }
     reader
 }
 
-/// What the reader is told when a connection has dropped so many items, if there is a word for it.
-type Missed<T> = fn(u64) -> Option<T>;
+/// What streams carry, with the words for what they do not.
+pub(crate) trait Item: Sized + Send + 'static {
+    /// A connection has dropped so many items.
+    fn missed(_count: u64) -> Option<Self> {
+        None
+    }
 
-/// Sends on what comes from a stream, until it or its reader ends.
-async fn pump<T>(mut stream: RpcStream<T>, sender: &StreamSender<T>, missed: Missed<T>) -> Result<(), ReaderGone> {
-    while let Ok(Some(entry)) = stream.next().await {
-        let item = match entry {
-            Streamed::Item(item) => Some(item),
-            Streamed::Dropped(count) => missed(count),
+    /// What a machine has cannot be read, or no further.
+    fn unread(_machine: &MachineId, _reason: String) -> Option<Self> {
+        None
+    }
+}
+
+impl Item for DataflowEvent {
+    fn missed(lines: u64) -> Option<Self> {
+        Some(Self::Missed { lines })
+    }
+}
+
+impl Item for LogChunk {
+    fn missed(lines: u64) -> Option<Self> {
+        Some(Self::Missed(lines))
+    }
+
+    fn unread(machine: &MachineId, reason: String) -> Option<Self> {
+        Some(Self::Unread { machine: machine.clone(), reason })
+    }
+}
+
+impl Item for TappedMessage {}
+
+/// Sends on what comes from a stream, until it or its reader ends; why it ended too early, if it did.
+async fn pump<T: Item>(mut stream: RpcStream<T>, sender: &StreamSender<T>) -> Result<Option<RpcError>, ReaderGone> {
+    loop {
+        let item = match stream.next().await {
+            Ok(Some(Streamed::Item(item))) => Some(item),
+            Ok(Some(Streamed::Dropped(count))) => T::missed(count),
+            Ok(None) => return Ok(None),
+            Err(error) => return Ok(Some(error)),
         };
         if let Some(item) = item {
             sender.send(item).await?;
         }
     }
-    Ok(())
+}
+
+/// Whether the stream of a machine is opened for the first time for its reader.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Opening {
+    First,
+    Again,
 }
 
 /// The stream of one reader, from all machines of a dataflow.
@@ -91,7 +135,6 @@ struct Merge<T, O> {
     sender: Arc<StreamSender<T>>,
     /// Opens the stream of a machine.
     open: O,
-    missed: Missed<T>,
     /// Whether machines that join later are read as well.
     follow: bool,
 }
@@ -107,8 +150,8 @@ struct Readings {
 
 impl<T, O, F> Merge<T, O>
 where
-    T: Send + 'static,
-    O: Fn(Gateway<NodeExecutorCall>) -> F,
+    T: Item,
+    O: Fn(Gateway<NodeExecutorCall>, Opening) -> F,
     F: Future<Output = Result<RpcStream<T>, NodeExecutorError>> + Send + 'static,
 {
     /// Reads until the dataflow has ended and everything was read; its result. `None` if the reader is gone, if the
@@ -147,16 +190,25 @@ where
             there
         });
         for (machine, source) in &progress.sources {
-            let known = readings.last.get(machine).is_some_and(|last| *last >= source.connection);
-            if known || readings.now.contains_key(machine) {
+            let last = readings.last.get(machine).copied();
+            if last.is_some_and(|last| last >= source.connection) || readings.now.contains_key(machine) {
                 continue;
             }
             readings.last.insert(machine.clone(), source.connection);
-            let (sender, missed, opening) = (self.sender.clone(), self.missed, (self.open)(source.executor.clone()));
-            let name = machine.clone();
+            // Connection 0 is that of a daemon which has not registered yet.
+            let opening = if last.is_some_and(|last| last > 0) { Opening::Again } else { Opening::First };
+            let stream = source.executor.clone().map(|executor| (self.open)(executor, opening));
+            let (sender, name) = (self.sender.clone(), machine.clone());
             let reading = readings.pumps.spawn(async move {
-                if let Ok(stream) = opening.await {
-                    let _ = pump(stream, &sender, missed).await;
+                let trouble = match stream {
+                    None => Some("its daemon has not registered with this coordinator yet".to_owned()),
+                    Some(stream) => match stream.await {
+                        Ok(stream) => pump(stream, &sender).await.ok().flatten().map(|error| error.to_string()),
+                        Err(error) => Some(error.to_string()),
+                    },
+                };
+                if let Some(unread) = trouble.and_then(|reason| T::unread(&name, reason)) {
+                    let _ = sender.send(unread).await;
                 }
                 name
             });

@@ -225,10 +225,10 @@ impl File {
         })
     }
 
-    /// A new file begins with the seconds of the clock: daemons have served the epochs of the file before it, of which
-    /// there was less than one a second, and refuse what is not later.
+    /// A new file begins with the milliseconds of the clock: daemons have served the epochs of the file before it, of
+    /// which there was less than one a millisecond, and refuse what is not later.
     fn next_epoch(&self, tables: &mut Tables<'_>) -> Result<u64, StoreError> {
-        let begin = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let begin = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
         let epoch = match self.number(tables, "epoch")? {
             0 => begin(),
             last => last,

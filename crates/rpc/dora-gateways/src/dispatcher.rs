@@ -55,6 +55,8 @@ dora_rpc::gateway! {
             -> Result<(), DispatcherError> => Publish;
         /// The machines that daemons have registered.
         async fn machines(&self) -> Result<Vec<MachineInfo>, DispatcherError> => Machines;
+        /// Waits until a machine is registered and gives signs of life.
+        async fn await_machine(&self, machine: MachineId) -> Result<(), DispatcherError> => AwaitMachine;
         /// Builds what a dataflow needs, on the machines where its nodes would go.
         async fn build(&self, submission: Submission) -> Result<RpcStream<BuildStep>, DispatcherError> => Build;
         /// Ends the coordinator and all daemons. Refused while dataflows run, unless `force`: then those are stopped.

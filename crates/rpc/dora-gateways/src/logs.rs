@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use dora_message::{id::NodeId, log::LogLevel};
 use serde::{Deserialize, Serialize};
 
-use crate::DataflowId;
+use crate::{DataflowId, MachineId};
 
 /// Who printed a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,13 @@ pub enum LogChunk {
     Lines(Vec<LogLine>),
     /// Here so many lines were left out because they were not read fast enough.
     Missed(u64),
+    /// The lines of a machine cannot be read, or no further.
+    Unread {
+        /// The machine.
+        machine: MachineId,
+        /// Why, for people.
+        reason: String,
+    },
 }
 
 /// Which lines somebody wants.

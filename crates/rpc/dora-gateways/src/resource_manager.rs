@@ -34,6 +34,8 @@ dora_rpc::gateway! {
             => Release;
         /// The machines.
         async fn machines(&self) -> Result<Vec<MachineInfo>, ResourceManagerError> => Machines;
+        /// Waits until a machine is registered and gives signs of life.
+        async fn await_machine(&self, machine: MachineId) -> Result<(), ResourceManagerError> => AwaitMachine;
         /// The daemons of all machines that give signs of life. Asked within the coordinator only.
         async fn executors(&self) -> Result<Vec<(MachineId, Gateway<NodeExecutorCall>)>, ResourceManagerError>
             => Executors;
@@ -47,6 +49,9 @@ pub struct DaemonRegistration {
     pub machine: MachineId,
     /// Tells a daemon from the one before it on the same machine.
     pub incarnation: u64,
+    /// The latest leader that it has served: an earlier one is of no use to it.
+    #[serde(default)]
+    pub served: Option<FencingToken>,
     /// Its labels.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,

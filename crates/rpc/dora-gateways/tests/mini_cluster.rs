@@ -255,6 +255,7 @@ async fn coordinator_and_daemon_reach_each_other_both_ways() {
         let daemon: Server<Daemon> = service.start_server("executor", daemon).unwrap();
         let resources: Gateway<ResourceManagerCall> = service.connect(&Address::here(), "resources").await.unwrap();
         let registration = DaemonRegistration {
+            served: None,
             machine: machine.clone(),
             incarnation: 5,
             labels: [("gpu".to_owned(), "yes".to_owned())].into(),

@@ -1,8 +1,8 @@
 //! Who is alive. (Flink: `HeartbeatManager`.)
 //!
 //! A connection that stands proves nothing: the endpoint behind it may hang, or the machine be gone without a word. So a
-//! heartbeat is a call that goes through the mailbox of the endpoint. Two calls in a row that fail, or no sign of life for
-//! the whole timeout, make a target unreachable; what that means, the listener decides.
+//! heartbeat is a call that goes through the mailbox of the endpoint. Two calls in a row that fail, no sign of life for the
+//! whole timeout, or the end of the connection make a target unreachable; what that means, the listener decides.
 
 use std::{collections::HashMap, hash::Hash, time::Duration};
 
@@ -34,6 +34,8 @@ pub enum Unreachable {
     Silent(Duration),
     /// Heartbeats failed, the last one so.
     Failing(RpcError),
+    /// The connection to it has ended.
+    Disconnected,
 }
 
 /// The endpoint that asks others for signs of life.
@@ -43,6 +45,11 @@ pub trait HeartbeatListener<K: HeartbeatTarget>: RpcEndpoint {
 
     /// One heartbeat for `target`: a call of its gateway.
     fn heartbeat(&mut self, target: &K) -> impl Future<Output = Result<(), RpcError>> + Send + 'static;
+
+    /// Completes when the connection to `target` has ended; never, if that is not known.
+    fn disconnected(&mut self, _target: &K) -> impl Future<Output = ()> + Send + 'static {
+        std::future::pending()
+    }
 
     /// `target` gave no sign of life. It is watched no longer.
     fn unreachable(&mut self, main: &mut MainThread<Self>, target: K, reason: Unreachable);
@@ -79,6 +86,13 @@ impl<K: HeartbeatTarget> HeartbeatManager<K> {
         let since = Instant::now();
         let watched = Watched { since, seen: since, failures: 0 };
         endpoint.heartbeats().targets.insert(target.clone(), watched);
+        let gone = target.clone();
+        main.then_unwaited(endpoint.disconnected(&target), move |endpoint, main, ()| {
+            if endpoint.heartbeats().targets.get(&gone).is_some_and(|watched| watched.since == since) {
+                endpoint.heartbeats().forget(&gone);
+                endpoint.unreachable(main, gone, Unreachable::Disconnected);
+            }
+        });
         beat(endpoint, main, target, since);
     }
 

@@ -95,24 +95,30 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let lines = choice::resolved(&client, selector, async |selector| dispatcher.logs(selector, query.clone()).await)?;
     let filter = Filter::new(arguments.level, arguments.log_filter.clone());
     let printer = Printer::new(arguments.log_format, filter, uuid::Uuid::nil());
-    client.block_on(show(lines, printer)).map_err(|error| client.explain(error))?;
-    Ok(ExitCode::SUCCESS)
+    let whole = client.block_on(show(lines, printer)).map_err(|error| client.explain(error))?;
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Prints lines until there are none, or nobody reads them.
-async fn show(mut lines: RpcStream<LogChunk>, mut printer: Printer) -> Result<(), dora_rpc::RpcError> {
+/// Prints lines until there are none, or nobody reads them; whether every machine was heard.
+async fn show(mut lines: RpcStream<LogChunk>, mut printer: Printer) -> Result<bool, dora_rpc::RpcError> {
+    let mut whole = true;
     while let Some(next) = lines.next().await? {
         match next {
             Streamed::Item(LogChunk::Lines(lines)) => printer.entries(lines.iter().map(entry)),
             Streamed::Item(LogChunk::Missed(count)) | Streamed::Dropped(count) => {
                 printer.entries([Entry::own(None, LogLevel::Warn, missed(count)).on_stdout()]);
             }
+            Streamed::Item(LogChunk::Unread { machine, reason }) => {
+                whole = false;
+                let text = format!("lines of machine `{machine}` are missing here: {reason}");
+                printer.own(LogLevel::Warn, text);
+            }
         }
         if let Some(StdoutTrouble::NoReader) = printer.stdout_trouble() {
             break;
         }
     }
-    Ok(())
+    Ok(whole)
 }
 
 fn missed(count: u64) -> String {

@@ -5,7 +5,11 @@ use std::{
     net::IpAddr,
     path::Path,
     process::ExitCode,
+    time::Duration,
 };
+
+use dora_gateways::{DispatcherError, DispatcherGateway as _, MachineId};
+use dora_rpc::RpcError;
 
 use super::{
     coordinator::{self, Entrance},
@@ -14,10 +18,14 @@ use super::{
 };
 use crate::{
     background::{Running, launch},
-    client::{DEFAULT_PORT, Place, contexts::Trust},
+    client::{Client, DEFAULT_PORT, Place, Target, contexts::Trust},
     error::{CommandError, file_error},
     home::{self, Home},
+    progress::Progress,
 };
+
+/// A daemon that has lost its coordinator tries again at least every few seconds.
+const REGISTRATION: Duration = Duration::from_secs(10);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -118,12 +126,39 @@ fn start_daemon(home: &Home, arguments: &Arguments) -> Result<(), CommandError> 
     let machine = arguments.machine.name();
     let directory = home.daemon(&Place::Here { port: arguments.port }, &machine);
     if let Some(running) = Running::in_directory(&directory)? {
-        return print(&format!("dora daemon runs already: process {}, machine {machine}\n", running.pid()));
+        print(&format!("dora daemon runs already: process {}, machine {machine}\n", running.pid()))?;
+        return await_registration(home, arguments.port, machine, &running, &directory);
     }
     let mut line = vec!["daemon".to_owned(), "--quiet".to_owned(), format!("--coordinator-port={}", arguments.port)];
     line.extend(arguments.machine.to_arguments());
     launch(home, &directory, &line)?;
     print("started dora daemon\n")
+}
+
+/// A daemon that outlived its coordinator registers with the new one by itself, soon.
+fn await_registration(
+    home: &Home,
+    port: u16,
+    machine: String,
+    running: &Running,
+    directory: &Path,
+) -> Result<(), CommandError> {
+    let client = Client::connect_to(Target::here(home, port))?;
+    let dispatcher = client.dispatcher().within(REGISTRATION);
+    let registered = dispatcher.await_machine(MachineId(machine));
+    match client.block_on(Progress::new().waiting("waiting until the daemon has registered", registered)) {
+        Ok(()) => Ok(()),
+        Err(DispatcherError::Rpc(RpcError::Deadline { .. })) => Err(CommandError::failed(format!(
+            "the daemon (process {}) has not registered within {REGISTRATION:?}",
+            running.pid()
+        ))
+        .with_hint(format!(
+            "it hangs, or the coordinator refuses it: {} tells; `kill {}` ends it, `dora up` starts another",
+            directory.join("log").display(),
+            running.pid()
+        ))),
+        Err(error) => Err(client.explain(error)),
+    }
 }
 
 fn coordinator_arguments(arguments: &Arguments) -> Vec<String> {

@@ -106,6 +106,7 @@ impl RpcEndpoint for Dispatcher {
             Call::Tap { dataflow, query, reply } => self.tap(main, dataflow, query, reply),
             Call::Publish { dataflow, output, message, reply } => self.publish(main, dataflow, output, message, reply),
             Call::Machines { reply } => self.machines(main, reply),
+            Call::AwaitMachine { machine, reply } => self.await_machine(main, machine, reply),
             Call::Build { submission, reply } => self.build(main, submission, reply),
             Call::Destroy { force, reply } => self.destroy(main, force, reply),
             Call::Clean { filter, reply } => self.clean(main, filter, reply),

@@ -1,9 +1,14 @@
 //! What is there, how it is, what happens: nothing here changes anything.
 
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
 use dora_gateways::{
     DataflowEvent, DataflowInfo, DataflowMasterGateway, DataflowSelector, DataflowSummary, DispatcherError, ListFilter,
-    LogChunk, LogQuery, MachineInfo, NodeExecutorGateway, NodeInfo, NodeState, ResourceManagerGateway, TapQuery,
-    TappedMessage, Watching,
+    LogChunk, LogQuery, MachineId, MachineInfo, NodeExecutorGateway, NodeInfo, NodeState, ResourceManagerGateway,
+    TapQuery, TappedMessage, Watching,
 };
 use dora_message::result::NodeResult;
 use dora_rpc::{MainThread, Reply, RpcStream, stream};
@@ -122,17 +127,21 @@ impl Dispatcher {
         reply: Reply<RpcStream<LogChunk>, DispatcherError>,
     ) {
         let (resources, id) = (self.shared.resources.clone(), record.id);
-        let had: Vec<_> = record.placed.iter().map(|place| place.machine.clone()).collect();
+        let had: BTreeSet<_> = record.placed.iter().map(|place| place.machine.clone()).collect();
         main.reply(reply, async move {
-            let mut logs = Vec::new();
-            for (machine, executor) in resources.executors().await.map_err(resources_refused)? {
-                if had.contains(&machine)
-                    && let Ok(lines) = executor.logs(id, query.clone()).await
-                {
-                    logs.push(lines);
+            let (mut logs, mut unread) = (Vec::new(), Vec::new());
+            let there: BTreeMap<_, _> = resources.executors().await.map_err(resources_refused)?.into_iter().collect();
+            for machine in had {
+                let lines = match there.get(&machine) {
+                    Some(executor) => executor.logs(id, query.clone()).await.map_err(|error| error.to_string()),
+                    None => Err("its daemon is not there".to_owned()),
+                };
+                match lines {
+                    Ok(lines) => logs.push(lines),
+                    Err(reason) => unread.push(LogChunk::Unread { machine, reason }),
                 }
             }
-            Ok(streams::join(logs, |lines| Some(LogChunk::Missed(lines))))
+            Ok(streams::join(logs, unread))
         });
     }
 
@@ -154,6 +163,17 @@ impl Dispatcher {
     pub(super) fn machines(&mut self, main: &mut MainThread<Self>, reply: Reply<Vec<MachineInfo>, DispatcherError>) {
         let resources = self.shared.resources.clone();
         main.reply(reply, async move { resources.machines().await.map_err(resources_refused) });
+    }
+
+    pub(super) fn await_machine(
+        &mut self,
+        main: &mut MainThread<Self>,
+        machine: MachineId,
+        reply: Reply<(), DispatcherError>,
+    ) {
+        // The caller has its own deadline, and what nobody waits for is dropped.
+        let resources = self.shared.resources.within(Duration::MAX);
+        main.reply(reply, async move { resources.await_machine(machine).await.map_err(resources_refused) });
     }
 }
 

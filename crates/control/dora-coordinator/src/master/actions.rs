@@ -121,8 +121,7 @@ impl DataflowMaster {
     /// Lets others read the streams of a machine.
     pub(super) fn publish(&mut self, name: &MachineId) {
         let Some(machine) = self.machines.get(name) else { return };
-        let Some(executor) = machine.executor.clone() else { return };
-        let source = Source { executor, connection: machine.connection };
+        let source = Source { executor: machine.executor.clone(), connection: machine.connection };
         self.progress.send_modify(|progress| drop(progress.sources.insert(name.clone(), source)));
     }
 

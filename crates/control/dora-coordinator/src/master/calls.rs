@@ -176,7 +176,7 @@ impl DataflowMaster {
             for (machine, executor, query) in asked {
                 streams.push(executor.tap(id, query).await.map_err(|error| refused(machine, error))?);
             }
-            if streams.is_empty() { Err(DataflowMasterError::Ended) } else { Ok(streams::join(streams, |_| None)) }
+            if streams.is_empty() { Err(DataflowMasterError::Ended) } else { Ok(streams::join(streams, Vec::new())) }
         });
     }
 

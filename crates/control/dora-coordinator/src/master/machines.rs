@@ -31,6 +31,8 @@ impl DataflowMaster {
             self.intended.nodes.insert(node.clone(), IntendedNode { machine, attempt, wanted: Wanted::Running });
             self.nodes.insert(node, Seen::default());
         }
+        let machines: Vec<_> = self.machines.keys().cloned().collect();
+        machines.iter().for_each(|machine| self.publish(machine));
         let (resources, id, me) = (self.shared.resources.clone(), self.job.id, self.me.clone());
         main.then(
             async move { resources.register_master(id, me, placed).await },

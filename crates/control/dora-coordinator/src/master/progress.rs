@@ -24,8 +24,8 @@ pub(crate) struct Progress {
 /// A machine that has nodes of a dataflow.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
-    /// Its daemon.
-    pub executor: Gateway<NodeExecutorCall>,
+    /// Its daemon; none until it has registered with this coordinator.
+    pub executor: Option<Gateway<NodeExecutorCall>>,
     /// Counts its registrations: after a new one its streams are opened again.
     pub connection: u64,
 }

@@ -34,12 +34,22 @@ impl HeartbeatListener<Daemon> for ResourceManager {
         }
     }
 
+    fn disconnected(&mut self, target: &Daemon) -> impl Future<Output = ()> + Send + 'static {
+        let executor = self.machines.get(&target.machine).map(|machine| machine.daemon.executor.clone());
+        async move {
+            if let Some(executor) = executor {
+                executor.closed().await;
+            }
+        }
+    }
+
     fn unreachable(&mut self, main: &mut MainThread<Self>, target: Daemon, reason: Unreachable) {
         let Daemon { machine: name, registration } = target;
         let Some(machine) = self.machines.get_mut(&name).filter(|machine| machine.registration == registration) else {
             return;
         };
         machine.reachable = false;
+        self.reachable.send_if_modified(|there| there.remove(&name));
         tracing::warn!(machine = %name, ?reason, "a daemon gives no sign of life; its nodes may still run");
         for dataflow in self.holdings.dataflows(&name) {
             self.masters.tell(main, dataflow, &name, News::Silent);
@@ -56,6 +66,7 @@ impl ResourceManager {
     /// A machine is gone, and its nodes with it.
     pub(super) fn lose(&mut self, main: &mut MainThread<Self>, machine: &MachineId) {
         self.machines.remove(machine);
+        self.reachable.send_if_modified(|there| there.remove(machine));
         for dataflow in self.holdings.dataflows(machine) {
             self.masters.tell(main, dataflow, machine, News::Lost);
         }

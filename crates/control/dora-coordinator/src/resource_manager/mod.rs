@@ -18,6 +18,7 @@ use dora_gateways::{
     DaemonRegistration, DataflowId, MachineId, MachineInfo, ResourceManagerCall, ResourceManagerError,
 };
 use dora_rpc::{FencingToken, HeartbeatConfig, HeartbeatManager, MainThread, RpcEndpoint};
+use tokio::sync::watch;
 
 use holdings::Holdings;
 use liveness::Daemon;
@@ -34,6 +35,8 @@ pub(crate) struct ResourceManager {
     masters: Masters,
     /// Counts registrations.
     registrations: u64,
+    /// The machines that give signs of life, for those who wait for one.
+    reachable: watch::Sender<BTreeSet<MachineId>>,
 }
 
 /// A machine whose daemon is registered.
@@ -61,6 +64,7 @@ impl ResourceManager {
             holdings: Holdings::default(),
             masters: Masters::expecting(led),
             registrations: 0,
+            reachable: watch::Sender::default(),
         }
     }
 
@@ -101,6 +105,14 @@ impl RpcEndpoint for ResourceManager {
                 reply.ok(());
             }
             Call::Machines { reply } => reply.ok(self.machines()),
+            Call::AwaitMachine { machine, reply } => {
+                let mut reachable = self.reachable.subscribe();
+                main.reply(reply, async move {
+                    // It ends with the manager, and then nobody is answered.
+                    let _ = reachable.wait_for(|there| there.contains(&machine)).await;
+                    Ok(())
+                });
+            }
             Call::Executors { reply } => {
                 let there = self.machines.iter().filter(|(_, machine)| machine.reachable);
                 reply.ok(there.map(|(name, machine)| (name.clone(), machine.daemon.executor.clone())).collect());

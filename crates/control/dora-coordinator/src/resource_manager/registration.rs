@@ -6,7 +6,7 @@ use dora_gateways::{
     DaemonRegistration, DataflowId, MachineId, NodeExecutorCall, NodeExecutorGateway, ObservedDataflow, Registered,
     ResourceManagerError, StopOptions,
 };
-use dora_rpc::{Gateway, HeartbeatManager, MainThread, Reply};
+use dora_rpc::{Gateway, HeartbeatManager, MainThread, Reply, StaleLeader};
 
 use super::{Machine, News, ResourceManager, liveness::Daemon};
 
@@ -18,6 +18,13 @@ type Answer = Reply<Registered, ResourceManagerError>;
 impl ResourceManager {
     /// A daemon offers its machine. If another one has the name, it keeps it as long as it lives.
     pub(super) fn register(&mut self, main: &mut MainThread<Self>, daemon: DaemonRegistration, reply: Answer) {
+        if let Some(current) =
+            daemon.served.filter(|served| self.leader != *served && self.leader.epoch <= served.epoch)
+        {
+            let stale = StaleLeader { stale: self.leader, current };
+            tracing::error!(machine = %daemon.machine, %stale, "a daemon does not follow this coordinator");
+            return reply.err(stale.into());
+        }
         let taken = || ResourceManagerError::MachineTaken { machine: daemon.machine.clone() };
         match self.machines.get(&daemon.machine) {
             Some(other) if other.daemon.incarnation > daemon.incarnation => reply.err(taken()),
@@ -56,6 +63,7 @@ impl ResourceManager {
         let executor = daemon.executor.clone();
         let running = daemon.running.clone();
         let machine = Machine { daemon, registration, reachable: true };
+        self.reachable.send_if_modified(|there| there.insert(name.clone()));
         if let Some(before) = self.machines.insert(name.clone(), machine) {
             self.heartbeats.forget(&Daemon { machine: name.clone(), registration: before.registration });
         }

@@ -117,6 +117,33 @@ async fn a_silent_machine_is_waited_for_and_goes_on_when_it_returns() {
     .await;
 }
 
+/// Nobody waits for heartbeats of a daemon whose connection has ended.
+#[tokio::test(start_paused = true)]
+async fn a_machine_is_silent_at_once_when_its_connection_ends_and_is_waited_for() {
+    // Only in one process does the connection to an endpoint end with it.
+    let world = World::new(false).await;
+    let machine = world.daemon("here").await;
+    let id = world.submit(PAIR).await.unwrap();
+    world.wait(id, DataflowState::Running).await;
+    machine.stop().await;
+    let gone = tokio::time::Instant::now();
+    world.silence(&machine).await;
+    assert!(gone.elapsed() < SECOND, "{:?}", gone.elapsed());
+    let info = world.dispatcher.info(DataflowSelector::Id(id)).await.unwrap();
+    assert_eq!(info.nodes[0].state, NodeState::Unknown);
+    let refused = world.submit(PAIR).await.unwrap();
+    assert_eq!(world.wait(refused, DataflowState::Running).await, DataflowState::Failed, "it has no place");
+
+    let waiting = tokio::spawn({
+        let dispatcher = world.dispatcher.within(3600 * SECOND);
+        async move { dispatcher.await_machine(MachineId("here".to_owned())).await }
+    });
+    idle().await;
+    assert!(!waiting.is_finished());
+    let _next = world.daemon("here").await;
+    assert_eq!(waiting.await.unwrap(), Ok(()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stop_reaches_a_silent_machine_when_it_returns() {
     worlds(async |world| {

@@ -5,7 +5,7 @@ use std::path::Path;
 use dora_coordinator::CoordinatorOptions;
 use dora_gateways::*;
 use dora_message::result::NodeResult;
-use dora_rpc::{Role, RpcConfig, RpcService};
+use dora_rpc::{FencingToken, Role, RpcConfig, RpcService};
 use dora_store::Store;
 use tokio::time::Instant;
 
@@ -106,6 +106,22 @@ async fn what_was_submitted_and_not_begun_is_begun() {
     // No daemon is there when it is looked for a place.
     assert_eq!(world.wait(id, DataflowState::Running).await, DataflowState::Failed);
     world.service.stop().await;
+}
+
+/// A daemon that serves a later leader has nothing to do with an earlier one.
+#[tokio::test(start_paused = true)]
+async fn a_daemon_of_a_later_leader_is_not_taken() {
+    let world = World::new(false).await;
+    let leader = world.coordinator.leader();
+    let service = RpcService::new(RpcConfig::new(Role::Daemon, "daemon"));
+    let mut machine = Machine::start(&service, "here");
+    for (epoch, nonce) in [(leader.epoch + 1, leader.nonce), (leader.epoch, leader.nonce ^ 1)] {
+        machine.served = Some(FencingToken { epoch, nonce });
+        let refused = machine.register_with(world.coordinator.resource_manager()).await;
+        assert!(matches!(refused, Err(ResourceManagerError::Stale(_))), "{refused:?}");
+    }
+    machine.served = Some(leader);
+    machine.register_with(world.coordinator.resource_manager()).await.unwrap();
 }
 
 /// A version that does not understand its file any longer cannot lead it: it says so, and what runs is stopped.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use dora_coordinator::{Coordinator, CoordinatorOptions};
 use dora_gateways::*;
 use dora_message::result::NodeResult;
-use dora_rpc::{Address, Gateway, Role, RpcConfig, RpcService, RpcStream, Server, Streamed};
+use dora_rpc::{Address, FencingToken, Gateway, Role, RpcConfig, RpcService, RpcStream, Server, Streamed};
 use dora_store::Store;
 use tokio::sync::mpsc;
 
@@ -86,6 +86,8 @@ pub struct Machine {
     pub server: Server<Daemon>,
     pub heard: mpsc::UnboundedReceiver<Heard>,
     pub incarnation: u64,
+    /// The latest leader that it has served.
+    pub served: Option<FencingToken>,
     /// Its connection: it is called back on it as long as it holds this.
     manager: Option<Gateway<ResourceManagerCall>>,
 }
@@ -98,7 +100,16 @@ impl Machine {
         let (daemon, heard) = Daemon::new(name);
         let server = service.start_server(format!("daemon/{name}").as_str(), daemon).unwrap();
         let (labels, resources) = (BTreeMap::new(), Self::RESOURCES);
-        Self { name: MachineId(name.to_owned()), labels, resources, server, heard, incarnation: 1, manager: None }
+        Self {
+            name: MachineId(name.to_owned()),
+            labels,
+            resources,
+            server,
+            heard,
+            incarnation: 1,
+            served: None,
+            manager: None,
+        }
     }
 
     pub async fn register(&mut self, world: &World) -> Result<Registered, ResourceManagerError> {
@@ -114,6 +125,7 @@ impl Machine {
         let registration = DaemonRegistration {
             machine: self.name.clone(),
             incarnation: self.incarnation,
+            served: self.served,
             labels: self.labels.clone(),
             resources: self.resources,
             root: None,
@@ -141,6 +153,11 @@ impl Machine {
     /// Does something to the daemon.
     pub async fn with<T: Send + 'static>(&self, action: impl FnOnce(&mut Daemon) -> T + Send + 'static) -> T {
         self.server.executor().call(|daemon, _| action(daemon)).await.unwrap()
+    }
+
+    /// The daemon is gone.
+    pub async fn stop(&self) {
+        self.server.stop().await;
     }
 
     pub async fn end_node(&self, dataflow: DataflowId, node: &'static str, result: NodeResult) {

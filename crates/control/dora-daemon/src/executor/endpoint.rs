@@ -128,6 +128,11 @@ impl NodeExecutor {
         self.guard.admit(leader)
     }
 
+    /// The leader that is served.
+    pub(super) fn leader(&self) -> Option<FencingToken> {
+        self.guard.leader()
+    }
+
     /// What is there of each dataflow.
     pub(super) fn observed(&self) -> Vec<ObservedDataflow> {
         let observed = |(id, dataflow): (&DataflowId, &Dataflow)| ObservedDataflow {

@@ -85,14 +85,16 @@ impl Registration<'_> {
     ) -> Result<(Gateway<ResourceManagerCall>, Registered), RegistrationError> {
         let resources: Gateway<ResourceManagerCall> = self.service.connect(&self.coordinator, RESOURCE_MANAGER).await?;
         let executor = self.server.executor();
+        let (served, running) = executor.call(|executor, _| (executor.leader(), executor.observed())).await?;
         let registration = DaemonRegistration {
             machine: self.machine(),
             incarnation,
+            served,
             labels: self.options.labels.clone(),
             resources: self.options.resources,
             root: file_identity(Path::new("/")),
             executor: self.server.gateway(),
-            running: executor.call(|executor, _| executor.observed()).await?,
+            running,
         };
         let registered = resources.register_daemon(registration).await?;
         let leader = registered.leader;

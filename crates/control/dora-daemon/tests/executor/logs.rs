@@ -16,7 +16,7 @@ async fn ask(cluster: &Cluster, dataflow: DataflowId, query: LogQuery) -> RpcStr
 fn messages(chunks: Vec<LogChunk>) -> Vec<String> {
     let lines = |chunk| match chunk {
         LogChunk::Lines(lines) => lines,
-        LogChunk::Missed(count) => panic!("{count} lines were missed"),
+        other => panic!("not lines: {other:?}"),
     };
     chunks.into_iter().flat_map(lines).map(|line| line.message).collect()
 }
@@ -152,6 +152,7 @@ async fn who_follows_and_does_not_read_delays_neither_nodes_nor_heartbeats() {
             match chunk {
                 LogChunk::Lines(lines) => read += lines.len(),
                 LogChunk::Missed(lines) => missed += lines as usize,
+                LogChunk::Unread { reason, .. } => panic!("{reason}"),
             }
         }
         assert_eq!(read + missed, MANY);
