@@ -38,6 +38,9 @@ dora_rpc::gateway! {
             nodes: Vec<NodeId>,
             options: StopOptions
         ) -> Result<(), NodeExecutorError> => StopNodes;
+        /// Nobody leads this dataflow: it is stopped, and forgotten when it has ended, although no master hears of it.
+        async fn disown(&self, leader: FencingToken, dataflow: DataflowId, options: StopOptions)
+            -> Result<(), NodeExecutorError> => Disown;
         /// Nodes take their changed programs without ending: operators are loaded again.
         async fn reload_nodes(&self, leader: FencingToken, dataflow: DataflowId, nodes: Vec<NodeId>)
             -> Result<(), NodeExecutorError> => ReloadNodes;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dora_gateways::{
-    DataflowMasterError, MachineId, NodeExecutorCall, NodeState, NodeUpdate, ObservedDataflow, Outcome,
+    DataflowMasterError, DataflowState, MachineId, NodeExecutorCall, NodeState, NodeUpdate, ObservedDataflow, Outcome,
     ResourceManagerGateway, Trouble, Urgency,
 };
 use dora_message::{id::NodeId, result::NodeResult};
@@ -184,7 +184,13 @@ impl DataflowMaster {
             self.observe(&name, id, found);
         }
         self.intended.released.remove(&name);
-        if known && kept.is_empty() {
+        let may_start = self.state == DataflowState::Building && self.stop.is_none();
+        if known && kept.is_empty() && may_start && self.has_started_nothing(&name) {
+            // Its daemon ended before the first process: the plan has the nodes started anew.
+            if let Some(machine) = self.machines.get_mut(&name) {
+                machine.accepted = false;
+            }
+        } else if known && kept.is_empty() {
             let reason = "it has lost its nodes, and nobody can say how they ended".to_owned();
             let trouble = Trouble::Machine { machine: name.clone(), reason };
             self.machine_ended(&name, self.lost_outcome(&name, trouble));
@@ -194,6 +200,16 @@ impl DataflowMaster {
         }
         self.send_stop(main, &name);
         self.touch(main);
+    }
+
+    /// Whether no node of a machine has had a process, as far as was told. What has one is declared by its daemon: it is
+    /// in the hands of a keeper.
+    fn has_started_nothing(&self, name: &MachineId) -> bool {
+        let is_to_come = |id: &NodeId| {
+            let state = self.nodes.get(id).and_then(|seen| seen.state.as_ref());
+            matches!(state, None | Some(NodeState::Waiting | NodeState::Building))
+        };
+        self.machines.get(name).is_some_and(|machine| machine.nodes.iter().all(is_to_come))
     }
 
     /// A machine that is done with a dataflow has room for others, although the dataflow goes on elsewhere.

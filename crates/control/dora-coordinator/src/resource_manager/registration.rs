@@ -96,8 +96,7 @@ impl ResourceManager {
             }
             tracing::warn!(%dataflow, %machine, "a daemon runs a dataflow that nobody leads: it is stopped");
             let (executor, leader) = (executor.clone(), self.leader);
-            let stop = async move { executor.stop_nodes(leader, dataflow, Vec::new(), StopOptions::default()).await };
-            main.then(stop, |_, _, _| {});
+            main.then(async move { executor.disown(leader, dataflow, StopOptions::default()).await }, |_, _, _| {});
         }
     }
 

@@ -24,6 +24,7 @@ pub enum Heard {
         nodes: Vec<NodeId>,
     },
     Release,
+    Disown,
     Publish(OutputId),
     Clean(DataflowId),
     Artifact(Vec<u8>),
@@ -260,6 +261,12 @@ impl RpcEndpoint for Daemon {
                 self.obey(leader, Some(dataflow), reply, |it| {
                     it.say(Heard::Stop { nodes: nodes.clone(), options });
                     it.stop(main, dataflow, nodes, options);
+                });
+            }
+            Call::Disown { leader, dataflow, options, reply } => {
+                self.obey(leader, Some(dataflow), reply, |it| {
+                    it.say(Heard::Disown);
+                    it.stop(main, dataflow, Vec::new(), options);
                 });
             }
             Call::RestartNodes { leader, dataflow, nodes, reply, .. } => {

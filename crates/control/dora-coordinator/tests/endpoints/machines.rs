@@ -4,7 +4,7 @@ use dora_gateways::*;
 use dora_message::result::NodeResult;
 
 use crate::{
-    daemon::Heard,
+    daemon::{Heard, Reach},
     world::{LOOSE, PAIR, SECOND, World, idle, submission, until, worlds},
 };
 
@@ -248,7 +248,28 @@ async fn a_name_belongs_to_the_daemon_that_lives() {
         let unknown = DataflowId(uuid::Uuid::from_u128(7));
         machine.with(move |daemon| daemon.adopt(unknown)).await;
         machine.register(&world).await.unwrap();
-        machine.expect(|heard| matches!(heard, Heard::Stop { nodes, .. } if nodes.is_empty())).await;
+        machine.expect(|heard| *heard == Heard::Disown).await;
+    })
+    .await;
+}
+
+/// Nothing of it can run, because what runs is in the hands of a keeper and is declared.
+#[tokio::test(start_paused = true)]
+async fn a_daemon_that_is_killed_before_the_first_process_starts_anew() {
+    worlds(async |world| {
+        for reach in [Reach::Building, Reach::Waiting] {
+            let mut machine = world.daemon("here").await;
+            machine.with(move |daemon| daemon.reach = reach).await;
+            let id = world.submit(PAIR).await.unwrap();
+            machine.expect(|heard| matches!(heard, Heard::Spawn { .. })).await;
+            idle().await;
+            machine.with(|daemon| (daemon.crash(), daemon.reach = Reach::Running)).await;
+            machine.register(&world).await.unwrap();
+            machine.expect(|heard| matches!(heard, Heard::Spawn { .. })).await;
+            assert_eq!(world.wait(id, DataflowState::Running).await, DataflowState::Running);
+            world.dispatcher.stop(DataflowSelector::Id(id), StopOptions::default()).await.unwrap();
+            machine.stop().await;
+        }
     })
     .await;
 }

@@ -142,6 +142,6 @@ async fn what_is_not_understood_any_longer_has_failed() {
     let mut machine = Machine::start(&service, "here");
     machine.with(move |daemon| daemon.adopt(id)).await;
     machine.register_with(world.coordinator.resource_manager()).await.unwrap();
-    machine.expect(|heard| matches!(heard, Heard::Stop { nodes, .. } if nodes.is_empty())).await;
+    machine.expect(|heard| *heard == Heard::Disown).await;
     stop(&world).await;
 }

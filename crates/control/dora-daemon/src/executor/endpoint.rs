@@ -35,7 +35,8 @@ pub(super) struct NodeExecutor {
 /// A dataflow and who is told about it.
 pub(super) struct Dataflow {
     pub(super) run: Arc<Run>,
-    master: watch::Sender<Gateway<DataflowMasterCall>>,
+    /// None until the leader has named one: it was taken up from the daemon before this one.
+    master: watch::Sender<Option<Gateway<DataflowMasterCall>>>,
     /// The master knows how it ended.
     pub(super) reported: bool,
 }
@@ -50,6 +51,9 @@ impl RpcEndpoint for NodeExecutor {
             Call::SpawnNodes { leader, spawn, reply } => reply.send(self.spawn(main, leader, spawn)),
             Call::StopNodes { leader, dataflow, nodes, options, reply } => {
                 reply.send(self.stop(leader, dataflow, nodes, options));
+            }
+            Call::Disown { leader, dataflow, options, reply } => {
+                reply.send(self.disown(main, leader, dataflow, options));
             }
             Call::Release { leader, dataflow, reply } => reply.send(self.release(leader, dataflow)),
             Call::Observed { reply } => reply.ok(self.observed()),
@@ -157,7 +161,7 @@ impl NodeExecutor {
         if let Some(dataflow) = self.dataflows.get(&id) {
             if dataflow.run.board.has(&spawn.nodes) {
                 // Asked again, by a leader that may be another one.
-                dataflow.master.send_replace(spawn.master);
+                dataflow.master.send_replace(Some(spawn.master));
                 return Ok(());
             }
             if !dataflow.run.board.is_over() {
@@ -166,13 +170,25 @@ impl NodeExecutor {
         }
         let follows = self.options.home.is_some();
         let run = Arc::new(Run::new(spawn.nodes.clone(), spawn.submission.watched, follows));
-        let (master, masters) = watch::channel(spawn.master.clone());
+        let master = spawn.master.clone();
         let worker = Worker::new(self.options.clone(), spawn, run.clone());
         worker.start().map_err(|error| system("start a thread for the dataflow", &error))?;
+        self.add(main, id, run, Some(master));
+        Ok(())
+    }
+
+    /// A dataflow is here from now on, and this master is told about it.
+    pub(super) fn add(
+        &mut self,
+        main: &mut MainThread<Self>,
+        id: DataflowId,
+        run: Arc<Run>,
+        master: Option<Gateway<DataflowMasterCall>>,
+    ) {
+        let (master, masters) = watch::channel(master);
         let reporter = Reporter { machine: self.options.machine.clone(), run: run.clone(), masters };
         tokio::spawn(report(reporter, id, main.executor()));
         self.dataflows.insert(id, Dataflow { run, master, reported: false });
-        Ok(())
     }
 
     fn stop(&mut self, leader: FencingToken, id: DataflowId, nodes: Vec<NodeId>, options: StopOptions) -> Result<()> {
@@ -184,6 +200,21 @@ impl NodeExecutor {
             None if run.board.is_over() => {}
             None => return Err(NodeExecutorError::NotRunning { dataflow: id }),
         }
+        Ok(())
+    }
+
+    fn disown(
+        &mut self,
+        main: &mut MainThread<Self>,
+        leader: FencingToken,
+        id: DataflowId,
+        options: StopOptions,
+    ) -> Result<()> {
+        self.admit(leader)?;
+        let run = self.dataflow(id)?.run.clone();
+        run.stop(options);
+        let ended = run.clone();
+        main.then(async move { ended.board.over().await }, move |executor, main, ()| executor.reported(main, id, &run));
         Ok(())
     }
 

@@ -16,15 +16,15 @@ type Master = Gateway<DataflowMasterCall>;
 pub(super) struct Reporter {
     pub(super) machine: MachineId,
     pub(super) run: Arc<Run>,
-    /// The master of the present leader.
-    pub(super) masters: watch::Receiver<Master>,
+    /// The master of the present leader, once there is one.
+    pub(super) masters: watch::Receiver<Option<Master>>,
 }
 
 /// What came of reporting to one master.
 enum Reported {
     /// It knows the end, or does not want to.
     End,
-    /// It cannot be reached any more.
+    /// It cannot be reached, or there is none.
     Lost,
 }
 
@@ -33,12 +33,17 @@ impl Reporter {
     pub(super) async fn report(mut self) {
         loop {
             let master = self.masters.borrow_and_update().clone();
-            self.run.board.all_is_news();
-            let reported = tokio::select! {
-                reported = self.report_to(&master) => reported,
-                // A call to a connection that is gone fails by itself; one that nobody answers does not.
-                () = master.closed() => Reported::Lost,
-                Ok(()) = changed(self.masters.clone()) => continue,
+            let reported = match master {
+                None => Reported::Lost,
+                Some(master) => {
+                    self.run.board.all_is_news();
+                    tokio::select! {
+                        reported = self.report_to(&master) => reported,
+                        // A call to a connection that is gone fails by itself; one that nobody answers does not.
+                        () = master.closed() => Reported::Lost,
+                        Ok(()) = changed(self.masters.clone()) => continue,
+                    }
+                }
             };
             if matches!(reported, Reported::End) || self.masters.changed().await.is_err() {
                 return;
@@ -73,7 +78,7 @@ impl Reporter {
     }
 }
 
-async fn changed(mut masters: watch::Receiver<Master>) -> Result<(), watch::error::RecvError> {
+async fn changed(mut masters: watch::Receiver<Option<Master>>) -> Result<(), watch::error::RecvError> {
     masters.changed().await
 }
 
