@@ -11,7 +11,7 @@ use std::{
 use dora_keeper::cleanup::{Cleanup, kill_descendants};
 use rustix::process::{child_subreaper, getpid, set_child_subreaper};
 
-/// Keepers of this process that live: their descendants are theirs. Descendants belong to a process, so this does too.
+/// Keepers that this process has started and that live, and their guards: their descendants are theirs. Descendants belong to a process, so this does too.
 static LIVING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
 /// Makes this process the parent of everything its keepers leave behind if they are killed.
@@ -32,10 +32,10 @@ pub(crate) fn forget(keeper: u32) {
     LIVING.lock().unwrap_or_else(PoisonError::into_inner).remove(&keeper);
 }
 
-/// A keeper has died: kills what it has left to us.
-pub(crate) fn inherit(keeper: u32) -> Cleanup {
+/// A keeper, which had these processes, has died: kills what it has left to us.
+pub(crate) fn inherit(keeper: &[u32]) -> Cleanup {
     let mut living = LIVING.lock().unwrap_or_else(PoisonError::into_inner);
-    living.remove(&keeper);
+    living.retain(|pid| !keeper.contains(pid));
     if !matches!(child_subreaper(), Ok(Some(_))) {
         return Cleanup::default();
     }

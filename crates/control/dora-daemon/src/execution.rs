@@ -3,6 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use dora_gateways::{DataflowEvent, Outcome, Trouble};
+use dora_keeper::start::Bond;
 use dora_message::supervision::{Figures, FinalReport, FromKeeper, LaunchPlan};
 
 use crate::{
@@ -42,13 +43,18 @@ pub enum Event {
     },
     /// Everything is over and nothing is left. The last event.
     Finished(Outcome),
+    /// The dataflow goes on, and this process supervises it no more: a daemon that was started later does, or its keeper
+    /// has waited for this one in vain. The last event.
+    LetGo,
     /// Somebody called [`Control::wake`].
     Woken,
     /// Nothing happened in the time given.
     TimedOut,
 }
 
-/// A dataflow that runs. Dropping it ends the dataflow at once.
+/// A dataflow that runs. Dropping it ends the dataflow at once, unless its plan is a
+/// [lasting](LaunchPlan::lasting) one: then the dataflow goes on, and can be [adopted](Self::adopt). A lasting keeper keeps
+/// how it ended until this is dropped after [`Event::Finished`], so drop it when that is safe elsewhere.
 #[derive(Debug)]
 pub struct Execution {
     keeper: Keeper,
@@ -60,9 +66,13 @@ pub struct Execution {
 impl Execution {
     /// Starts `exe keeper` and has it execute the plan. `exe` is usually the program that runs: `dora`.
     pub fn start(exe: &Path, plan: &LaunchPlan) -> Result<Self, KeeperError> {
-        let keeper = Keeper::start(exe)?;
+        let keeper = Keeper::start(exe, if plan.lasting.is_some() { Bond::Lasting } else { Bond::Tied })?;
         keeper.launch(plan)?;
-        Ok(Execution { keeper, record: Some(Record::new(plan)), beginnings: Beginnings::default() })
+        Ok(Self::of(keeper, Record::new(plan)))
+    }
+    /// A dataflow that this keeper runs, as far as the record goes.
+    pub(crate) fn of(keeper: Keeper, record: Record) -> Self {
+        Execution { keeper, record: Some(record), beginnings: Beginnings::default() }
     }
     /// To stop it, from any thread.
     pub fn control(&self) -> Control {
@@ -76,7 +86,8 @@ impl Execution {
     pub fn keeper_pid(&self) -> u32 {
         self.keeper.pid()
     }
-    /// Waits for the next event, for at most `timeout`. After [`Event::Finished`] it is always [`Event::TimedOut`].
+    /// Waits for the next event, for at most `timeout`. After [`Event::Finished`] and
+    /// [`Event::LetGo`] it is always [`Event::TimedOut`].
     pub fn next_event(&mut self, timeout: Option<Duration>) -> Event {
         loop {
             let received = self.keeper.next(timeout);
@@ -98,6 +109,10 @@ impl Execution {
                     return None;
                 }
                 DataflowEvent::Lines { node, stream, time_ns, lines }
+            }
+            Received::Packet(FromKeeper::Missed { node, lines }) => {
+                self.beginnings.forget(&node);
+                DataflowEvent::Missed { lines }
             }
             Received::Packet(FromKeeper::Exited { node, status, cause, never_connected, last_stderr }) => {
                 DataflowEvent::Exited(record.exited(node, status, cause, never_connected, last_stderr))
@@ -121,13 +136,19 @@ impl Execution {
             Received::Tapped { tap, reader } => return Some(Event::Tapped { tap, reader }),
             Received::Packet(FromKeeper::TapOver { tap, reason }) => return Some(Event::TapOver { tap, reason }),
             // `Keeper::next` turns them into what came with them.
-            Received::Packet(FromKeeper::Figures { .. } | FromKeeper::Tapped { .. }) => return None,
+            Received::Packet(FromKeeper::Figures { .. } | FromKeeper::Tapped { .. } | FromKeeper::Hello { .. }) => {
+                return None;
+            }
             Received::Packet(FromKeeper::Finished { .. }) => return Some(self.finish(FinalReport::default(), None)),
             Received::Finished(report) => return Some(self.finish(report, None)),
             Received::Lost { status, cleanup } => {
                 let how = status.map_or_else(|| "nobody knows how".to_owned(), |status| status.to_string());
                 let report = FinalReport { edges: Vec::new(), orphans_killed: cleanup.killed };
                 return Some(self.finish(report, Some(Trouble::KeeperDied { how })));
+            }
+            Received::LetGo => {
+                self.record = None;
+                return Some(Event::LetGo);
             }
             Received::Woken => return Some(Event::Woken),
             Received::TimedOut => return Some(Event::TimedOut),

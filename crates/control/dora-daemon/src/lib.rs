@@ -21,11 +21,12 @@
 //! ```
 //!
 //! In reading order: [`Build`] brings what is not there yet; [`prepare()`](fn@prepare) from a dataflow to a launch plan;
-//! [`Keeper`] the process that executes it; [`Execution`] what happens; [`Outcome`](dora_gateways::Outcome) how it ended;
+//! [`Keeper`] the process that executes it; [`Execution`] what happens; [`Adopted`] what runs already; [`Outcome`](dora_gateways::Outcome) how it ended;
 //! [`Daemon`] all of that as an endpoint that a coordinator drives. This crate decides
 //! (policy); how processes are made and channels brokered is in dora-keeper. It must not know of terminals, colours or
 //! exit codes of commands.
 
+mod adopted;
 mod adoption;
 mod build;
 mod execution;
@@ -37,6 +38,7 @@ mod prepare;
 mod python;
 mod tap;
 
+pub use adopted::{Adopted, AdoptedNode, LeftReport, ReportError, read_report};
 pub use adoption::become_subreaper;
 pub use build::{
     Build, BuildControl, BuildError, BuildOptions, BuildProblem, FailedLine, Pins, PinsError, Refresh, Sources,
@@ -44,7 +46,7 @@ pub use build::{
 pub use dora_message::result::NodeResult;
 pub use execution::{Event, Execution};
 pub use executor::{Daemon, DaemonOptions, Home, RegistrationError, file_identity};
-pub use keeper::{Control, Keeper, KeeperError, Received};
+pub use keeper::{AdoptError, Control, Keeper, KeeperError, Owner, Received, adoptable, incarnation};
 pub use prepare::{Mistake, PrepareError, PrepareOptions, Prepared, Problem, default_memory_budget, prepare};
 pub use python::{Imported, Interpreter, PythonModule, Stranger, imported, interpreter};
 pub use tap::{TapEnd, TapReader, Tapped};

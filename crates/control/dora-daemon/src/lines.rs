@@ -32,6 +32,11 @@ impl Beginnings {
         }
         lines
     }
+
+    /// Lines of a node were left out: nobody will say how those go on that have begun.
+    pub(crate) fn forget(&mut self, node: &NodeId) {
+        self.0.retain(|(of, _), _| of != node);
+    }
 }
 
 #[cfg(test)]
@@ -52,5 +57,8 @@ mod tests {
         assert_eq!(complete("a", Stdout, &["o"], true), "");
         assert_eq!(complete("a", Stdout, &["!", "three"], false), "two!|three");
         assert_eq!(complete("a", Stderr, &["z"], false), "xz");
+        assert_eq!(complete("a", Stdout, &["lo"], true), "");
+        beginnings.forget(&"a".into());
+        assert_eq!(beginnings.complete(&"a".into(), Stdout, vec!["st".to_owned()], false), ["st"]);
     }
 }

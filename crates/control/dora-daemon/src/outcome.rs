@@ -5,7 +5,7 @@ use dora_message::{
     id::NodeId,
     keeper::EdgeCounters,
     result::NodeResult,
-    supervision::{EdgePlan, ExitCause, ExitStatus, FinalReport, LaunchPlan},
+    supervision::{EdgePlan, ExitCause, ExitStatus, FinalReport, KeeperState, LaunchPlan, NodeEnd, NodeLife},
 };
 
 /// What is known of a run so far.
@@ -42,6 +42,25 @@ impl Record {
             dynamic: plan.nodes.iter().filter(|node| node.is_dynamic()).map(|node| (node.id.clone(), false)).collect(),
             ended: Vec::with_capacity(plan.nodes.len()),
         }
+    }
+
+    /// What a keeper knows that ran without a supervisor for some time: as if nothing had happened.
+    pub(crate) fn of(state: &KeeperState) -> Self {
+        let mut record = Record::new(&state.plan);
+        for NodeEnd { node, status, cause, never_connected, last_stderr } in state.ends.iter().cloned() {
+            record.exited(node, status, cause, never_connected, last_stderr);
+        }
+        for (plan, node) in state.plan.nodes.iter().zip(&state.nodes) {
+            if node.restarts > 0 || matches!(node.life, NodeLife::Dynamic { here: true, .. }) {
+                record.joined(&plan.id);
+            }
+        }
+        record
+    }
+
+    /// How a node ended, if it has.
+    pub(crate) fn result_of(&self, node: &NodeId) -> Option<&NodeResult> {
+        self.ended.iter().find(|outcome| outcome.node == *node).map(|outcome| &outcome.result)
     }
 
     /// A process has become a dynamic node.

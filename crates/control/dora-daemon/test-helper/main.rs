@@ -9,7 +9,7 @@ use dora_gateways::DataflowEvent;
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["keeper"] => dora_keeper::run(),
+        ["keeper", ..] => dora_keeper::run(),
         ["run", file] => run(Path::new(file)),
         _ => panic!("unknown role {args:?}"),
     }

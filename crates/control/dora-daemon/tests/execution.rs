@@ -11,6 +11,7 @@ use std::{
 
 use dora_daemon::{Event, Execution, NodeResult, PrepareOptions, prepare};
 use dora_gateways::{DataflowEvent, Outcome, Trouble};
+use dora_keeper::start::Bond;
 use dora_message::supervision::ExitStatus;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -174,7 +175,7 @@ fn dropping_ends_everything() {
 
 #[test]
 fn a_keeper_that_cannot_be_started() {
-    let error = dora_daemon::Keeper::start(Path::new("/does/not/exist")).unwrap_err();
+    let error = dora_daemon::Keeper::start(Path::new("/does/not/exist"), Bond::Tied).unwrap_err();
     assert!(error.to_string().starts_with("cannot start `/does/not/exist keeper`"), "{error}");
 }
 

@@ -3,13 +3,14 @@
 //! The places where one node's fate becomes another's are below: `barrier` is the common start, `ends` the end of one
 //! node, `restarts` the life after it, `orders` what the supervisor wants, `taps` whom it lets look at an output,
 //! `publish` whom it lets send in place of a node, `stopping` the end
-//! of all; `dynamic` are nodes that come and go. It must not know
-//! of descriptors.
+//! of all; `dynamic` are nodes that come and go; `picture` is what the next supervisor has to know. It must not know of
+//! descriptors.
 
 mod barrier;
 mod dynamic;
 mod ends;
 mod orders;
+mod picture;
 mod publish;
 mod restarts;
 mod stopping;
@@ -24,7 +25,7 @@ use dora_channel::os::clock::monotonic_ns;
 use dora_message::{
     keeper::FromNode,
     supervision::{
-        ExitCause, Figures, FinalReport, FromKeeper, LaunchPlan, Limit, NodeFigures, NodePlan, OutputStream,
+        ExitCause, Figures, FinalReport, FromKeeper, LaunchPlan, Limit, NodeEnd, NodeFigures, NodePlan, OutputStream,
     },
 };
 use rustix::process::Pid;
@@ -69,6 +70,8 @@ pub(crate) struct Dataflow {
     /// Where processes ask to be a dynamic node; `None`: there is no such node.
     listener: Option<Listener>,
     farewell: Farewell,
+    /// Nodes that have ended for good, if another supervisor may ask for them; the first first.
+    ends: Vec<NodeEnd>,
 }
 
 impl Dataflow {
@@ -118,6 +121,7 @@ impl Dataflow {
             stopping: false,
             listener: None,
             farewell: Farewell::NotYet,
+            ends: Vec::new(),
         };
         dataflow.listen()?;
         if let Some(first) = failed {
@@ -135,6 +139,11 @@ impl Dataflow {
             self.wiring.gone(number);
             self.report_end(number, link);
         }
+    }
+
+    /// What it runs.
+    pub(crate) fn plan(&self) -> &LaunchPlan {
+        &self.plan
     }
 
     /// All nodes have ended, the supervisor was told, and the log files are complete.
@@ -288,7 +297,8 @@ impl Dataflow {
         self.logs.settle(within);
     }
 
-    /// Tells what nodes have printed, as far as the supervisor keeps up. A node that is ahead of it has to wait.
+    /// Tells what nodes have printed, as far as the supervisor keeps up. A node that is ahead of it has to wait, unless
+    /// nobody is there to be waited for.
     pub(crate) fn tell_output(&mut self, link: &mut SupervisorLink) {
         self.logs.tell(link);
         for number in 0..self.nodes.len() {

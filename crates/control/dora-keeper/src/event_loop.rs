@@ -1,4 +1,8 @@
 //! The keeper's only loop: waits for a descriptor or a deadline, and hands what happened to the dataflow.
+//!
+//! `orphan` is what it does without a supervisor, and how it gets the next one.
+
+mod orphan;
 
 use std::{
     io,
@@ -7,18 +11,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dora_message::supervision::{ExitStatus, Figures, FromKeeper, ToKeeper};
+use dora_message::supervision::{ExitStatus, Figures, FinalReport, FromKeeper, ToKeeper};
 use rustix::process::{WaitOptions, WaitStatus, wait};
 
 use crate::{
     cleanup::{Cleanup, kill_descendants},
     dataflow::Dataflow,
-    poller::{Poller, Token},
+    poller::{Door, Poller, Token},
     signals::Signals,
     spawn::Inheritance,
-    start::Supervisor,
+    start::{Bond, GuardId, Supervisor, leave_stderr},
     stop::{DEFAULT_GRACE, Ladder},
     supervisor::{Heard, SupervisorLink, read_plan},
+    vigil::Vigil,
 };
 
 /// Time for the log files of a dataflow that was abandoned.
@@ -31,6 +36,18 @@ pub(crate) struct Keeper {
     link: SupervisorLink,
     inheritance: Inheritance,
     dataflow: Option<Dataflow>,
+    guard: GuardId,
+    /// `None`: it ends with its supervisor.
+    vigil: Option<Vigil>,
+    /// Everything has ended, and this is kept until a supervisor has taken it.
+    ending: Option<Ending>,
+}
+
+/// What a keeper that waits for a supervisor has to tell.
+struct Ending {
+    report: FinalReport,
+    /// The supervisor was told.
+    told: bool,
 }
 
 /// Whether the loop goes on.
@@ -47,8 +64,9 @@ impl Keeper {
         let poller = Rc::new(Poller::new()?);
         let signals = Signals::new()?;
         poller.add(signals.fd(), Token::Signals)?;
+        let guard = supervisor.guard;
         let link = SupervisorLink::new(supervisor, &poller)?;
-        Ok(Keeper { poller, signals, link, inheritance, dataflow: None })
+        Ok(Keeper { poller, signals, link, inheritance, dataflow: None, guard, vigil: None, ending: None })
     }
 
     /// Runs until everything is over. Whatever the reason, nothing that was started is left.
@@ -63,28 +81,49 @@ impl Keeper {
     }
 
     fn serve(&mut self) -> io::Result<()> {
+        if self.link.bond() == Bond::Lasting {
+            leave_stderr()?;
+        }
         loop {
-            let deadline = self.dataflow.as_ref().and_then(Dataflow::deadline);
-            for token in self.poller.wait(deadline)? {
+            for token in self.poller.wait(self.deadline())? {
                 match self.handle(token) {
                     Next::Continue => {}
                     Next::Finish => return self.say_goodbye(),
                     Next::Abandon => return Ok(()),
                 }
             }
-            let Some(dataflow) = &mut self.dataflow else { continue };
-            dataflow.tick(Instant::now(), &mut self.link);
-            dataflow.tell_output(&mut self.link);
-            if dataflow.is_over(Instant::now()) {
-                dataflow.tell_losses(&mut self.link);
-                let cleanup = kill_descendants(&[]);
-                self.warn_of_survivors(&cleanup);
-                if let Some(dataflow) = &self.dataflow {
-                    self.link.send_report(&dataflow.report(&cleanup));
+            if let Some(report) = self.attend() {
+                if self.link.bond() == Bond::Tied {
+                    self.link.send_report(&report);
+                    return self.say_goodbye();
                 }
-                return self.say_goodbye();
+                self.ending = Some(Ending { report, told: false });
+            }
+            if !matches!(self.attend_as_orphan(), Next::Continue) {
+                return Ok(());
             }
         }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let nodes = self.dataflow.as_ref().filter(|_| self.ending.is_none()).and_then(Dataflow::deadline);
+        [nodes, self.orphan_deadline()].into_iter().flatten().min()
+    }
+
+    /// Does what is due. The report, once everything has ended.
+    fn attend(&mut self) -> Option<FinalReport> {
+        let dataflow = self.dataflow.as_mut()?;
+        if self.ending.is_none() {
+            dataflow.tick(Instant::now(), &mut self.link);
+        }
+        dataflow.tell_output(&mut self.link);
+        if self.ending.is_some() || !dataflow.is_over(Instant::now()) {
+            return None;
+        }
+        dataflow.tell_losses(&mut self.link);
+        let cleanup = kill_descendants(&[]);
+        self.warn_of_survivors(&cleanup);
+        self.dataflow.as_ref().map(|dataflow| dataflow.report(&cleanup))
     }
 
     fn handle(&mut self, token: Token) -> Next {
@@ -94,7 +133,7 @@ impl Keeper {
                 while let Some(heard) = self.link.receive() {
                     let next = match heard {
                         Heard::Order(order, fds) => self.obey(order, fds),
-                        Heard::Gone => Next::Abandon,
+                        Heard::Gone => self.supervisor_gone(),
                     };
                     match next {
                         Next::Continue => {}
@@ -110,6 +149,7 @@ impl Keeper {
                 }
                 if pending.terminate {
                     match &mut self.dataflow {
+                        Some(_) if self.ending.is_some() => return self.leave(),
                         Some(dataflow) => dataflow.stop(Ladder::begin(Instant::now(), DEFAULT_GRACE), &mut self.link),
                         None => return Next::Abandon,
                     }
@@ -120,12 +160,14 @@ impl Keeper {
                     dataflow.log_writer_ready();
                 }
             }
-            Token::Listener => {
+            Token::Listener(Door::Supervisors) => self.supervisors_came(),
+            Token::Visitor(Door::Supervisors, number) => self.supervisor_claims(number),
+            Token::Listener(Door::Guests) => {
                 if let Some(dataflow) = &mut self.dataflow {
                     dataflow.visitors_came(&mut self.link);
                 }
             }
-            Token::Visitor(number) => {
+            Token::Visitor(Door::Guests, number) => {
                 if let Some(dataflow) = &mut self.dataflow {
                     dataflow.visitor_ready(number, &mut self.link);
                 }
@@ -145,6 +187,8 @@ impl Keeper {
             (ToKeeper::Launch { .. }, Some(_)) => {
                 self.link.warn("this keeper runs a dataflow already; a second one was refused".to_owned());
             }
+            // The report was taken. Before that nothing of it can be left.
+            (ToKeeper::Dismiss, _) if self.ending.is_some() => return Next::Abandon,
             (order, Some(dataflow)) => dataflow.obey(order, &fds, &mut self.link),
             (ToKeeper::Stop { .. } | ToKeeper::Hurry | ToKeeper::Kill, None) => return Next::Finish,
             (ToKeeper::Figures { serial }, None) => self.link.send_figures(serial, &Figures::default()),
@@ -159,7 +203,7 @@ impl Keeper {
             Ok(plan) => Dataflow::launch(*plan, &self.inheritance, &self.poller, &mut self.link),
             Err(error) => Err(format!("the launch plan cannot be read: {error}")),
         };
-        match launched {
+        match launched.and_then(|dataflow| self.begin_vigil(dataflow.plan()).map(|()| dataflow)) {
             Ok(dataflow) => self.dataflow = Some(dataflow),
             Err(reason) => return self.fail(reason),
         }
@@ -192,7 +236,7 @@ impl Keeper {
                  the kernel: {}",
                 pids.join(", ")
             );
-            self.link.send(&FromKeeper::Warning { message });
+            self.link.warn(message);
         }
     }
 
@@ -216,7 +260,7 @@ impl Keeper {
                     Token::LogWriter => {
                         self.handle(token);
                     }
-                    Token::Listener | Token::Visitor(_) | Token::Node(..) => {}
+                    Token::Listener(_) | Token::Visitor(..) | Token::Node(..) => {}
                 }
             }
         }

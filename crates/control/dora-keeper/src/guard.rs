@@ -9,7 +9,9 @@
 //! that has not ended some time after.
 //!
 //! A keeper whose guard is killed dies with it, and the supervisor cleans up: only who kills supervisor and guard in one
-//! moment leaves something behind. Neither bears the name of `dora`, so that `pkill -9 dora` hits the supervisor alone.
+//! moment leaves something behind. A keeper that may outlive its supervisor is different in two ways: its guard watches
+//! nobody but the keeper, and when the guard is killed the keeper goes on, because nodes must not notice. Only who kills
+//! both leaves something behind then, and only if the supervisor has not started that keeper itself. Neither bears the name of `dora`, so that `pkill -9 dora` hits the supervisor alone.
 #![allow(unsafe_code)]
 
 use std::{
@@ -28,7 +30,11 @@ use rustix::{
     thread::set_name,
 };
 
-use crate::{cleanup::kill_descendants, signals::Signals, start::watch_parent};
+use crate::{
+    cleanup::kill_descendants,
+    signals::Signals,
+    start::{Bond, watch_parent},
+};
 
 /// Time that a keeper has to end when its supervisor is gone: more than it takes for its last lines.
 const LAST_CHANCE: Duration = Duration::from_secs(1);
@@ -47,14 +53,16 @@ pub(crate) struct Guard {
     supervisor: Option<Pid>,
 }
 
-/// Splits this process, which must have one thread and was started by `supervisor`, in two.
-pub(crate) fn split(supervisor: Option<Pid>) -> io::Result<Role> {
+/// Splits this process, which must have one thread, in two. The keeper ends some time after `supervisor`.
+pub(crate) fn split(supervisor: Option<Pid>, bond: Bond) -> io::Result<Role> {
     set_child_subreaper(Some(Pid::INIT))?;
     let guard = getpid();
     // SAFETY: there is one thread, so the child is a complete copy and may do whatever it wants.
     match unsafe { libc::fork() } {
         0 => {
-            set_parent_process_death_signal(Some(Signal::KILL))?;
+            if bond == Bond::Tied {
+                set_parent_process_death_signal(Some(Signal::KILL))?;
+            }
             // A guard that died before the call sends no signal.
             match getppid() == Some(guard) {
                 true => set_name(c"keeper").map(|()| Role::Keeper).map_err(Into::into),

@@ -14,7 +14,8 @@
 //! end of its socket ([`dora_message::supervision`]). What it says to nodes is [`dora_message::keeper`].
 //!
 //! In reading order: [`start`](mod@start) how it begins, `guard` who cleans up after it, `event_loop` the loop,
-//! `supervisor` what it is told, `dataflow` the nodes together (`barrier`, `ends`, `restarts`, `orders`, `taps`, `publish`, `stopping`, `dynamic`), `node`
+//! `supervisor` what it is told, `vigil` how it goes on without being told anything, `dataflow` the nodes together (`barrier`, `ends`, `restarts`, `orders`, `taps`, `publish`,
+//! `stopping`, `dynamic`, `picture`), `node`
 //! one of them, `spawn` and `program` its process, `listener` and `guest` a process that joins by itself, `conversation`
 //! what is said to it, `broker` what it is given, `stdio`, `log` and `last_lines` what it prints, `watchdog` and
 //! `stragglers` how long it may take, `restart` whether it is started again, `stop` how it ends, [`cleanup`] what it
@@ -42,17 +43,18 @@ mod stdio;
 mod stop;
 mod stragglers;
 mod supervisor;
+mod vigil;
 mod watchdog;
 
 use std::process::ExitCode;
 
-/// Is a keeper until its dataflow is over: the whole of `dora keeper`. Standard input is the socket to the supervisor
-/// that started it with [`start::start`].
+/// Is a keeper until its dataflow is over: the whole of `dora keeper`, which `--lasting` lets outlive its supervisor.
+/// Standard input is the socket to the supervisor that started it with [`start::start`].
 ///
 /// Call it from the main thread of a process that has no other thread yet: nodes die with the thread that started them.
 pub fn run() -> ExitCode {
     let inheritance = spawn::Inheritance::keep_and_raise_limits();
-    let settled = match start::settle() {
+    let settled = match start::settle(start::Bond::of_this_process()) {
         Ok(start::Settled::Guard(guard)) => return guard.stand(),
         Ok(start::Settled::Keeper(supervisor)) => Ok(supervisor),
         Err(error) => Err(error),

@@ -1,6 +1,6 @@
-//! Where processes ask to be a dynamic node: an abstract socket, and the connections that have not become one yet.
+//! A socket in the abstract namespace, and those who have knocked there and are not let in yet.
 //!
-//! Only processes of the keeper's user are heard. It must not know what they are answered.
+//! Only processes of the keeper's user are heard. It must not know what they say, nor what they are answered.
 
 use std::{
     collections::BTreeMap,
@@ -14,14 +14,11 @@ use dora_channel::os::{
     named::{self, Peer},
     packet::{self, Blocking},
 };
-use dora_message::{
-    attach::{Standing, ToListener, socket_name},
-    id::{DataflowId, NodeId},
-    keeper::{FromNode, MAX_PACKET, ToNode},
-};
+use dora_message::{id::NodeId, keeper::MAX_PACKET};
 use rustix::process::Pid;
+use serde::Serialize;
 
-use crate::poller::{Poller, Token};
+use crate::poller::{Door, Poller, Token};
 
 /// Visitors at one time: whoever comes then takes the place of the one that has been there longest.
 const MOST_VISITORS: usize = 64;
@@ -37,33 +34,27 @@ pub(crate) struct Visitor {
     pub(crate) node: Option<NodeId>,
 }
 
-/// What a visitor wants.
-pub(crate) enum Wish {
-    /// To know whether it can be that node.
-    Know(NodeId),
-    /// To be the node that it has asked for; this is its Hello.
-    Enter(Visitor, FromNode),
-}
-
 /// The socket and its visitors.
 pub(crate) struct Listener {
     socket: OwnedFd,
+    door: Door,
     poller: Rc<Poller>,
     visitors: BTreeMap<u32, Visitor>,
     next: u32,
     /// Nobody is accepted until then.
     paused_until: Option<Instant>,
-    /// The supervisor was told of a failure.
+    /// Somebody was told of a failure.
     is_told: bool,
 }
 
 impl Listener {
-    /// Listens for the dynamic nodes of a dataflow.
-    pub(crate) fn open(dataflow: &DataflowId, poller: &Rc<Poller>) -> io::Result<Self> {
-        let socket = named::listen(&socket_name(named::own_uid(), dataflow))?;
-        poller.add(&socket, Token::Listener)?;
+    /// Listens on this name.
+    pub(crate) fn open(name: &str, door: Door, poller: &Rc<Poller>) -> io::Result<Self> {
+        let socket = named::listen(name)?;
+        poller.add(&socket, Token::Listener(door))?;
         Ok(Listener {
             socket,
+            door,
             poller: Rc::clone(poller),
             visitors: BTreeMap::new(),
             next: 0,
@@ -98,7 +89,7 @@ impl Listener {
     /// Accepts again, if it was given up long enough ago.
     pub(crate) fn resume(&mut self, now: Instant) {
         if self.paused_until.take_if(|until| *until <= now).is_some()
-            && self.poller.add(&self.socket, Token::Listener).is_err()
+            && self.poller.add(&self.socket, Token::Listener(self.door)).is_err()
         {
             self.paused_until = Some(now + PAUSE);
         }
@@ -112,44 +103,35 @@ impl Listener {
             {
                 self.show_out(oldest);
             }
-            self.poller.add(&socket, Token::Visitor(self.next))?;
+            self.poller.add(&socket, Token::Visitor(self.door, self.next))?;
             self.visitors.insert(self.next, Visitor { socket, pid: peer.pid, node: None });
             self.next = self.next.wrapping_add(1);
         }
         Ok(())
     }
 
-    /// What a visitor says, if that is anything. Who says nonsense, or is gone, is shown out.
-    pub(crate) fn hear(&mut self, number: u32) -> Option<Wish> {
-        let visitor = self.visitors.get_mut(&number)?;
-        let mut buffer = vec![0; MAX_PACKET];
-        let len = match packet::receive(visitor.socket.as_fd(), &mut buffer, Blocking::No) {
+    /// The visitor and a packet of it, if it has said something. Who is gone is shown out.
+    pub(crate) fn hear(&mut self, number: u32) -> Option<(&mut Visitor, Vec<u8>)> {
+        let visitor = self.visitors.get(&number)?;
+        let mut packet = vec![0; MAX_PACKET];
+        match packet::receive(visitor.socket.as_fd(), &mut packet, Blocking::No) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
-            received => received.map_or(0, |(len, _)| len),
-        };
-        let packet = &buffer[..len];
-        if visitor.node.is_none()
-            && let Ok(ToListener::WhoIs { node }) = serde_json::from_slice(packet)
-        {
-            visitor.node = Some(node.clone());
-            return Some(Wish::Know(node));
+            Ok((len @ 1.., _)) => packet.truncate(len),
+            _ => {
+                self.show_out(number);
+                return None;
+            }
         }
-        let visitor = self.show_out(number)?;
-        match serde_json::from_slice(packet) {
-            Ok(hello @ FromNode::Hello { .. }) if visitor.node.is_some() => Some(Wish::Enter(visitor, hello)),
-            _ => None,
-        }
+        Some((self.visitors.get_mut(&number)?, packet))
     }
 
-    /// Answers [`Wish::Know`].
-    pub(crate) fn answer(&mut self, number: u32, standing: &Standing) {
-        let Some(visitor) = self.visitors.get(&number) else { return };
-        if !visitor.tell(serde_json::to_vec(standing)) {
-            self.show_out(number);
-        }
+    /// One of those who are here.
+    pub(crate) fn visitor(&self, number: u32) -> Option<&Visitor> {
+        self.visitors.get(&number)
     }
 
-    fn show_out(&mut self, number: u32) -> Option<Visitor> {
+    /// It is a visitor no longer; dropping it ends the connection.
+    pub(crate) fn show_out(&mut self, number: u32) -> Option<Visitor> {
         let visitor = self.visitors.remove(&number)?;
         self.poller.remove(&visitor.socket);
         Some(visitor)
@@ -157,14 +139,9 @@ impl Listener {
 }
 
 impl Visitor {
-    /// Says no, and ends the connection.
-    pub(crate) fn refuse(self, reason: String) {
-        self.tell(serde_json::to_vec(&ToNode::Refused { reason }));
-    }
-
-    /// A connection has room for one packet: false means that nobody is there.
-    fn tell(&self, json: serde_json::Result<Vec<u8>>) -> bool {
-        json.is_ok_and(|json| packet::send(self.socket.as_fd(), &json, &[], Blocking::No).is_ok())
+    /// Says something. A connection has room for one packet: false means that nobody is there.
+    pub(crate) fn tell(&self, packet: &impl Serialize) -> bool {
+        serde_json::to_vec(packet).is_ok_and(|json| packet::send(self.socket.as_fd(), &json, &[], Blocking::No).is_ok())
     }
 }
 

@@ -5,7 +5,7 @@ use std::{io, os::fd::OwnedFd, rc::Rc, time::Instant};
 use dora_message::{
     id::DataflowId,
     log::LogEntry,
-    supervision::{ExitCause, ExitStatus, FromKeeper, Limits, NodePlan, OutputStream, Overdue},
+    supervision::{ExitCause, ExitStatus, FromKeeper, Limits, NodeEnd, NodePlan, OutputStream, Overdue},
 };
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -268,22 +268,22 @@ impl Node {
         }
     }
 
-    /// Tells the supervisor that the process has ended, once all of its output has been told, and what comes next.
-    pub(crate) fn report(&mut self, plan: &NodePlan, link: &mut SupervisorLink) {
-        let Life::Ended(status, cause, restart) = std::mem::replace(&mut self.life, Life::Over) else { return };
+    /// Tells the supervisor that the process has ended, once all of its output has been told, and what comes next. If
+    /// nothing does, that was the end of the node.
+    pub(crate) fn report(&mut self, plan: &NodePlan, link: &mut SupervisorLink) -> Option<NodeEnd> {
+        let Life::Ended(status, cause, restart) = std::mem::replace(&mut self.life, Life::Over) else { return None };
         if let Some(restart) = restart {
             let delay_ms = restart.delay.as_millis().try_into().unwrap_or(u64::MAX);
             let (node, number) = (plan.id.clone(), restart.number);
             link.send(&FromKeeper::Restarting { node, status: status.clone(), restart: number, delay_ms });
             self.life = Life::Waiting(status, restart);
-        } else {
-            link.send(&FromKeeper::Exited {
-                node: plan.id.clone(),
-                status,
-                cause,
-                never_connected: self.conversation.stage() == Stage::Silent,
-                last_stderr: self.last_stderr.take(),
-            });
+            return None;
         }
+        let never_connected = self.conversation.stage() == Stage::Silent;
+        let last_stderr = self.last_stderr.take();
+        let end = NodeEnd { node: plan.id.clone(), status, cause, never_connected, last_stderr };
+        let NodeEnd { node, status, cause, never_connected, last_stderr } = end.clone();
+        link.send(&FromKeeper::Exited { node, status, cause, never_connected, last_stderr });
+        Some(end)
     }
 }

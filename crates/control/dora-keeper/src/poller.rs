@@ -21,12 +21,21 @@ pub(crate) enum Token {
     Signals,
     /// The thread that writes the log files.
     LogWriter,
-    /// The socket on which processes ask to be a dynamic node.
-    Listener,
+    /// A socket on which processes knock.
+    Listener(Door),
     /// One of these processes.
-    Visitor(u32),
+    Visitor(Door, u32),
     /// One descriptor of a node.
     Node(usize, Port),
+}
+
+/// Whom a socket with a name is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// Processes that want to be a dynamic node.
+    Guests,
+    /// Processes that want to supervise.
+    Supervisors,
 }
 
 /// The descriptors that the keeper holds for a node.
@@ -43,11 +52,12 @@ pub(crate) enum Port {
 }
 
 /// Numbers below are no nodes.
-const FIRST_NODE: u64 = 5;
+const FIRST_NODE: u64 = 6;
 /// Descriptors of one node.
 const PORTS: u64 = 4;
-/// Marks the numbers of visitors.
-const VISITORS: u64 = 1 << 63;
+/// Mark the numbers of visitors.
+const GUESTS: u64 = 1 << 63;
+const SUPERVISORS: u64 = 1 << 62;
 
 impl Token {
     fn to_data(self) -> epoll::EventData {
@@ -56,8 +66,10 @@ impl Token {
             Token::SupervisorProcess => 1,
             Token::Signals => 2,
             Token::LogWriter => 3,
-            Token::Listener => 4,
-            Token::Visitor(visitor) => VISITORS | u64::from(visitor),
+            Token::Listener(Door::Guests) => 4,
+            Token::Listener(Door::Supervisors) => 5,
+            Token::Visitor(Door::Guests, visitor) => GUESTS | u64::from(visitor),
+            Token::Visitor(Door::Supervisors, visitor) => SUPERVISORS | u64::from(visitor),
             Token::Node(node, port) => FIRST_NODE + PORTS * node as u64 + port as u64,
         })
     }
@@ -67,8 +79,10 @@ impl Token {
             1 => Token::SupervisorProcess,
             2 => Token::Signals,
             3 => Token::LogWriter,
-            4 => Token::Listener,
-            VISITORS.. => Token::Visitor((data & !VISITORS) as u32),
+            4 => Token::Listener(Door::Guests),
+            5 => Token::Listener(Door::Supervisors),
+            GUESTS.. => Token::Visitor(Door::Guests, (data & !GUESTS) as u32),
+            SUPERVISORS.. => Token::Visitor(Door::Supervisors, (data & !SUPERVISORS) as u32),
             _ => {
                 let number = data - FIRST_NODE;
                 let port = [Port::Socket, Port::Stdout, Port::Stderr, Port::Process][(number % PORTS) as usize];
@@ -124,8 +138,10 @@ mod tests {
     #[test]
     fn tokens_survive_the_kernel() {
         let all = [Port::Socket, Port::Stdout, Port::Stderr, Port::Process].map(|port| Token::Node(1234, port));
-        let others = [Token::Supervisor, Token::SupervisorProcess, Token::Signals, Token::LogWriter, Token::Listener];
-        for token in others.into_iter().chain([0, u32::MAX].map(Token::Visitor)).chain(all) {
+        let others = [Token::Supervisor, Token::SupervisorProcess, Token::Signals, Token::LogWriter];
+        let of_door = |door| [Token::Listener(door), Token::Visitor(door, 0), Token::Visitor(door, u32::MAX)];
+        let doors = [Door::Guests, Door::Supervisors].into_iter().flat_map(of_door);
+        for token in others.into_iter().chain(doors).chain(all) {
             assert_eq!(Token::from_data(token.to_data().u64()), token);
         }
     }

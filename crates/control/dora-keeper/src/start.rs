@@ -17,18 +17,42 @@ use std::{
 use dora_channel::os::packet;
 use rustix::{
     net::sockopt::socket_peercred,
-    process::{Pid, PidfdFlags, getppid, pidfd_open, set_child_subreaper},
+    process::{Pid, PidfdFlags, getpid, getppid, pidfd_open, set_child_subreaper},
 };
 
 use crate::guard::{self, Guard, Role};
 
-/// Supervisor's side: starts `EXE keeper`. Gives the process and the socket to it.
+/// What a keeper's supervisor means to it. Decided when it is started: its guard begins before the plan comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bond {
+    /// It ends everything when its supervisor is gone: `dora run`.
+    Tied,
+    /// It goes on, and another supervisor may take it up.
+    Lasting,
+}
+
+impl Bond {
+    /// What says it on the command line.
+    const LASTING: &str = "--lasting";
+
+    /// As the command line of this process has it: `dora keeper`, or `dora keeper --lasting`.
+    pub(crate) fn of_this_process() -> Self {
+        let lasting = std::env::args_os().nth(2).is_some_and(|argument| argument == Self::LASTING);
+        if lasting { Bond::Lasting } else { Bond::Tied }
+    }
+}
+
+/// Supervisor's side: starts `EXE keeper`. Gives the process, which is the keeper's guard, and the socket to the keeper.
 ///
 /// The keeper is in a session of its own from its first instruction, so a Ctrl-C on our terminal never reaches it.
-pub fn start(exe: &Path) -> io::Result<(Child, OwnedFd)> {
+pub fn start(exe: &Path, bond: Bond) -> io::Result<(Child, OwnedFd)> {
     let (ours, theirs) = packet::pair()?;
     let mut command = Command::new(exe);
-    command.arg("keeper").stdin(Stdio::from(theirs)).stdout(Stdio::null());
+    command
+        .arg("keeper")
+        .args((bond == Bond::Lasting).then_some(Bond::LASTING))
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::null());
     let leave_session = || rustix::process::setsid().map(drop).map_err(io::Error::from);
     // SAFETY: setsid is one system call and touches no memory.
     let child = unsafe { command.pre_exec(leave_session) }.spawn()?;
@@ -47,26 +71,53 @@ pub(crate) enum Settled {
 pub(crate) struct Supervisor {
     /// The socket to it.
     pub(crate) socket: OwnedFd,
-    /// The process: a copy of the socket may outlive it.
+    /// The process, if the keeper ends with it: a copy of the socket may outlive it.
     pub(crate) process: Option<OwnedFd>,
+    pub(crate) bond: Bond,
+    /// What the keeper's parent was at its start.
+    pub(crate) guard: GuardId,
+}
+
+/// The process that is the guard of this one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct GuardId(Option<Pid>);
+
+impl GuardId {
+    /// Its number, while it lives.
+    pub(crate) fn living(self) -> Option<u32> {
+        let pid = self.0.filter(|guard| getppid() == Some(*guard))?;
+        Some(pid.as_raw_pid().unsigned_abs())
+    }
+
+    /// Pidfds of this process and, while it lives, of the guard, for a supervisor who is a parent of neither.
+    pub(crate) fn pidfds(self) -> io::Result<Vec<OwnedFd>> {
+        let own = pidfd_open(getpid(), PidfdFlags::empty())?;
+        Ok([own].into_iter().chain(self.0.and_then(watch_parent)).collect())
+    }
 }
 
 /// Keeper's side: takes the socket from standard input, splits off the guard, and becomes the reaper of all that its
 /// nodes leave behind.
-pub(crate) fn settle() -> io::Result<Settled> {
+pub(crate) fn settle(bond: Bond) -> io::Result<Settled> {
     let stdin = io::stdin();
     let socket = stdin.as_fd().try_clone_to_owned()?;
-    let creator = socket_peercred(&socket).ok().map(|creator| creator.pid);
+    let creator = socket_peercred(&socket).ok().map(|creator| creator.pid).filter(|_| bond == Bond::Tied);
     let process = creator.and_then(watch_parent);
     let null = std::fs::File::open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
-    match guard::split(creator)? {
+    match guard::split(creator, bond)? {
         Role::Guard(guard) => Ok(Settled::Guard(guard)),
         Role::Keeper => {
             set_child_subreaper(Some(Pid::INIT))?;
-            Ok(Settled::Keeper(Supervisor { socket, process }))
+            Ok(Settled::Keeper(Supervisor { socket, process, bond, guard: GuardId(getppid()) }))
         }
     }
+}
+
+/// Gives back the standard error that was inherited: whoever reads it would wait for its end as long as nodes run.
+pub(crate) fn leave_stderr() -> io::Result<()> {
+    let null = std::fs::File::options().write(true).open("/dev/null")?;
+    Ok(rustix::stdio::dup2_stderr(&null)?)
 }
 
 /// A pidfd of the process that made the socket pair, if that is our parent: then the number was not reused meanwhile.

@@ -17,6 +17,7 @@ use dora_channel::{
         packet::{self, Blocking},
     },
 };
+use dora_keeper::start::{Bond, start};
 use dora_message::{
     keeper::{FromNode, MAX_PACKET, NODE_CONFIG_ENV, NodeConfig, NodeRunConfig, PROTOCOL_VERSION, QueuePolicy, ToNode},
     supervision::{FromKeeper, LaunchPlan, ToKeeper},
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
-        ["keeper"] => dora_keeper::run(),
+        ["keeper", ..] => dora_keeper::run(),
         ["supervise", plan] => supervise(plan),
         ["node", ref behaviour @ ..] => node(behaviour),
         _ => panic!("unknown role {args:?}"),
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
 /// Launches the plan in a file and prints what the keeper says, one JSON object per line.
 fn supervise(plan: &str) -> ExitCode {
     let plan: LaunchPlan = serde_json::from_reader(BufReader::new(std::fs::File::open(plan).unwrap())).unwrap();
-    let (mut keeper, socket) = dora_keeper::start::start(&std::env::current_exe().unwrap()).unwrap();
+    let (mut keeper, socket) = start(&std::env::current_exe().unwrap(), Bond::Tied).unwrap();
     println!("{{\"keeper\":{}}}", keeper.id());
     let json = serde_json::to_vec(&plan).unwrap();
     let launch = serde_json::to_vec(&ToKeeper::Launch { plan_len: json.len() as u64 }).unwrap();

@@ -1,10 +1,12 @@
 //! What a keeper and whoever supervises it (a daemon, or `dora run`) say to each other.
 //!
-//! One `SOCK_SEQPACKET` pair, one JSON object per packet. The supervisor decides (policy), the keeper executes
-//! (mechanism): it is given a complete [`LaunchPlan`] and reports what happens. This module must not know how a dataflow
+//! One `SOCK_SEQPACKET` connection, one JSON object per packet. The supervisor decides (policy), the keeper executes
+//! (mechanism): it is given a complete [`LaunchPlan`] and reports what happens. A keeper that outlives its supervisor is
+//! taken up by the next one, see [`Claim`]. This module must not know how a dataflow
 //! file looks (dora-descriptor) nor how processes are made (dora-keeper).
 
 mod figures;
+mod lasting;
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -17,6 +19,10 @@ use crate::{
 };
 
 pub use figures::{EdgeFigures, Figures, NodeFigures};
+pub use lasting::{
+    Claim, ClaimAnswer, KeeperState, LastingPlan, NodeEnd, NodeLife, NodeStanding, ORPHAN_TIMEOUT, Refusal,
+    SUPERVISION_VERSION, StartState, is_neighbour, keeper_name, keeper_prefix, kept_dataflow,
+};
 
 /// Everything a keeper needs to run the nodes of one dataflow on one machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +47,9 @@ pub struct LaunchPlan {
     pub nodes: Vec<NodePlan>,
     /// The edges; their numbers are their positions.
     pub edges: Vec<EdgePlan>,
+    /// The keeper goes on without its supervisor. `None`: it ends with it.
+    #[serde(default)]
+    pub lasting: Option<LastingPlan>,
 }
 
 /// One node.
@@ -275,6 +284,9 @@ pub enum ToKeeper {
     Hurry,
     /// SIGKILL to everything, at once.
     Kill,
+    /// Everything has ended and the report was taken: a keeper that may outlive its supervisor can go. Before the end it
+    /// does nothing.
+    Dismiss,
 }
 
 /// How one node is brought to its end.
@@ -448,6 +460,14 @@ impl fmt::Display for Overdue {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum FromKeeper {
+    /// First packet of a keeper that may outlive its supervisor, to the one that has started it. Descriptors: a pidfd of
+    /// the keeper, and one of its guard.
+    Hello {
+        /// Its [`SUPERVISION_VERSION`].
+        version: u32,
+        /// Its process id.
+        pid: u32,
+    },
     /// A process runs.
     Spawned {
         /// The node.
@@ -497,6 +517,14 @@ pub enum FromKeeper {
         /// More of the last line follows.
         #[serde(default)]
         partial: bool,
+    },
+    /// Here so many lines of a node were left out, because the supervisor did not read. Only where it is not to be waited
+    /// for.
+    Missed {
+        /// The node.
+        node: NodeId,
+        /// How many.
+        lines: u64,
     },
     /// A process has ended, its output is complete, and the node will be started again.
     Restarting {

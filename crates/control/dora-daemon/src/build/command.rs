@@ -76,6 +76,7 @@ impl Command<'_> {
             descriptor: serde_json::Value::Null,
             nodes: vec![node],
             edges: Vec::new(),
+            lasting: None,
         }
     }
 }

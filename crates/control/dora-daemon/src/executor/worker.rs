@@ -199,6 +199,8 @@ impl Worker {
                 Event::TapOver { tap, .. } => self.run.taps.over(tap),
                 Event::Woken | Event::TimedOut => {}
                 Event::Finished(outcome) => return outcome,
+                // Its keepers are tied to it.
+                Event::LetGo => return self.without_a_start(Trouble::KeeperDied { how: "let go of it".to_owned() }),
             }
         }
     }

@@ -120,6 +120,7 @@ pub fn prepare(dataflow: &Dataflow, base: &Path, options: &PrepareOptions) -> Re
         descriptor: dora_descriptor::expanded_json(dataflow),
         nodes,
         edges: edges::plans(dataflow),
+        lasting: None,
     };
     Ok(Prepared { plan, warnings })
 }

@@ -1,7 +1,8 @@
 //! Edges to the supervisor, who looks at an output: made while the node runs, one for each of its processes.
 //!
 //! They take free bits of the producer. A bit is free again when the reader has dropped its end: all readers are in one
-//! process, and what it still holds of an old edge does not harm a new one.
+//! process, and what it still holds of an old edge does not harm a new one. Where that process has died the bit stays
+//! taken until the producer's own process ends.
 
 use std::os::fd::BorrowedFd;
 
@@ -100,6 +101,18 @@ impl Wiring {
     pub(super) fn tapped_outputs_ended(&self, node: usize) {
         for edge in self.tap_edges.iter().filter(|edge| edge.from == node) {
             edge.ring.producer_gone(&edge.reader);
+        }
+    }
+
+    /// Whoever looked is gone without a word: it can release nothing, and its bits are not given to others before the
+    /// producers have released what it held.
+    pub(crate) fn readers_gone(&mut self) {
+        self.taps.clear();
+        for edge in self.tap_edges.iter_mut().filter(|edge| !edge.ring.has_left()) {
+            if let Some(producer) = &self.nodes[edge.from].channels {
+                edge.ring.consumer_gone(producer);
+            }
+            edge.ring.close_fd();
         }
     }
 

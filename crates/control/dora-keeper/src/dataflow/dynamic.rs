@@ -5,8 +5,9 @@
 
 use std::time::{Duration, Instant};
 
+use dora_channel::os::named::own_uid;
 use dora_message::{
-    attach::{MOST_NAMED, Standing},
+    attach::{MOST_NAMED, Standing, ToListener, socket_name},
     id::NodeId,
     keeper::{FromNode, ToNode},
     supervision::FromKeeper,
@@ -16,9 +17,9 @@ use super::Dataflow;
 use crate::{
     conversation::Stage,
     guest::Guest,
-    listener::{Listener, Visitor, Wish},
+    listener::{Listener, Visitor},
     node::{Life, Node},
-    poller::Port,
+    poller::{Door, Port},
     supervisor::SupervisorLink,
 };
 
@@ -49,7 +50,8 @@ impl Dataflow {
     /// Lets processes ask, if there is a node to ask for. The error is a sentence.
     pub(super) fn listen(&mut self) -> Result<(), String> {
         if self.plan.nodes.iter().any(|node| node.is_dynamic()) {
-            let listener = Listener::open(&self.plan.dataflow_id, &self.poller);
+            let name = socket_name(own_uid(), &self.plan.dataflow_id);
+            let listener = Listener::open(&name, Door::Guests, &self.poller);
             self.listener = Some(listener.map_err(|error| format!("dynamic nodes could not find it: {error}"))?);
         }
         Ok(())
@@ -64,17 +66,27 @@ impl Dataflow {
         }
     }
 
-    /// One of them has something to say.
-    pub(crate) fn visitor_ready(&mut self, visitor: u32, link: &mut SupervisorLink) {
-        match self.listener.as_mut().and_then(|listener| listener.hear(visitor)) {
-            Some(Wish::Know(node)) => {
-                let standing = self.standing(&node);
-                if let Some(listener) = &mut self.listener {
-                    listener.answer(visitor, &standing);
-                }
-            }
-            Some(Wish::Enter(visitor, hello)) => self.let_in(visitor, hello, link),
-            None => {}
+    /// One of them has something to say: first for whom it asks, then Hello. Who says anything else is shown out.
+    pub(crate) fn visitor_ready(&mut self, number: u32, link: &mut SupervisorLink) {
+        let Some((visitor, packet)) = self.listener.as_mut().and_then(|listener| listener.hear(number)) else { return };
+        if visitor.node.is_none()
+            && let Ok(ToListener::WhoIs { node }) = serde_json::from_slice(&packet)
+        {
+            visitor.node = Some(node.clone());
+            return self.answer(number, &node);
+        }
+        let Some(visitor) = self.listener.as_mut().and_then(|listener| listener.show_out(number)) else { return };
+        if let Ok(hello @ FromNode::Hello { .. }) = serde_json::from_slice(&packet) {
+            self.let_in(visitor, hello, link);
+        }
+    }
+
+    /// Tells a visitor whether it can be the node.
+    fn answer(&mut self, number: u32, node: &NodeId) {
+        let standing = self.standing(node);
+        let Some(listener) = &mut self.listener else { return };
+        if !listener.visitor(number).is_some_and(|visitor| visitor.tell(&standing)) {
+            listener.show_out(number);
         }
     }
 
@@ -98,10 +110,10 @@ impl Dataflow {
         let Some(id) = visitor.node.clone() else { return };
         let (Some(number), Standing::Free) = (self.number_of(&id), self.standing(&id)) else {
             let reason = format!("node `{id}` {}", self.standing(&id));
-            return visitor.refuse(reason);
+            return refuse(&visitor, reason);
         };
         if self.stopping || self.farewell != Farewell::NotYet {
-            return visitor.refuse(format!("node `{id}` cannot join any more: the dataflow is ending"));
+            return refuse(&visitor, format!("node `{id}` cannot join any more: the dataflow is ending"));
         }
         let pid = visitor.pid;
         let guest = Guest::new(pid, number, &self.poller);
@@ -216,4 +228,8 @@ impl Dataflow {
             }
         }
     }
+}
+
+fn refuse(visitor: &Visitor, reason: String) {
+    visitor.tell(&ToNode::Refused { reason });
 }

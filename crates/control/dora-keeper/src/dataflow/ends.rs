@@ -82,8 +82,8 @@ impl Dataflow {
 
     /// Reports the end of a node that has ended, once its lines were told.
     pub(super) fn report_end(&mut self, number: usize, link: &mut SupervisorLink) {
-        if matches!(self.nodes[number].life, Life::Ended(..)) && self.logs.is_told(number) {
-            self.nodes[number].report(&self.plan.nodes[number], link);
+        if matches!(self.nodes[number].life, Life::Ended(..)) && self.logs.is_done(number, link) {
+            self.note_end(number, link);
         }
     }
 

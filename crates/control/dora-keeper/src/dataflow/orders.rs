@@ -39,8 +39,8 @@ impl Dataflow {
             ToKeeper::Tap { tap, node, output, capacity } => self.tap(tap, &node, output, capacity, link),
             ToKeeper::Untap { tap } => self.wiring.untap(tap),
             ToKeeper::Publish { node, output, message } => self.publish(&node, &output, message, fds, link),
-            // It is what is being executed.
-            ToKeeper::Launch { .. } => {}
+            // It is what is being executed, and has not ended.
+            ToKeeper::Launch { .. } | ToKeeper::Dismiss => {}
         }
     }
 

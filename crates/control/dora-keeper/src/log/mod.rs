@@ -3,7 +3,8 @@
 //! Lines of a node are cut (`splitter`), written to its file by a thread (`writer`, `file`), sent to whoever subscribes
 //! (`outputs`), and kept for the supervisor (`packets`) until it reads them. A node whose lines nobody reads waits in its
 //! own full pipe ([`Logs::is_full`]), and no other one does: every queue belongs to one node, and [`Logs::tell`] takes
-//! from them in turn. Nothing here waits, not even for the disk. It must not know of processes.
+//! from them in turn. Where the supervisor is not to be waited for, the oldest lines of a full queue are left out and
+//! counted instead. Nothing here waits, not even for the disk. It must not know of processes.
 
 mod file;
 mod node;
@@ -98,6 +99,23 @@ impl Logs {
         self.nodes.get(node).is_none_or(NodeLog::is_told)
     }
 
+    /// Whether all lines of a node were told, or nobody will be told now: they are not waited for then.
+    pub(crate) fn is_done(&mut self, node: usize, link: &mut SupervisorLink) -> bool {
+        // What nobody hears is kept, for whoever comes next; what somebody hears late comes in order.
+        if link.is_deaf()
+            && link.is_heard()
+            && let Some(missed) = self.nodes.get_mut(node).and_then(NodeLog::give_up)
+        {
+            link.send(&missed);
+        }
+        self.is_told(node) || link.is_deaf()
+    }
+
+    /// Another supervisor reads from now on.
+    pub(crate) fn another_listens(&mut self) {
+        self.nodes.iter_mut().for_each(NodeLog::another_listens);
+    }
+
     /// Tells the supervisor as much as it takes now, one packet of each node in turn.
     pub(crate) fn tell(&mut self, link: &mut SupervisorLink) {
         if let Some(writer) = &self.writer {
@@ -115,6 +133,9 @@ impl Logs {
                 }
                 None => silent += 1,
             }
+        }
+        if link.is_deaf() {
+            self.nodes.iter_mut().for_each(NodeLog::make_room);
         }
     }
 

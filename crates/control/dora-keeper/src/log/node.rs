@@ -8,12 +8,16 @@ use chrono::{DateTime, Utc};
 use dora_message::{
     id::{DataflowId, NodeId},
     log::{LogEntry, LogRecord},
-    supervision::{LogPlan, NodePlan, OutputStream},
+    supervision::{FromKeeper, LogPlan, NodePlan, OutputStream},
 };
 
-use super::{outputs::LogOutputs, packets::Packer, splitter::LineSplitter};
+use super::{
+    outputs::LogOutputs,
+    packets::{Packer, Packet},
+    splitter::LineSplitter,
+};
 
-/// Bytes that wait for the supervisor before the node has to wait.
+/// Bytes that wait for the supervisor before the node has to wait, or the oldest are left out.
 const MOST_PENDING: usize = 128 * 1024;
 
 /// The lines of one node.
@@ -25,8 +29,12 @@ pub(super) struct NodeLog {
     /// Lines for the log file, each with its newline. `None`: it has no file.
     records: Option<Vec<u8>>,
     /// Packets for the supervisor.
-    pending: VecDeque<Vec<u8>>,
+    pending: VecDeque<Packet>,
     pending_bytes: usize,
+    /// Lines that the supervisor is still to be told were left out.
+    missed: u64,
+    /// The supervisor was told the beginning of a line.
+    mid_line: bool,
 }
 
 /// When and where something was read.
@@ -55,6 +63,8 @@ impl NodeLog {
             records: plan.log.file.as_ref().map(|_| Vec::new()),
             pending: VecDeque::new(),
             pending_bytes: 0,
+            missed: 0,
+            mid_line: false,
         }
     }
 
@@ -82,7 +92,7 @@ impl NodeLog {
             None => splitter.finish(&mut emit),
         }
         for packet in sinks.packer.finish() {
-            self.pending_bytes += packet.len();
+            self.pending_bytes += packet.json.len();
             self.pending.push_back(packet);
         }
     }
@@ -97,13 +107,69 @@ impl NodeLog {
     }
 
     pub(super) fn is_told(&self) -> bool {
-        self.pending.is_empty()
+        self.pending.is_empty() && self.missed == 0
     }
 
+    /// What the supervisor is told next: lines, or how many are missing.
     pub(super) fn next_packet(&mut self) -> Option<Vec<u8>> {
+        if let Some(missed) = self.take_missed() {
+            // Our own types always have a JSON form.
+            return serde_json::to_vec(&missed).ok();
+        }
+        let packet = self.pop()?;
+        self.mid_line = packet.partial;
+        Some(packet.json)
+    }
+
+    fn pop(&mut self) -> Option<Packet> {
         let packet = self.pending.pop_front()?;
-        self.pending_bytes -= packet.len();
+        self.pending_bytes -= packet.json.len();
         Some(packet)
+    }
+
+    fn take_missed(&mut self) -> Option<FromKeeper> {
+        let lines = std::mem::take(&mut self.missed);
+        // Of a line that was begun nothing more comes: the supervisor forgets it.
+        self.mid_line &= lines == 0;
+        (lines > 0).then(|| FromKeeper::Missed { node: self.id.clone(), lines })
+    }
+
+    /// Nobody is waited for: the oldest lines give way, whole ones.
+    pub(super) fn make_room(&mut self) {
+        while self.is_full()
+            && let Some(lines) = self.drop_line()
+        {
+            self.missed += lines;
+        }
+    }
+
+    /// Leaves out a packet, and the rest of its last line.
+    fn drop_line(&mut self) -> Option<u64> {
+        let mut packet = self.pop()?;
+        let mut lines = packet.lines;
+        while packet.partial
+            && let Some(rest) = self.pop()
+        {
+            lines += rest.lines;
+            packet = rest;
+        }
+        Some(lines)
+    }
+
+    /// Gives up all that waits; what the supervisor is told of it, if that is anything.
+    pub(super) fn give_up(&mut self) -> Option<FromKeeper> {
+        while let Some(lines) = self.drop_line() {
+            self.missed += lines;
+        }
+        self.take_missed()
+    }
+
+    /// Another supervisor reads: it knows the beginning of no line, and misses nothing that the log file has.
+    pub(super) fn another_listens(&mut self) {
+        if std::mem::take(&mut self.mid_line) {
+            self.drop_line();
+        }
+        self.missed = 0;
     }
 }
 

@@ -8,6 +8,17 @@ use dora_message::{
 /// The most bytes that the texts of a packet may have once they are JSON; the rest of it is for the other fields.
 pub(crate) const LONGEST_ENCODED: usize = 48 * 1024;
 
+/// Lines of one node as they are told.
+#[derive(Debug)]
+pub(super) struct Packet {
+    /// [`FromKeeper::Lines`].
+    pub(super) json: Vec<u8>,
+    /// Lines that end in it.
+    pub(super) lines: u64,
+    /// More of the last line is in the next one.
+    pub(super) partial: bool,
+}
+
 /// Packs the lines that were read at one time.
 pub(super) struct Packer<'a> {
     node: &'a NodeId,
@@ -15,7 +26,7 @@ pub(super) struct Packer<'a> {
     time_ns: u64,
     lines: Vec<String>,
     encoded: usize,
-    full: Vec<Vec<u8>>,
+    full: Vec<Packet>,
 }
 
 impl<'a> Packer<'a> {
@@ -52,11 +63,13 @@ impl<'a> Packer<'a> {
             return;
         }
         let (node, stream, time_ns) = (self.node.clone(), self.stream, self.time_ns);
+        let count = lines.len() as u64 - u64::from(partial);
         // Our own types always have a JSON form.
-        self.full.extend(serde_json::to_vec(&FromKeeper::Lines { node, stream, time_ns, lines, partial }));
+        let json = serde_json::to_vec(&FromKeeper::Lines { node, stream, time_ns, lines, partial });
+        self.full.extend(json.map(|json| Packet { json, lines: count, partial }));
     }
 
-    pub(super) fn finish(mut self) -> Vec<Vec<u8>> {
+    pub(super) fn finish(mut self) -> Vec<Packet> {
         self.pack(false);
         self.full
     }
@@ -107,10 +120,11 @@ mod tests {
             let node = NodeId::from("n".repeat(200));
             let mut packer = Packer::new(&node, OutputStream::Stdout, u64::MAX);
             lines.iter().for_each(|line| packer.push(line));
-            let (mut joined, mut open) = (Vec::<String>::new(), false);
+            let (mut joined, mut open, mut counted) = (Vec::<String>::new(), false, 0);
             for packet in packer.finish() {
-                prop_assert!(packet.len() <= MAX_PACKET);
-                let FromKeeper::Lines { lines, partial, .. } = serde_json::from_slice(&packet).unwrap() else { unreachable!() };
+                prop_assert!(packet.json.len() <= MAX_PACKET);
+                counted += packet.lines;
+                let FromKeeper::Lines { lines, partial, .. } = serde_json::from_slice(&packet.json).unwrap() else { unreachable!() };
                 for line in lines {
                     match joined.last_mut().filter(|_| open) {
                         Some(begun) => begun.push_str(&line),
@@ -120,6 +134,7 @@ mod tests {
                 }
                 open = partial;
             }
+            prop_assert_eq!(counted, lines.len() as u64);
             prop_assert_eq!(joined, lines);
         }
     }

@@ -14,6 +14,7 @@ use dora_channel::os::{
     memory::{memfd_with, read_memfd},
     packet::{self, Blocking},
 };
+use dora_keeper::start::{Bond, start};
 use dora_message::{
     keeper::{MAX_PACKET, QueuePolicy},
     supervision::{
@@ -43,6 +44,7 @@ pub fn plan() -> LaunchPlan {
         descriptor: serde_json::json!({ "nodes": [] }),
         nodes: Vec::new(),
         edges: Vec::new(),
+        lasting: None,
     }
 }
 
@@ -115,7 +117,7 @@ impl Run {
     }
     /// A keeper that was not told anything yet.
     pub fn idle() -> Self {
-        let (keeper, socket) = dora_keeper::start::start(Path::new(HELPER)).unwrap();
+        let (keeper, socket) = start(Path::new(HELPER), Bond::Tied).unwrap();
         Run { keeper, socket, seen: Vec::new(), report: None, figures: None, fds: Vec::new(), unread: VecDeque::new() }
     }
     pub fn tell(&self, packet: &ToKeeper) {

@@ -2,35 +2,40 @@
 //!
 //! It must not know what the packets mean for the dataflow; [`Execution`](crate::Execution) does.
 
+mod claim;
+mod control;
+mod processes;
+
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
-    process::{Child, ExitStatus},
-    sync::Arc,
+    process::ExitStatus,
     time::{Duration, Instant},
 };
 
-use dora_channel::{
-    chunk_layout,
-    os::{
-        memory::{memfd_with, read_memfd},
-        packet::{self, Blocking},
-    },
+use dora_channel::os::{
+    memory::{memfd_with, read_memfd},
+    packet::{self, Blocking},
 };
-use dora_keeper::cleanup::Cleanup;
+use dora_keeper::{cleanup::Cleanup, start::Bond};
 use dora_message::{
-    id::{DataId, NodeId},
-    keeper::{LooseMessage, MAX_PACKET},
-    supervision::{Ending, Figures, FinalReport, FromKeeper, LaunchPlan, ToKeeper},
+    keeper::MAX_PACKET,
+    supervision::{Figures, FinalReport, FromKeeper, LaunchPlan, ToKeeper},
 };
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::de::DeserializeOwned;
 
 use crate::{adoption, tap::TapReader};
+pub(crate) use claim::claim;
+pub use claim::{AdoptError, Owner, adoptable, incarnation};
+pub use control::Control;
+use processes::Processes;
 
 /// The longest final report or set of figures, in bytes of JSON.
 const LONGEST_REPORT: u64 = 256 * 1024 * 1024;
+/// Time that a keeper which was dismissed has to end.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Why a keeper cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -48,90 +53,27 @@ pub enum KeeperError {
     Launch(io::Error),
 }
 
-/// A keeper. Dropping it ends the keeper and everything that it had started, and waits for that.
+/// A keeper. Dropping one that is tied to this process ends it and everything that it had started, and waits for that. One
+/// that may outlive this process is let go of, and goes on; once it has [finished](Received::Finished) it is dismissed.
 #[derive(Debug)]
 pub struct Keeper {
-    child: Child,
+    processes: Processes,
     control: Control,
     buffer: Vec<u8>,
-    ended: bool,
+    end: Option<End>,
 }
 
-/// Gives orders to a keeper, from any thread.
-#[derive(Debug, Clone)]
-pub struct Control(Arc<Descriptors>);
-
-#[derive(Debug)]
-struct Descriptors {
-    socket: OwnedFd,
-    wake: OwnedFd,
-}
-
-impl Control {
-    /// Lets the nodes of a plan with [`LaunchPlan::hold`] start, as soon as they are ready.
-    pub fn release(&self) {
-        self.tell(&ToKeeper::Release);
-    }
-    /// Makes [`Keeper::next`] return [`Received::Figures`] with this number. A keeper that is about to end does not answer.
-    pub fn ask_figures(&self, serial: u64) {
-        self.tell(&ToKeeper::Figures { serial });
-    }
-    /// Brings one node to its end; it is not started again. If that cannot be, a warning tells why.
-    pub fn stop_node(&self, node: NodeId, ending: Ending) {
-        self.tell(&ToKeeper::StopNode { node, ending });
-    }
-    /// Brings one node to its end and starts it again, with its queues. If that cannot be, a warning tells why.
-    pub fn restart_node(&self, node: NodeId, ending: Ending) {
-        self.tell(&ToKeeper::RestartNode { node, ending });
-    }
-    /// Looks at an output of a node: makes [`Keeper::next`] return [`Received::Tapped`] for each process of the node that
-    /// runs or will run, and [`FromKeeper::TapOver`] when there will be none. `tap` is a number that no other tap has.
-    pub fn tap(&self, tap: u64, node: NodeId, output: DataId, capacity: u32) {
-        self.tell(&ToKeeper::Tap { tap, node, output, capacity });
-    }
-    /// Looks no more. The readers are to be dropped as well.
-    pub fn untap(&self, tap: u64) {
-        self.tell(&ToKeeper::Untap { tap });
-    }
-    /// Sends a message to every consumer of an output, as if the node had sent it: `tag` says what the payload is, the
-    /// header describes it. Consumers that are not there, or have not read what came before, do not get it.
-    ///
-    /// # Errors
-    /// If there is no memory for it, or it is longer than anything can be.
-    pub fn publish(&self, node: NodeId, output: DataId, tag: u8, header: &[u8], payload: &[u8]) -> io::Result<()> {
-        let (len, header_at) = chunk_layout(payload.len(), header.len()).ok_or(io::ErrorKind::OutOfMemory)?;
-        let mut bytes = Vec::with_capacity(len);
-        bytes.extend_from_slice(payload);
-        bytes.resize(header_at.min(len), 0);
-        bytes.extend_from_slice(header);
-        let memory = memfd_with("dora-message", &bytes)?;
-        let message = LooseMessage { tag, len: payload.len(), header_len: header.len() };
-        self.send(&ToKeeper::Publish { node, output, message }, Some(&memory))
-    }
-    /// Asks all nodes to stop: SIGTERM after `grace`, SIGKILL after half of it again. A keeper that is gone is none to
-    /// ask, so that is no error.
-    pub fn stop(&self, grace: Duration) {
-        self.tell(&ToKeeper::Stop { grace_ms: grace.as_millis().try_into().unwrap_or(u64::MAX) });
-    }
-    /// After [`stop`](Self::stop), when somebody cannot wait: SIGTERM at once, SIGKILL two seconds later.
-    pub fn hurry(&self) {
-        self.tell(&ToKeeper::Hurry);
-    }
-    /// Kills all nodes at once.
-    pub fn kill(&self) {
-        self.tell(&ToKeeper::Kill);
-    }
-    /// Makes [`Keeper::next`] return [`Received::Woken`].
-    pub fn wake(&self) {
-        let _ = rustix::io::write(&self.0.wake, &1_u64.to_ne_bytes());
-    }
-    fn tell(&self, order: &ToKeeper) {
-        let _ = self.send(order, None);
-    }
-    fn send(&self, order: &ToKeeper, memory: Option<&OwnedFd>) -> io::Result<()> {
-        let fds: Vec<_> = memory.map(AsFd::as_fd).into_iter().collect();
-        packet::send(self.0.socket.as_fd(), &serde_json::to_vec(order)?, &fds, Blocking::Yes)
-    }
+/// Why nothing more comes from a keeper.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Everything is over, and was told.
+    Finished,
+    /// It ends by itself, without having run anything.
+    Failed,
+    /// It has died, and what it had left is cleaned up.
+    Lost,
+    /// It goes on without us.
+    LetGo,
 }
 
 /// What came of waiting.
@@ -162,6 +104,8 @@ pub enum Received {
         /// What was killed.
         cleanup: Cleanup,
     },
+    /// It lives, and this process supervises it no more: another one does, or it has not been read for too long.
+    LetGo,
     /// Somebody called [`Control::wake`].
     Woken,
     /// The time is over.
@@ -170,14 +114,23 @@ pub enum Received {
 
 impl Keeper {
     /// Starts `exe keeper`. `exe` is a program that calls [`dora_keeper::run`] then, as `dora` does.
-    pub fn start(exe: &Path) -> Result<Self, KeeperError> {
-        let failed = |source| KeeperError::Start { program: exe.to_owned(), source };
-        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|error| failed(error.into()))?;
-        let (child, socket) = dora_keeper::start::start(exe).map_err(failed)?;
-        adoption::register(child.id());
-        let control = Control(Arc::new(Descriptors { socket, wake }));
-        Ok(Keeper { child, control, buffer: vec![0; MAX_PACKET], ended: false })
+    pub fn start(exe: &Path, bond: Bond) -> Result<Self, KeeperError> {
+        let started = || {
+            let (child, socket) = dora_keeper::start::start(exe, bond)?;
+            adoption::register(child.id());
+            let processes = match bond {
+                Bond::Tied => Processes::Tied(child),
+                Bond::Lasting => claim::greeted(&socket, child)?,
+            };
+            Keeper::of(socket, processes)
+        };
+        started().map_err(|source| KeeperError::Start { program: exe.to_owned(), source })
     }
+
+    fn of(socket: OwnedFd, processes: Processes) -> io::Result<Self> {
+        Ok(Keeper { processes, control: Control::new(socket)?, buffer: vec![0; MAX_PACKET], end: None })
+    }
+
     /// Has the plan executed. A keeper executes one plan.
     pub fn launch(&self, plan: &LaunchPlan) -> Result<(), KeeperError> {
         let launch = || {
@@ -193,14 +146,14 @@ impl Keeper {
     }
     /// Kills the keeper itself, and so its nodes: for one that does not answer. [`next`](Self::next) tells of its end.
     pub fn kill(&mut self) {
-        let _ = self.child.kill();
+        self.processes.kill();
     }
-    /// Process id of the keeper.
+    /// Process id of the keeper, or of what guards it.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.processes.pid()
     }
-    /// The next report; waits for it, for at most `timeout`. After [`Received::Finished`], [`Received::Lost`] or
-    /// [`FromKeeper::Failed`] there is none.
+    /// The next report; waits for it, for at most `timeout`. After [`Received::Finished`], [`Received::Lost`],
+    /// [`Received::LetGo`] or [`FromKeeper::Failed`] there is none.
     pub fn next(&mut self, timeout: Option<Duration>) -> Received {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
@@ -234,6 +187,10 @@ impl Keeper {
                 Ok(reader) => Received::Tapped { tap, reader },
                 Err(error) => Received::Packet(FromKeeper::TapOver { tap, reason: error.to_string() }),
             },
+            FromKeeper::Failed { reason } => {
+                self.end = Some(End::Failed);
+                Received::Packet(FromKeeper::Failed { reason })
+            }
             packet => Received::Packet(packet),
         })
     }
@@ -261,20 +218,25 @@ impl Keeper {
 
     fn finished(&mut self, fds: Vec<OwnedFd>, len: u64) -> Received {
         let report = read(fds, len);
-        self.ended = true;
-        // It has nothing left to do, whether it can end by itself or not.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        adoption::forget(self.child.id());
+        if self.end.replace(End::Finished).is_none()
+            && let Processes::Tied(_) = self.processes
+        {
+            self.processes.end(FAREWELL);
+        }
         Received::Finished(report.unwrap_or_default())
     }
 
     fn lost(&mut self) -> Received {
-        self.ended = true;
-        // It closes its socket only when it ends, unless something is very wrong with it.
-        let _ = self.child.kill();
-        let status = self.child.wait().ok();
-        Received::Lost { status, cleanup: adoption::inherit(self.child.id()) }
+        match self.processes.lost() {
+            Some((status, cleanup)) => {
+                self.end = Some(End::Lost);
+                Received::Lost { status, cleanup }
+            }
+            None => {
+                self.end = Some(End::LetGo);
+                Received::LetGo
+            }
+        }
     }
 }
 
@@ -292,11 +254,21 @@ enum Ready {
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        if !self.ended {
-            // Not by closing: a control may live in another thread.
+        // Not by closing: a control may live in another thread.
+        let hang_up = || {
             let _ = rustix::net::shutdown(&self.control.0.socket, rustix::net::Shutdown::Both);
-            let _ = self.child.wait();
-            adoption::forget(self.child.id());
+        };
+        match (self.end, &self.processes) {
+            (Some(End::Finished), Processes::Lasting(_)) => {
+                self.control.tell(&ToKeeper::Dismiss);
+                self.processes.end(FAREWELL);
+            }
+            (Some(End::Finished | End::Lost), _) => {}
+            (Some(End::LetGo), _) | (None, Processes::Lasting(_)) => hang_up(),
+            (Some(End::Failed), _) | (None, Processes::Tied(_)) => {
+                hang_up();
+                self.processes.wait();
+            }
         }
     }
 }
