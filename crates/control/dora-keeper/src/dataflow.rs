@@ -141,11 +141,6 @@ impl Dataflow {
         }
     }
 
-    /// What it runs.
-    pub(crate) fn plan(&self) -> &LaunchPlan {
-        &self.plan
-    }
-
     /// All nodes have ended, the supervisor was told, and the log files are complete.
     pub(crate) fn is_over(&mut self, now: Instant) -> bool {
         self.nodes_are_over(now) && self.logs.are_finished(now)

@@ -200,10 +200,13 @@ impl Keeper {
 
     fn launch(&mut self, fds: Vec<OwnedFd>, plan_len: u64) -> Next {
         let launched = match read_plan(fds, plan_len) {
-            Ok(plan) => Dataflow::launch(*plan, &self.inheritance, &self.poller, &mut self.link),
+            // Whoever hears of a process can find its keeper.
+            Ok(plan) => self
+                .begin_vigil(&plan)
+                .and_then(|()| Dataflow::launch(*plan, &self.inheritance, &self.poller, &mut self.link)),
             Err(error) => Err(format!("the launch plan cannot be read: {error}")),
         };
-        match launched.and_then(|dataflow| self.begin_vigil(dataflow.plan()).map(|()| dataflow)) {
+        match launched {
             Ok(dataflow) => self.dataflow = Some(dataflow),
             Err(reason) => return self.fail(reason),
         }

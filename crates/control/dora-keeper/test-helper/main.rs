@@ -37,7 +37,8 @@ fn main() -> ExitCode {
 /// Launches the plan in a file and prints what the keeper says, one JSON object per line.
 fn supervise(plan: &str) -> ExitCode {
     let plan: LaunchPlan = serde_json::from_reader(BufReader::new(std::fs::File::open(plan).unwrap())).unwrap();
-    let (mut keeper, socket) = start(&std::env::current_exe().unwrap(), Bond::Tied).unwrap();
+    let bond = if plan.lasting.is_some() { Bond::Lasting } else { Bond::Tied };
+    let (mut keeper, socket) = start(&std::env::current_exe().unwrap(), bond).unwrap();
     println!("{{\"keeper\":{}}}", keeper.id());
     let json = serde_json::to_vec(&plan).unwrap();
     let launch = serde_json::to_vec(&ToKeeper::Launch { plan_len: json.len() as u64 }).unwrap();
@@ -327,6 +328,37 @@ fn node(behaviour: &[&str]) -> ExitCode {
                     }
                 }
             }
+        }
+        // Sends until it is asked to stop.
+        ["stream"] => {
+            let mut node = Node::start();
+            let mut sent = 0_u64;
+            while node.hear(Blocking::No) != Some(ToNode::Stop) {
+                assert!(node.send(sent as u8));
+                sent += 1;
+            }
+            say(&format!("sent {sent}"));
+            ExitCode::SUCCESS
+        }
+        // Receives everything, in order.
+        ["count"] => {
+            let mut node = Node::start();
+            let mut received = 0_u64;
+            loop {
+                match node.consumer.poll() {
+                    Polled::Message { message, .. } => {
+                        assert_eq!(message.payload()[0], received as u8);
+                        received += 1;
+                    }
+                    Polled::Closed { .. } | Polled::Broken { .. } => break,
+                    Polled::Empty => {
+                        let waiter = node.waiter.as_mut().unwrap();
+                        waiter.wait(|| node.consumer.is_ready(), None);
+                    }
+                }
+            }
+            say(&format!("received {received}"));
+            ExitCode::SUCCESS
         }
         // Receives everything. What happened before the end of an input must be in the mail by then.
         ["receive"] => {

@@ -9,20 +9,8 @@ use std::{
 };
 
 use common::*;
-use dora_message::supervision::{ExitCause, FromKeeper, LaunchPlan};
+use dora_message::supervision::{ExitCause, FromKeeper};
 use rustix::process::Pid;
-
-/// Nodes of every kind that escapes a careless parent; each prints `pid N` for each of its processes.
-fn escapers() -> LaunchPlan {
-    plan()
-        .sh("stopped", "echo pid $$; kill -STOP $$; sleep 1000")
-        .sh("double-fork", "echo pid $$; (sh -c 'echo pid $$; exec sleep 1000' &); sleep 1000")
-        .sh("own-session", "echo pid $$; (setsid sh -c 'echo pid $$; trap \"\" TERM HUP; sleep 1000' &); sleep 1000")
-        .sh("deaf", "trap '' TERM HUP INT; echo pid $$; while :; do sleep 1000; done")
-        .sh("stopped-grandchild", "echo pid $$; setsid sh -c 'echo pid $$; kill -STOP $$; sleep 1000' & sleep 1000")
-        .sh("closes-everything", "echo pid $$; exec <&- >&- 2>&-; sleep 1000 & sleep 1000")
-}
-const ESCAPERS: usize = 9;
 
 /// A supervisor in a process of its own, with the keeper and the processes of its nodes.
 struct Supervised {
@@ -152,6 +140,6 @@ fn the_keeper_is_small_and_sleeps() {
 #[test]
 fn a_keeper_that_is_told_nothing_ends_with_its_supervisor() {
     let mut run = Run::idle();
-    drop(run.socket);
+    drop(run.link);
     assert!(run.keeper.wait().unwrap().success());
 }

@@ -2,8 +2,11 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+pub mod lasting;
+
 use std::{
     collections::VecDeque,
+    ops::{Deref, DerefMut},
     os::fd::{AsFd, OwnedFd},
     path::Path,
     process::Child,
@@ -92,9 +95,27 @@ impl Build for LaunchPlan {
     }
 }
 
-/// A keeper that runs a plan.
+/// Nodes of every kind that escapes a careless parent; each prints `pid N` for each of its processes.
+pub fn escapers() -> LaunchPlan {
+    plan()
+        .sh("stopped", "echo pid $$; kill -STOP $$; sleep 1000")
+        .sh("double-fork", "echo pid $$; (sh -c 'echo pid $$; exec sleep 1000' &); sleep 1000")
+        .sh("own-session", "echo pid $$; (setsid sh -c 'echo pid $$; trap \"\" TERM HUP; sleep 1000' &); sleep 1000")
+        .sh("deaf", "trap '' TERM HUP INT; echo pid $$; while :; do sleep 1000; done")
+        .sh("stopped-grandchild", "echo pid $$; setsid sh -c 'echo pid $$; kill -STOP $$; sleep 1000' & sleep 1000")
+        .sh("closes-everything", "echo pid $$; exec <&- >&- 2>&-; sleep 1000 & sleep 1000")
+}
+pub const ESCAPERS: usize = 9;
+
+/// A keeper that this process has started.
 pub struct Run {
+    /// Its guard.
     pub keeper: Child,
+    pub link: Link,
+}
+
+/// A connection to a keeper, and what came on it.
+pub struct Link {
     pub socket: OwnedFd,
     pub seen: Vec<FromKeeper>,
     pub report: Option<FinalReport>,
@@ -106,9 +127,22 @@ pub struct Run {
     unread: VecDeque<String>,
 }
 
+impl Deref for Run {
+    type Target = Link;
+    fn deref(&self) -> &Link {
+        &self.link
+    }
+}
+impl DerefMut for Run {
+    fn deref_mut(&mut self) -> &mut Link {
+        &mut self.link
+    }
+}
+
 impl Run {
+    /// Has the plan executed, by a keeper of the kind that it asks for.
     pub fn launch(plan: &LaunchPlan) -> Self {
-        let run = Self::idle();
+        let run = Self::idle_for(plan);
         let json = serde_json::to_vec(plan).unwrap();
         let memory = memfd_with("plan", &json).unwrap();
         let launch = serde_json::to_vec(&ToKeeper::Launch { plan_len: json.len() as u64 }).unwrap();
@@ -117,17 +151,33 @@ impl Run {
     }
     /// A keeper that was not told anything yet.
     pub fn idle() -> Self {
-        let (keeper, socket) = start(Path::new(HELPER), Bond::Tied).unwrap();
-        Run { keeper, socket, seen: Vec::new(), report: None, figures: None, fds: Vec::new(), unread: VecDeque::new() }
+        Self::idle_for(&plan())
     }
-    pub fn tell(&self, packet: &ToKeeper) {
-        packet::send(self.socket.as_fd(), &serde_json::to_vec(packet).unwrap(), &[], Blocking::Yes).unwrap();
+    fn idle_for(plan: &LaunchPlan) -> Self {
+        let bond = if plan.lasting.is_some() { Bond::Lasting } else { Bond::Tied };
+        let (keeper, socket) = start(Path::new(HELPER), bond).unwrap();
+        Run { keeper, link: Link::new(socket) }
     }
     /// The keeper itself; what was started is its guard.
     pub fn keeper_pid(&self) -> u32 {
         let guard = self.keeper.id();
         let children = std::fs::read_to_string(format!("/proc/{guard}/task/{guard}/children")).unwrap();
         children.trim().parse().unwrap()
+    }
+    /// Reads to the end, which must be an orderly one.
+    pub fn finish(mut self) -> Finished {
+        let finished = self.link.finish();
+        assert!(self.keeper.wait().unwrap().success());
+        finished
+    }
+}
+
+impl Link {
+    pub fn new(socket: OwnedFd) -> Self {
+        Link { socket, seen: Vec::new(), report: None, figures: None, fds: Vec::new(), unread: VecDeque::new() }
+    }
+    pub fn tell(&self, packet: &ToKeeper) {
+        packet::send(self.socket.as_fd(), &json(packet), &[], Blocking::Yes).unwrap();
     }
     pub fn stop(&self, grace_ms: u64) {
         self.tell(&ToKeeper::Stop { grace_ms });
@@ -201,13 +251,20 @@ impl Run {
     pub fn until_all_ready(&mut self) {
         self.until_seen(|packet| *packet == FromKeeper::AllReady);
     }
-    /// Reads to the end, which must be an orderly one.
+    /// Reads to the end, which must be an orderly one. A keeper that could wait for ever is told to go.
     pub fn finish(mut self) -> Finished {
-        while self.next().is_some() {}
-        assert!(self.keeper.wait().unwrap().success());
+        while let Some(packet) = self.next() {
+            if matches!(packet, FromKeeper::Finished { .. }) {
+                let _ = packet::send(self.socket.as_fd(), &json(&ToKeeper::Dismiss), &[], Blocking::Yes);
+            }
+        }
         let report = self.report.unwrap_or_else(|| panic!("no report; seen: {:#?}", self.seen));
         Finished { seen: self.seen, report }
     }
+}
+
+fn json(packet: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(packet).unwrap()
 }
 
 /// What a keeper has said in all.
