@@ -2,9 +2,33 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
-use dora_gateways::{DataflowSelector, DataflowSummary, DispatcherError};
+use dora_gateways::{DataflowInfo, DataflowSelector, DataflowSummary, DispatcherError, DispatcherGateway as _};
 
-use crate::{client::Client, error::CommandError};
+use crate::{
+    client::{Client, CoordinatorArgs},
+    error::CommandError,
+};
+
+/// A dataflow, and the coordinator that knows it: arguments of commands about parts of a dataflow.
+#[derive(clap::Args)]
+pub(crate) struct Scope {
+    /// The dataflow; the only one that runs if none is given.
+    #[arg(short, long, value_name = "UUID_OR_NAME")]
+    dataflow: Option<String>,
+    #[command(flatten)]
+    coordinator: CoordinatorArgs,
+}
+
+impl Scope {
+    /// The coordinator, and the dataflow as it knows it.
+    pub(crate) fn open(&self) -> Result<(Client, DataflowInfo), CommandError> {
+        let client = Client::connect(&self.coordinator)?;
+        let dispatcher = client.dispatcher();
+        let info =
+            resolved(&client, selector(self.dataflow.as_deref()), async |selector| dispatcher.info(selector).await)?;
+        Ok((client, info))
+    }
+}
 
 /// What was typed, or nothing.
 pub(crate) fn selector(typed: Option<&str>) -> DataflowSelector {

@@ -30,12 +30,15 @@ mod lockfile;
 mod log;
 mod mermaid;
 mod picture;
+mod port_holder;
+mod processes;
 mod progress;
 mod python_module;
 #[cfg(test)]
 mod scripted;
 mod signals;
 mod silence;
+mod stdout;
 mod table;
 mod units;
 mod unserved;

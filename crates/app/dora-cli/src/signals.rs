@@ -15,6 +15,8 @@ use signal_hook::{
     iterator::{Handle, Signals},
 };
 
+use crate::error::{CommandError, tell_note};
+
 /// Exit code of a process that Ctrl-C ended, as shells report it.
 const EXIT_INTERRUPTED: i32 = 130;
 
@@ -65,6 +67,17 @@ impl Interrupts {
     pub(crate) fn count(&self) -> u32 {
         lock(&self.heard).count
     }
+}
+
+/// From now on an interrupt ends this process, as it would anyway, after it was said what goes on without it.
+pub(crate) fn leave_saying(note: String) -> Result<Interrupts, CommandError> {
+    let interrupts =
+        Interrupts::listen().map_err(|error| CommandError::failed(format!("cannot listen for Ctrl-C: {error}")))?;
+    interrupts.tell(move |_| {
+        tell_note(&note);
+        leave();
+    });
+    Ok(interrupts)
 }
 
 /// Ends this process at once. Whoever watches it leaves nothing behind.

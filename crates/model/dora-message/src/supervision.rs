@@ -305,10 +305,11 @@ pub enum Ending {
 }
 
 /// Which stream of a node a line came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutputStream {
     /// Standard output.
+    #[default]
     Stdout,
     /// Standard error.
     Stderr,

@@ -74,7 +74,7 @@ pub struct ListFilter {
     /// In one of these states; in any if there are none.
     #[serde(default)]
     pub states: Vec<DataflowState>,
-    /// With this text in the name.
+    /// With this text in the name; with `*` or `?` in it, a name that looks like that.
     #[serde(default)]
     pub name: Option<String>,
 }
@@ -150,7 +150,7 @@ pub enum DispatcherError {
         reason: String,
     },
     /// Dataflows run that would be lost.
-    #[error("{}; stop them first, or force it", are_running(running.len()))]
+    #[error("{}, or force it", stop_first(running.len()))]
     StillRunning {
         /// Those that run.
         running: Vec<DataflowSummary>,
@@ -213,8 +213,11 @@ fn suggestion(near: &[String]) -> String {
     }
 }
 
-fn are_running(count: usize) -> String {
-    if count == 1 { "1 dataflow is running".to_owned() } else { format!("{count} dataflows are running") }
+fn stop_first(count: usize) -> String {
+    match count {
+        1 => "1 dataflow is running; stop it first".to_owned(),
+        count => format!("{count} dataflows are running; stop them first"),
+    }
 }
 
 fn joined(nodes: &[NoFit]) -> String {

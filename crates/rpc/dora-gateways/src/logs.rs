@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use dora_message::{id::NodeId, log::LogLevel};
+use dora_message::{id::NodeId, log::LogLevel, supervision::OutputStream};
 use serde::{Deserialize, Serialize};
 
 use crate::{DataflowId, MachineId};
@@ -28,6 +28,9 @@ pub struct LogLine {
     pub time: DateTime<Utc>,
     /// Its severity.
     pub level: LogLevel,
+    /// On which stream it was printed.
+    #[serde(default)]
+    pub stream: OutputStream,
     /// Which part of the program says so.
     #[serde(default)]
     pub target: Option<String>,

@@ -143,14 +143,15 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Whether all went well.
+    /// Whether all went well. What was stopped before it began did what it was told.
     pub fn is_success(&self) -> bool {
-        self.trouble.is_none() && self.nodes.iter().all(NodeOutcome::is_success)
+        matches!(self.trouble, None | Some(Trouble::Interrupted)) && self.failures().next().is_none()
     }
 
     /// The nodes that did not end well, the root cause first.
     pub fn failures(&self) -> impl Iterator<Item = &NodeOutcome> {
-        self.nodes.iter().filter(|node| !node.is_success())
+        let never_began = self.trouble == Some(Trouble::Interrupted);
+        self.nodes.iter().filter(move |node| !(node.is_success() || never_began && node.result == NodeResult::Lost))
     }
 
     /// The outcomes of several machines as one. Of several troubles the first one counts.
@@ -195,7 +196,10 @@ mod tests {
         let of = |trouble, nodes| Outcome { nodes, trouble, ..Outcome::default() };
         assert!(of(None, vec![node(NodeResult::Success)]).is_success());
         assert!(!of(None, vec![node(NodeResult::Success), node(NodeResult::Lost)]).is_success());
-        assert!(!of(Some(Trouble::Interrupted), vec![]).is_success());
+        let stopped = |nodes| of(Some(Trouble::Interrupted), nodes);
+        assert!(stopped(vec![]).is_success() && stopped(vec![node(NodeResult::Lost)]).is_success());
+        assert!(!stopped(vec![node(NodeResult::GraceExceeded)]).is_success(), "that one had begun, on another machine");
+        assert!(!of(Some(Trouble::CannotRun("no".to_owned())), vec![]).is_success());
     }
 
     #[test]

@@ -69,6 +69,9 @@ pub struct Placement {
 pub struct NoFit {
     /// The node.
     pub node: NodeId,
+    /// A machine that is there, and whose name is nearly the one that the node asks for.
+    #[serde(default)]
+    pub near: Option<MachineId>,
     /// Every machine, with the first thing that is in the way. Empty if no machine is there at all.
     pub machines: Vec<(MachineId, Obstacle)>,
 }
@@ -110,7 +113,10 @@ impl fmt::Display for NoFit {
             let separator = if index == 0 { ": " } else { "; " };
             write!(formatter, "{separator}machine `{machine}` {obstacle}")?;
         }
-        Ok(())
+        match &self.near {
+            Some(near) => write!(formatter, "; did you mean `{near}`?"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -161,14 +167,20 @@ mod tests {
             machine("e", Obstacle::Unreachable),
         ];
         assert_eq!(
-            NoFit { node: "camera".into(), machines }.to_string(),
+            NoFit { node: "camera".into(), near: None, machines }.to_string(),
             "there is no machine for node `camera`: machine `a` has no label `gpu`, wanted is `yes`; machine `b` has `no` as \
              label `gpu`, wanted is `yes`; machine `c` has 0.5 free processors, 1 are wanted; machine `d` has 512 MiB of free \
              memory, 1024 MiB are wanted; machine `e` gives no sign of life"
         );
         assert_eq!(
-            NoFit { node: "camera".into(), machines: vec![] }.to_string(),
+            NoFit { node: "camera".into(), near: None, machines: vec![] }.to_string(),
             "there is no machine for node `camera`: no daemon is registered"
+        );
+        let near = Some(MachineId("robot".to_owned()));
+        let machines = vec![machine("robot", Obstacle::OtherMachine)];
+        assert_eq!(
+            NoFit { node: "camera".into(), near, machines }.to_string(),
+            "there is no machine for node `camera`: machine `robot` is not the one that it names; did you mean `robot`?"
         );
     }
 }

@@ -80,6 +80,7 @@ impl RpcEndpoint for Dispatcher {
                         source: LogSource::Node(node),
                         time: DateTime::UNIX_EPOCH,
                         level: dora_message::log::LogLevel::Warn,
+                        stream: dora_message::supervision::OutputStream::Stdout,
                         target: None,
                         message: "hot".to_owned(),
                         fields: Some("{\"celsius\":90}".to_owned()),

@@ -25,7 +25,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     error::{CommandError, file_error},
     home,
+    processes::Process,
 };
+
+/// The name of the file.
+pub(super) const INSTANCE: &str = "instance";
 
 /// This process, as the only one that runs in a directory.
 #[derive(Debug)]
@@ -74,6 +78,10 @@ impl Instance {
 }
 
 impl Running {
+    pub(super) fn new(pid: Pid, process: OwnedFd, path: PathBuf) -> Self {
+        Self { pid, process, path }
+    }
+
     /// Who runs in this directory.
     pub(crate) fn in_directory(directory: &Path) -> Result<Option<Self>, CommandError> {
         let path = path_in(directory);
@@ -96,6 +104,16 @@ impl Running {
         self.pid
     }
 
+    /// The directory in which it runs.
+    pub(crate) fn directory(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
+    }
+
+    /// The same process, with all that the kernel tells of it.
+    pub(crate) fn process(&self) -> Process {
+        Process::numbered(self.pid.as_raw_nonzero().get().unsigned_abs())
+    }
+
     /// What it tells about itself, once it has.
     pub(crate) fn about<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_slice(&std::fs::read(&self.path).ok()?).ok()
@@ -114,7 +132,7 @@ impl Running {
 }
 
 fn path_in(directory: &Path) -> PathBuf {
-    directory.join("instance")
+    directory.join(INSTANCE)
 }
 
 /// Who holds the lock of this file.

@@ -50,6 +50,8 @@ fn spawn(home: &Home, log: &File, arguments: &[String]) -> io::Result<Child> {
     // Survives an update of the program meanwhile.
     let mut command = Command::new("/proc/self/exe");
     command.arg0("dora").args(arguments).arg("--detached").current_dir(home.path());
+    // What was relative to the directory of this command would mean another place in theirs.
+    command.env(home::VARIABLE, home.path());
     // They say what commands mean, not what this process is told.
     for variable in ["DORA_COORDINATOR_ADDR", "DORA_COORDINATOR_PORT", "DORA_COORDINATOR_INTERFACE"] {
         command.env_remove(variable);

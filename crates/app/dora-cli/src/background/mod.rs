@@ -6,6 +6,7 @@
 mod instance;
 mod launch;
 mod started;
+pub(crate) mod strays;
 
 pub(crate) use self::{
     instance::{Instance, Running},

@@ -3,7 +3,10 @@
 
 use std::env;
 
-use super::host_port::{HostPort, NoHostPort};
+use super::{
+    host_port::{HostPort, NoHostPort},
+    target::names_this_host,
+};
 use crate::error::CommandError;
 
 /// The port of a coordinator when nothing else is said.
@@ -57,6 +60,11 @@ impl CoordinatorArgs {
         self.choice_in(|name| env::var(name).ok())
     }
 
+    /// The port of the coordinator that is meant, for a command that works only on the host of its coordinator.
+    pub(crate) fn port_here(&self) -> Result<u16, CommandError> {
+        self.choice()?.port_here()
+    }
+
     fn choice_in(&self, environment: impl Fn(&str) -> Option<String>) -> Result<Choice, CommandError> {
         if let Some(name) = &self.context {
             return Ok(Choice::Context(name.clone()));
@@ -94,6 +102,19 @@ impl CoordinatorArgs {
     }
 }
 
+impl Choice {
+    fn port_here(self) -> Result<u16, CommandError> {
+        match self {
+            Self::At { host, port } if !names_this_host(&host) => Err(CommandError::usage(
+                format!("{} is not this host", HostPort { host, port: Some(port) }),
+                format!("this works only on the host of the coordinator; {ADDRESS} may name another one: unset it"),
+            )),
+            Self::At { port, .. } | Self::Here { port } => Ok(port),
+            Self::Context(_) | Self::Any => Ok(DEFAULT_PORT),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +149,16 @@ mod tests {
         assert_eq!(chosen("--coordinator-port 9", &environment), at("robot", 9));
         assert_eq!(chosen("--coordinator-addr arm", &[]), at("arm", DEFAULT_PORT));
         assert_eq!(chosen("--context lab", &environment), Choice::Context("lab".to_owned()));
+    }
+
+    #[test]
+    fn what_works_only_on_this_host_takes_the_port_that_all_commands_mean() {
+        let port = |line, environment| choice(line, environment).expect("a choice").port_here();
+        assert_eq!(port("", &[]).ok(), Some(DEFAULT_PORT));
+        assert_eq!(port("", &[(ADDRESS, "127.0.0.1:7000"), (PORT, "8000")]).ok(), Some(7000));
+        assert_eq!(port("--coordinator-port 9", &[(ADDRESS, "localhost")]).ok(), Some(9));
+        let elsewhere = port("--coordinator-port 9", &[(ADDRESS, "192.0.2.7")]).expect_err("another host");
+        assert_eq!(elsewhere.to_string(), "192.0.2.7:9 is not this host");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dora_rpc::{Address, Fingerprint, Token};
 use serde::{Deserialize, Serialize};
 
-use super::host_port::HostPort;
+use super::{host_port::HostPort, target::is_loopback};
 use crate::{
     error::CommandError,
     home::{self, Home},
@@ -115,6 +115,12 @@ impl Contexts {
             .iter()
             .find(|(_, context)| context.address.host.eq_ignore_ascii_case(host) && context.address.port == Some(port));
         found.map(|(name, context)| (name.as_str(), context))
+    }
+
+    /// The context for a coordinator with this port that is reached on the loopback: by a tunnel, or by another user.
+    pub(crate) fn of_loopback(&self, port: u16) -> Option<&Context> {
+        let is_it = |context: &&Context| context.address.port == Some(port) && is_loopback(&context.address.host);
+        self.contexts.values().find(is_it)
     }
 
     /// Contexts for other ports of this host.

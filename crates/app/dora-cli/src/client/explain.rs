@@ -3,7 +3,7 @@
 use dora_gateways::{DataflowSummary, DispatcherError, MetricsError};
 use dora_rpc::{ConnectError, Refusal, RpcError};
 
-use super::target::Place;
+use super::{absence, target::Place};
 use crate::error::CommandError;
 
 /// An error that came from the coordinator at a place.
@@ -33,7 +33,8 @@ impl Explain for DispatcherError {
             Self::Ended { .. } => "`dora restart` runs it again".to_owned(),
             Self::NoFit { .. } => "`dora status` shows the machines, their labels and what is free".to_owned(),
             Self::StillRunning { running } => {
-                format!("running: {}; `dora stop --all` stops them, `--force` does it on the way", names(&running))
+                let them = if running.len() == 1 { "it" } else { "them" };
+                format!("running: {}; `dora stop --all` stops {them}, `--force` does so on the way", names(&running))
             }
             Self::Store { .. } => "look at the disk and the log of the coordinator".to_owned(),
             Self::Machine { .. } => "`dora status` shows the machines".to_owned(),
@@ -76,7 +77,7 @@ impl Explain for RpcError {
 impl Explain for ConnectError {
     fn explain(self, at: &Place) -> CommandError {
         match (self, at) {
-            (Self::Unreachable { .. }, Place::Here { port }) => not_running(*port),
+            (Self::Unreachable { reason, .. }, Place::Here { port }) => absence::explain(*port, &reason),
             (Self::Unreachable { reason, .. }, _) => unreachable(at, &reason),
             (Self::Foreign { reason, .. }, _) => CommandError::failed(format!("{at} is no coordinator: {reason}")).with_hint(
                 "look at the address and the port; a coordinator that was not started with `--insecure` wants the context \
@@ -103,14 +104,6 @@ impl Explain for ConnectError {
             (Self::Rpc(error), _) => error.explain(at),
         }
     }
-}
-
-/// No coordinator runs on this host.
-pub(crate) fn not_running(port: u16) -> CommandError {
-    let up = if port == super::DEFAULT_PORT { String::new() } else { format!(" --port {port}") };
-    CommandError::failed(format!("no coordinator runs on this host with port {port}")).with_hint(format!(
-        "`dora up{up}` starts one; `--coordinator-addr HOST` or `--context NAME` name one elsewhere"
-    ))
 }
 
 /// Nobody answers at this place.

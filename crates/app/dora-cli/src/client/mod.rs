@@ -11,6 +11,7 @@
 //! with any other program, and with it the connection: the coordinator stops working on a call whose caller is gone. Who
 //! has something to do at a Ctrl-C listens with [`CtrlC`]. It must not know what a command asks.
 
+mod absence;
 mod arguments;
 pub(crate) mod contexts;
 mod ctrl_c;
@@ -29,6 +30,7 @@ use tokio::{
 };
 
 pub(crate) use self::{
+    absence::for_port,
     arguments::{CoordinatorArgs, DEFAULT_PORT},
     ctrl_c::CtrlC,
     explain::Explain,
@@ -43,7 +45,7 @@ const DISPATCHER: &str = "dispatcher";
 const METRICS: &str = "metrics";
 
 /// How long it may take to find out that nobody is there.
-const REACH: Duration = Duration::from_secs(2);
+pub(crate) const REACH: Duration = Duration::from_secs(2);
 
 /// A coordinator that was reached.
 pub(crate) struct Client {

@@ -73,9 +73,11 @@ impl Target {
             Choice::At { host, port } if insecure => Ok(Self::there(&host, port, Some(&Trust::Insecure))),
             Choice::At { host, port } => Ok(match contexts.at(&host, port) {
                 Some((_, context)) => Self::there(&host, port, Some(&context.trust)),
-                None if is_loopback(&host) || (is_of_this_host(&host) && home.socket(port).exists()) => {
-                    Self::here(home, port)
-                }
+                None if names_this_host(&host) && home.socket(port).exists() => Self::here(home, port),
+                None if is_loopback(&host) => match contexts.of_loopback(port) {
+                    Some(context) => Self::there(&context.address.host, port, Some(&context.trust)),
+                    None => Self::here(home, port),
+                },
                 None => {
                     let known =
                         contexts.on_host(&host).map(|(name, context)| format!("`{name}` ({})", context.address));
@@ -112,7 +114,14 @@ impl Target {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether this is a name or an address of this host.
+pub(super) fn names_this_host(host: &str) -> bool {
+    let name = || rustix::system::uname().nodename().to_string_lossy().eq_ignore_ascii_case(host);
+    is_loopback(host) || is_of_this_host(host) || name()
+}
+
+/// Whether it means this host on every host.
+pub(super) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
@@ -162,6 +171,8 @@ mod tests {
         assert!(way(at("localhost", 7000), false).contains("Unix"));
         assert!(way(at("::1", 7000), false).contains("Unix"));
         assert!(way(at("127.0.0.1", 7001), false).contains("Tls"));
+        assert!(way(at("localhost", 7001), false).contains("Tls"), "the same place by another name");
+        assert!(way(at("::1", 7001), false).contains("127.0.0.1"), "where the context says");
         assert!(way(at("127.0.0.1", 7000), true).contains("Tcp"));
         assert!(way(Choice::Here { port: 7001 }, false).contains("Unix"));
     }

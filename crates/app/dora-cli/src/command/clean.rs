@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     /// Only those that ended so.
     #[arg(long, value_name = "STATUS", value_parser = ended)]
     status: Option<Status>,
-    /// Only those with this text in the name.
+    /// Only those with this text in the name; `*` stands for any text, `?` for any character.
     #[arg(long, value_name = "PATTERN")]
     name: Option<String>,
     /// Only the ids, one per line.

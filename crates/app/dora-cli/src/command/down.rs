@@ -2,19 +2,23 @@
 
 use std::{
     fs,
-    io::{self, BufRead as _, IsTerminal as _, Write as _},
+    io::{self, BufRead as _, Write as _},
     process::ExitCode,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use dora_gateways::{DataflowSummary, DispatcherError, DispatcherGateway as _};
+use dora_rpc::RpcError;
 
-use super::print;
+use super::{list::Status, print};
 use crate::{
-    background::Running,
-    client::{Client, CoordinatorArgs, Place, Target, explain},
+    background::{Running, strays},
+    choice,
+    client::{Client, CoordinatorArgs, Place, REACH, Target, explain},
     error::CommandError,
     home::Home,
+    progress::Progress,
+    signals,
     words::counted,
 };
 
@@ -42,35 +46,61 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
+    let began = Instant::now();
     let target = Target::resolve(&arguments.coordinator)?;
-    let here = Local::find(&target)?;
-    if let Some(local) = &here
-        && local.coordinator.is_none()
-    {
-        return local.end_what_is_left(target.place());
+    let place = target.place().clone();
+    let here = Local::find(&place)?;
+    if let Some(local) = &here {
+        local.end_strays(arguments.force)?;
+        if local.coordinator.is_none() {
+            return local.end_what_is_left(&place);
+        }
     }
-    let client = Client::connect_to(target)?;
-    print(&format!("Destroying coordinator at {}\n", client.place()))?;
-    match destroy(&client, arguments.force) {
-        Err(DispatcherError::StillRunning { running }) if agrees(&running) => destroy(&client, true),
-        result => result,
-    }
-    .map_err(|error| client.explain(error))?;
-    client.await_end(PATIENCE)?;
-    if let Some(local) = here {
-        local.end()?;
+    match Client::connect_to(target) {
+        Ok(client) => destroy(&client, arguments.force, here.as_ref())?,
+        // It may be ending just now, because another `dora down` has asked it to.
+        Err(error) => match &here {
+            Some(local) if local.ends_within(REACH.saturating_sub(began.elapsed())) => local.end()?,
+            _ => return Err(error),
+        },
     }
     print("Coordinator and daemons destroyed successfully\n")?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn destroy(client: &Client, force: bool) -> Result<(), DispatcherError> {
-    client.block_on(client.patient().destroy(force))
+/// Has the coordinator end its daemons and itself, and waits until they are gone.
+fn destroy(client: &Client, force: bool, here: Option<&Local>) -> Result<(), CommandError> {
+    match ask_to_end(client, force) {
+        Ok(()) => {}
+        // It ended before it could say so: another `dora down` was quicker.
+        Err(DispatcherError::Rpc(RpcError::Stopped { .. })) => {}
+        Err(DispatcherError::Rpc(_)) if here.is_some_and(|local| local.ends_within(REACH)) => {}
+        Err(error) => return Err(client.explain(error)),
+    }
+    client.await_end(PATIENCE)?;
+    here.map_or(Ok(()), Local::end)
+}
+
+fn ask_to_end(client: &Client, force: bool) -> Result<(), DispatcherError> {
+    let running = match force {
+        true => Vec::new(),
+        false => client.block_on(client.dispatcher().list(Status::Running.filter()))?,
+    };
+    let force = force || (!running.is_empty() && agrees(&running));
+    if !running.is_empty() && !force {
+        return Err(DispatcherError::StillRunning { running });
+    }
+    // Nobody may be listening.
+    let _ = print(&format!("Destroying coordinator at {}\n", client.place()));
+    let patient = client.patient();
+    // Not heard: then it ends this command without a word, as it always would.
+    let _interrupts = signals::leave_saying("coordinator and daemons go on ending".to_owned());
+    client.block_on(Progress::new().waiting("ending", patient.destroy(force)))
 }
 
 /// Whether whoever sits at the terminal wants these to be stopped.
 fn agrees(running: &[DataflowSummary]) -> bool {
-    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+    if !choice::somebody_is_there() {
         return false;
     }
     let mut stderr = io::stderr().lock();
@@ -86,17 +116,39 @@ fn agrees(running: &[DataflowSummary]) -> bool {
 struct Local {
     coordinator: Option<Running>,
     daemons: Vec<Running>,
+    /// Those whose directories were removed: nobody can ask what they run.
+    strays: Vec<Running>,
 }
 
 impl Local {
     /// None if the coordinator is not on this host.
-    fn find(target: &Target) -> Result<Option<Self>, CommandError> {
-        let Place::Here { port } = target.place() else { return Ok(None) };
+    fn find(place: &Place) -> Result<Option<Self>, CommandError> {
+        let Place::Here { port } = place else { return Ok(None) };
         let home = Home::find()?;
-        let directories = fs::read_dir(home.daemons(target.place())).into_iter().flatten().flatten();
+        let (coordinator, daemons) = (home.coordinator(*port), home.daemons(place));
+        let strays = [&coordinator, &daemons].into_iter().flat_map(|directory| strays::below(directory)).collect();
+        let directories = fs::read_dir(daemons).into_iter().flatten().flatten();
         let running = directories.map(|directory| Running::in_directory(&directory.path()));
         let daemons = running.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
-        Ok(Some(Self { coordinator: Running::in_directory(&home.coordinator(*port))?, daemons }))
+        Ok(Some(Self { coordinator: Running::in_directory(&coordinator)?, daemons, strays }))
+    }
+
+    /// Ends processes whose directories were removed, if that is wanted: their nodes end with them.
+    fn end_strays(&self, force: bool) -> Result<(), CommandError> {
+        if self.strays.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<String> = self.strays.iter().map(|stray| stray.process().to_string()).collect();
+        let names = names.join(" and ");
+        if !force {
+            return Err(CommandError::failed(format!(
+                "still there, although the directories were removed: {names}. Nobody can ask what they run"
+            ))
+            .with_hint("`dora down --force` ends them in order, and the nodes that they run"));
+        }
+        self.strays.iter().for_each(Running::terminate);
+        await_ends(&self.strays)?;
+        print(&format!("ended: {names}\n"))
     }
 
     /// Ends daemons whose coordinator is gone.
@@ -110,17 +162,25 @@ impl Local {
         Ok(ExitCode::SUCCESS)
     }
 
+    /// Whether the coordinator is gone by then.
+    fn ends_within(&self, limit: Duration) -> bool {
+        self.coordinator.as_ref().is_none_or(|process| process.await_end(limit))
+    }
+
     /// Waits for the end of all. A daemon that the coordinator did not know yet hears of it from us.
     fn end(&self) -> Result<(), CommandError> {
         self.daemons.iter().for_each(Running::terminate);
-        let all = self.coordinator.iter().chain(&self.daemons);
-        match all.into_iter().find(|process| !process.await_end(PATIENCE)) {
-            None => Ok(()),
-            Some(process) => {
-                let pid = process.pid();
-                Err(CommandError::failed(format!("process {pid} has not ended after {PATIENCE:?}"))
-                    .with_hint(format!("look at its log; `kill -9 {pid}` ends it")))
-            }
+        await_ends(self.coordinator.iter().chain(&self.daemons))
+    }
+}
+
+fn await_ends<'a>(processes: impl IntoIterator<Item = &'a Running>) -> Result<(), CommandError> {
+    match processes.into_iter().find(|process| !process.await_end(PATIENCE)) {
+        None => Ok(()),
+        Some(process) => {
+            let pid = process.pid();
+            Err(CommandError::failed(format!("process {pid} has not ended after {PATIENCE:?}"))
+                .with_hint(format!("look at its log; `kill -9 {pid}` ends it")))
         }
     }
 }

@@ -20,6 +20,7 @@ Examples:
   dora list
   dora list --status running --sort-by cpu
   dora list --name camera                    with this text in the name
+  dora list --name 'camera-*'                a name that looks like this
   dora list --format json                    one JSON object per line
   dora stop $(dora list -q --name test)      ids only, for other commands
 
@@ -36,7 +37,7 @@ pub(crate) struct Arguments {
     /// Only those in this state.
     #[arg(long, value_name = "STATUS", value_enum)]
     status: Option<Status>,
-    /// Only those with this text in the name.
+    /// Only those with this text in the name; `*` stands for any text, `?` for any character.
     #[arg(long, value_name = "PATTERN")]
     name: Option<String>,
     /// The one that takes most first; without it the latest.
@@ -59,6 +60,11 @@ pub(crate) enum Status {
 }
 
 impl Status {
+    /// All of them, whatever their names.
+    pub(crate) fn filter(self) -> ListFilter {
+        ListFilter { states: self.states(), name: None }
+    }
+
     pub(crate) fn states(self) -> Vec<DataflowState> {
         use DataflowState::{Building, Failed, Finished, Running, Spawning, Stopping, WaitingForReady};
         match self {

@@ -6,11 +6,13 @@ use dora_gateways::{DataflowSelector, DispatcherGateway as _, LogChunk, LogLine,
 use dora_message::{id::NodeId, log::LogLevel};
 use dora_rpc::{RpcStream, Streamed};
 
+use super::unwritable;
 use crate::{
     choice,
     client::{Client, CoordinatorArgs},
     error::CommandError,
     log::{self, Entry, Filter, Format, Printer, StdoutTrouble},
+    stdout::while_read,
     units,
     words::counted,
 };
@@ -95,14 +97,14 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let lines = choice::resolved(&client, selector, async |selector| dispatcher.logs(selector, query.clone()).await)?;
     let filter = Filter::new(arguments.level, arguments.log_filter.clone());
     let printer = Printer::new(arguments.log_format, filter, uuid::Uuid::nil());
-    let whole = client.block_on(show(lines, printer)).map_err(|error| client.explain(error))?;
+    let whole = client.block_on(while_read(show(&client, lines, printer))).unwrap_or(Ok(true))?;
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Prints lines until there are none, or nobody reads them; whether every machine was heard.
-async fn show(mut lines: RpcStream<LogChunk>, mut printer: Printer) -> Result<bool, dora_rpc::RpcError> {
+/// Prints lines until there are none; whether every machine was heard.
+async fn show(client: &Client, mut lines: RpcStream<LogChunk>, mut printer: Printer) -> Result<bool, CommandError> {
     let mut whole = true;
-    while let Some(next) = lines.next().await? {
+    while let Some(next) = lines.next().await.map_err(|error| client.explain(error))? {
         match next {
             Streamed::Item(LogChunk::Lines(lines)) => printer.entries(lines.iter().map(entry)),
             Streamed::Item(LogChunk::Missed(count)) | Streamed::Dropped(count) => {
@@ -114,8 +116,10 @@ async fn show(mut lines: RpcStream<LogChunk>, mut printer: Printer) -> Result<bo
                 printer.own(LogLevel::Warn, text);
             }
         }
-        if let Some(StdoutTrouble::NoReader) = printer.stdout_trouble() {
-            break;
+        match printer.stdout_trouble() {
+            None => {}
+            Some(StdoutTrouble::NoReader) => break,
+            Some(StdoutTrouble::Failing(error)) => return Err(unwritable(&error)),
         }
     }
     Ok(whole)
@@ -132,8 +136,7 @@ fn entry(line: &LogLine) -> Entry<'_> {
         LogSource::Node(node) => Some(node),
         LogSource::Dora => None,
     };
-    Entry::recorded(line.dataflow.0, node, line.time, line.level, &line.message)
-        .on_stdout()
+    Entry::recorded(line.dataflow.0, node, line)
         .with_target(line.target.clone())
         .with_fields(line.fields.as_deref().and_then(|fields| serde_json::from_str(fields).ok()).unwrap_or_default())
 }
@@ -143,6 +146,7 @@ mod tests {
     use chrono::DateTime;
     use clap::Parser as _;
     use dora_gateways::DataflowId;
+    use dora_message::supervision::OutputStream;
 
     use super::*;
 
@@ -179,13 +183,15 @@ mod tests {
             dataflow: DataflowId(uuid::Uuid::nil()),
             source: LogSource::Node("camera".into()),
             time: DateTime::UNIX_EPOCH,
-            level: LogLevel::Warn,
+            level: LogLevel::Stdout,
+            stream: OutputStream::Stderr,
             target: Some("lens".to_owned()),
             message: "hot".to_owned(),
             fields: Some("{\"celsius\":90}".to_owned()),
         };
         let entry = entry(&line);
         assert_eq!(entry.node, Some(&NodeId::from("camera")));
+        assert!(log::line(&entry, Format::Pretty, false).contains(" stderr camera: lens hot"), "where it was printed");
         assert_eq!((&*entry.said.message, entry.said.target.as_deref()), ("hot", Some("lens")));
         assert_eq!(entry.said.fields.map(|fields| fields["celsius"].clone()), Some(90.into()));
         assert!(missed(1).starts_with("1 line was left out") && missed(2).starts_with("2 lines were left out"));

@@ -10,6 +10,7 @@ pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod expand;
 pub(crate) mod graph;
+mod keys;
 pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod new;
@@ -86,9 +87,12 @@ fn print_json(value: &impl Serialize) -> Result<(), CommandError> {
 
 fn write_to(stdout: &mut impl io::Write, text: &str) -> Result<(), CommandError> {
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(CommandError::failed(format!("cannot write to standard output: {error}")))
-        }
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritable(&error)),
         _ => Ok(()),
     }
+}
+
+/// Standard output takes nothing: a full disk, say.
+fn unwritable(error: &io::Error) -> CommandError {
+    CommandError::failed(format!("cannot write to standard output: {error}"))
 }

@@ -9,6 +9,7 @@ use crate::{
     choice,
     client::{Client, CoordinatorArgs},
     error::CommandError,
+    signals,
     silence::while_waiting,
 };
 
@@ -42,6 +43,7 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let name = arguments.name.clone().map(DataflowSelector::Name);
     let selector = name.unwrap_or_else(|| choice::selector(arguments.dataflow.as_deref()));
     let (dispatcher, options) = (client.patient(), arguments.how.options());
+    let _interrupts = signals::leave_saying("the restart goes on; `dora list` tells what has become of it".to_owned())?;
     let dataflow = choice::resolved(&client, selector, async |selector| {
         while_waiting(client.dispatcher(), "stopping", dispatcher.restart(selector, options)).await
     })?;

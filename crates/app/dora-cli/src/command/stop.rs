@@ -4,7 +4,7 @@ use std::{process::ExitCode, time::Duration};
 
 use dora_gateways::{
     DataflowResult, DataflowSelector, DataflowSummary, DispatcherCall, DispatcherError, DispatcherGateway as _,
-    ListFilter, StopOptions, Urgency,
+    StopOptions, Urgency,
 };
 use dora_rpc::Gateway;
 use tokio::task::JoinSet;
@@ -14,9 +14,10 @@ use crate::{
     choice,
     client::{Client, CoordinatorArgs},
     error::{self, CommandError},
+    signals,
     silence::while_waiting,
     units,
-    words::counted,
+    words::{counted, state_word},
 };
 
 const EXAMPLES: &str = "\
@@ -77,20 +78,30 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let name = arguments.name.clone().map(DataflowSelector::Name);
     let selector = name.unwrap_or_else(|| choice::selector(arguments.dataflow.as_deref()));
     let dispatcher = client.patient();
-    let result = choice::resolved(&client, selector, async |selector| {
-        while_waiting(client.dispatcher(), "stopping", dispatcher.stop(selector, options)).await
-    })?;
+    let info = choice::resolved(&client, selector, async |selector| dispatcher.info(selector).await)?;
+    if let (true, Some(result)) = (info.summary.state.is_final(), &info.result) {
+        let how = state_word(info.summary.state);
+        print(&format!("dataflow {} had ended already: {how}\n", result.dataflow))?;
+        return Ok(told(result));
+    }
+    let _interrupts = signals::leave_saying(GOES_ON.to_owned())?;
+    let stop = dispatcher.stop(DataflowSelector::Id(info.summary.id), options);
+    let result = client.run(while_waiting(client.dispatcher(), "stopping", stop))?;
     print(&format!("dataflow {} has been stopped\n", result.dataflow))?;
     Ok(told(&result))
 }
 
+/// What whoever does not wait for the end should know.
+const GOES_ON: &str = "the stop goes on; `dora list` tells when it is over, `dora stop --force` makes haste";
+
 fn all(client: &Client, options: StopOptions) -> Result<ExitCode, CommandError> {
-    let filter = ListFilter { states: Status::Running.states(), name: None };
+    let filter = Status::Running.filter();
     let running = client.run(client.dispatcher().list(filter))?;
     if running.is_empty() {
         error::tell_note("no dataflow runs");
         return Ok(ExitCode::SUCCESS);
     }
+    let _interrupts = signals::leave_saying(GOES_ON.to_owned())?;
     let what = format!("stopping {}", counted(running.len(), "dataflow"));
     let stopped = while_waiting(client.dispatcher(), &what, stop_each(client.patient(), running, options));
     let mut code = ExitCode::SUCCESS;

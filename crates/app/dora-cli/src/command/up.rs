@@ -17,9 +17,13 @@ use super::{
     print,
 };
 use crate::{
-    background::{Running, launch},
-    client::{Client, DEFAULT_PORT, Place, Target, contexts::Trust},
-    error::{CommandError, file_error},
+    background::{Running, launch, strays},
+    client::{
+        Client, CoordinatorArgs, Place, Target,
+        contexts::{Contexts, Trust},
+        for_port,
+    },
+    error::{CommandError, file_error, tell_note},
     home::{self, Home},
     progress::Progress,
 };
@@ -47,16 +51,9 @@ pub(crate) struct Arguments {
     /// An address of this host on which other hosts reach the coordinator; several with a comma, or by naming it again.
     #[arg(long, value_name = "IP", env = "DORA_COORDINATOR_INTERFACE", value_delimiter = ',')]
     interface: Vec<IpAddr>,
-    /// The port of the coordinator; also tells those of one host apart.
-    #[arg(
-        long,
-        visible_alias = "coordinator-port",
-        value_name = "PORT",
-        env = "DORA_COORDINATOR_PORT",
-        default_value_t = DEFAULT_PORT,
-        value_parser = clap::value_parser!(u16).range(1..),
-    )]
-    port: u16,
+    /// The port of the coordinator; also tells those of one host apart [env: DORA_COORDINATOR_PORT] [default: 6013].
+    #[arg(long, visible_alias = "coordinator-port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
     /// Let other hosts connect without encryption and token.
     #[arg(long)]
     insecure: bool,
@@ -68,22 +65,26 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
+    let meant = CoordinatorArgs { coordinator_port: arguments.port, ..CoordinatorArgs::default() };
+    let port = meant.port_here()?;
     let home = Home::find()?;
-    let directory = home.coordinator(arguments.port);
+    let directory = home.coordinator(port);
     home::make_private(&directory)?;
     let _turn = one_at_a_time(&directory)?;
-    let wanted = Entrance::new(&arguments.interface, arguments.port, arguments.insecure);
+    let wanted = Entrance::new(&arguments.interface, port, arguments.insecure);
     match Running::in_directory(&directory)? {
-        Some(running) => already_there(&running, &wanted, arguments)?,
+        Some(running) => already_there(&running, &wanted, arguments, Target::here(&home, port))?,
         None => {
+            no_stray(&directory, port)?;
             if arguments.recreate_store {
                 put_aside(&coordinator::store_path(&directory))?;
             }
-            launch(&home, &directory, &coordinator_arguments(arguments))?;
+            launch(&home, &directory, &wanted.to_arguments())?;
             print("started dora coordinator\n")?;
         }
     }
-    start_daemon(&home, arguments)?;
+    start_daemon(&home, arguments, port)?;
+    tell_notes(arguments, &home)?;
     let trust = match arguments.insecure {
         true => Some(Trust::Insecure),
         false => coordinator::for_clients(&directory)?.map(|(fingerprint, token)| Trust::Tls { fingerprint, token }),
@@ -95,6 +96,30 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What somebody should know who may expect something else.
+fn tell_notes(arguments: &Arguments, home: &Home) -> Result<(), CommandError> {
+    if arguments.insecure && arguments.interface.is_empty() {
+        tell_note(
+            "`--insecure` has no effect without `--interface`: only this user reaches the coordinator, by its socket",
+        );
+    }
+    if let Some(context) = Contexts::load(home)?.current {
+        tell_note(&format!(
+            "commands mean the coordinator of context `{context}`, not this one; `dora context use local` changes that"
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses to start what would meet a process that has lost its directory.
+fn no_stray(directory: &Path, port: u16) -> Result<(), CommandError> {
+    let strays = strays::below(directory);
+    let Some(stray) = strays.first() else { return Ok(()) };
+    Err(CommandError::failed(format!("{} still runs, although its directory was removed", stray.process())).with_hint(
+        format!("`dora down --force{}` ends what is left; then again", for_port("--coordinator-port", port)),
+    ))
+}
+
 /// Holds back a second `dora up` until the first is done: it then finds everything running.
 fn one_at_a_time(directory: &Path) -> Result<File, CommandError> {
     let path = directory.join("up");
@@ -102,19 +127,22 @@ fn one_at_a_time(directory: &Path) -> Result<File, CommandError> {
     lock.map_err(|error| file_error("lock", &path, &error))
 }
 
-fn already_there(running: &Running, wanted: &Entrance, arguments: &Arguments) -> Result<(), CommandError> {
-    let (pid, port) = (running.pid(), arguments.port);
+fn already_there(
+    running: &Running,
+    wanted: &Entrance,
+    arguments: &Arguments,
+    target: Target,
+) -> Result<(), CommandError> {
+    let (pid, port) = (running.pid(), wanted.port());
     let anew = |what: &str| {
-        CommandError::failed(format!("a coordinator with port {port} runs already (process {pid}){what}")).with_hint(
-            format!(
-                "`dora down{}` ends it; then again",
-                if port == DEFAULT_PORT { String::new() } else { format!(" --coordinator-port {port}") }
-            ),
-        )
+        CommandError::failed(format!("a coordinator with port {port} runs already (process {pid}){what}"))
+            .with_hint(format!("`dora down{}` ends it; then again", for_port("--coordinator-port", port)))
     };
     if arguments.recreate_store {
         return Err(anew(", with the store that is to be put aside"));
     }
+    // One that hangs is as good as none, and is told.
+    Client::connect_to(target)?;
     // One that is just being started by hand may not have told yet; what it was asked for is not known then.
     if !running.about::<Entrance>().is_some_and(|there| there.includes(wanted)) {
         return Err(anew(", and does not listen as asked for"));
@@ -122,14 +150,15 @@ fn already_there(running: &Running, wanted: &Entrance, arguments: &Arguments) ->
     print(&format!("dora coordinator runs already: process {pid}, port {port}\n"))
 }
 
-fn start_daemon(home: &Home, arguments: &Arguments) -> Result<(), CommandError> {
+fn start_daemon(home: &Home, arguments: &Arguments, port: u16) -> Result<(), CommandError> {
     let machine = arguments.machine.name();
-    let directory = home.daemon(&Place::Here { port: arguments.port }, &machine);
+    let directory = home.daemon(&Place::Here { port }, &machine);
     if let Some(running) = Running::in_directory(&directory)? {
         print(&format!("dora daemon runs already: process {}, machine {machine}\n", running.pid()))?;
-        return await_registration(home, arguments.port, machine, &running, &directory);
+        return await_registration(home, port, machine, &running, &directory);
     }
-    let mut line = vec!["daemon".to_owned(), "--quiet".to_owned(), format!("--coordinator-port={}", arguments.port)];
+    no_stray(&directory, port)?;
+    let mut line = vec!["daemon".to_owned(), "--quiet".to_owned(), format!("--coordinator-port={port}")];
     line.extend(arguments.machine.to_arguments());
     launch(home, &directory, &line)?;
     print("started dora daemon\n")
@@ -159,13 +188,6 @@ fn await_registration(
         ))),
         Err(error) => Err(client.explain(error)),
     }
-}
-
-fn coordinator_arguments(arguments: &Arguments) -> Vec<String> {
-    let mut line = vec!["coordinator".to_owned(), "--quiet".to_owned(), format!("--port={}", arguments.port)];
-    line.extend(arguments.interface.iter().map(|interface| format!("--interface={interface}")));
-    line.extend(arguments.insecure.then(|| "--insecure".to_owned()));
-    line
 }
 
 /// Renames a store, so that nothing is lost.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
+use dora_gateways::LogLine;
 use dora_message::{
     id::{DataflowId, NodeId},
     log::{LogEntry, LogLevel, LogMessage},
@@ -16,8 +17,10 @@ pub(crate) struct Entry<'a> {
     dataflow: Option<DataflowId>,
     /// `None`: dora itself.
     pub(crate) node: Option<&'a NodeId>,
-    /// Where it goes; our own talk goes to standard error.
+    /// Where it was printed.
     pub(crate) stream: OutputStream,
+    /// Where it goes; our own talk goes to standard error.
+    pub(crate) to: OutputStream,
     pub(crate) time: DateTime<Utc>,
     pub(crate) said: LogEntry<'a>,
 }
@@ -26,7 +29,7 @@ impl<'a> Entry<'a> {
     /// Something that dora itself has to say.
     pub(crate) fn own(dataflow: Option<DataflowId>, level: LogLevel, message: String) -> Self {
         let said = LogEntry::plain(level, Cow::Owned(message));
-        Self { dataflow, node: None, stream: OutputStream::Stderr, time: Utc::now(), said }
+        Self { dataflow, node: None, stream: OutputStream::Stderr, to: OutputStream::Stderr, time: Utc::now(), said }
     }
 
     /// The same, with values for programs to read.
@@ -44,19 +47,13 @@ impl<'a> Entry<'a> {
         text: &'a str,
     ) -> Self {
         let said = LogEntry::parse(text);
-        Self { dataflow: Some(dataflow), node: Some(node), stream, time: said.time.unwrap_or(read), said }
+        Self { dataflow: Some(dataflow), node: Some(node), stream, to: stream, time: said.time.unwrap_or(read), said }
     }
 
-    /// A line that was understood before: what a log says.
-    pub(crate) fn recorded(
-        dataflow: DataflowId,
-        node: Option<&'a NodeId>,
-        time: DateTime<Utc>,
-        level: LogLevel,
-        message: &'a str,
-    ) -> Self {
-        let said = LogEntry::plain(level, Cow::Borrowed(message));
-        Self { dataflow: Some(dataflow), node, stream: OutputStream::Stdout, time, said }
+    /// A line that was understood before: what a log says. It was asked for, so it goes to standard output.
+    pub(crate) fn recorded(dataflow: DataflowId, node: Option<&'a NodeId>, line: &'a LogLine) -> Self {
+        let said = LogEntry::plain(line.level, Cow::Borrowed(&*line.message));
+        Self { dataflow: Some(dataflow), node, stream: line.stream, to: OutputStream::Stdout, time: line.time, said }
     }
 
     /// The same, said by this part of the program.
@@ -67,7 +64,7 @@ impl<'a> Entry<'a> {
 
     /// The same as something that was asked for: it goes to standard output.
     pub(crate) fn on_stdout(self) -> Self {
-        Self { stream: OutputStream::Stdout, ..self }
+        Self { to: OutputStream::Stdout, ..self }
     }
 
     /// The entry as programs read it.

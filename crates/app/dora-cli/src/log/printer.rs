@@ -39,15 +39,18 @@ pub(crate) enum StdoutTrouble {
 }
 
 impl Stdout {
+    fn close(&mut self) {
+        if !std::mem::replace(&mut self.closed, true) {
+            self.news = Some(StdoutTrouble::NoReader);
+        }
+    }
+
     fn write(&mut self, lines: &str) {
         if self.closed {
             return;
         }
         match io::stdout().lock().write_all(lines.as_bytes()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                self.closed = true;
-                self.news = Some(StdoutTrouble::NoReader);
-            }
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.close(),
             Err(error) if !self.failing => {
                 self.failing = true;
                 self.news = Some(StdoutTrouble::Failing(error));
@@ -101,6 +104,11 @@ impl Printer {
         self.print(&Entry::own(Some(self.dataflow), level, message).with_fields(fields));
     }
 
+    /// Nobody reads standard output any more: nothing more is written there.
+    pub(crate) fn stdout_abandoned(&mut self) {
+        self.stdout.close();
+    }
+
     /// Why lines are not shown any more; each reason once.
     pub(crate) fn stdout_trouble(&mut self) -> Option<StdoutTrouble> {
         self.stdout.news.take()
@@ -112,13 +120,13 @@ impl Printer {
 
     fn print(&mut self, entry: &Entry<'_>) {
         if let Some(line) = self.shown(entry) {
-            self.write(entry.stream, &line);
+            self.write(entry.to, &line);
         }
     }
 
     /// The line as it is shown, if it is wanted.
     fn shown(&self, entry: &Entry<'_>) -> Option<String> {
-        let coloured = match entry.stream {
+        let coloured = match entry.to {
             OutputStream::Stdout => self.stdout_coloured,
             OutputStream::Stderr => self.stderr_coloured,
         };

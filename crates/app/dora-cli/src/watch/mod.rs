@@ -21,7 +21,7 @@ use dora_gateways::{
 use dora_rpc::{Gateway, RpcStream, Streamed};
 use tokio::{runtime::Runtime, time::Instant};
 
-use crate::{log::Printer, signals::Interrupts};
+use crate::{log::Printer, signals::Interrupts, stdout};
 use orders::{Orders, Stopper};
 pub(crate) use screen::{Detail, Screen};
 
@@ -34,6 +34,8 @@ pub(crate) struct Watch<'a> {
     pub watching: Watching,
     /// Time that nodes have to end by themselves when they are asked to stop.
     pub grace: Duration,
+    /// Whether it counts as failed when Ctrl-C kills it: where nobody but this command says how it ended.
+    pub killed_is_failed: bool,
     /// The nodes are asked to stop after this time.
     pub stop_after: Option<Duration>,
 }
@@ -41,7 +43,7 @@ pub(crate) struct Watch<'a> {
 /// How it ended.
 pub(crate) struct Ended {
     pub result: DataflowResult,
-    /// The user has killed it.
+    /// The user has killed it, and that counts.
     killed: bool,
 }
 
@@ -49,7 +51,7 @@ impl Ended {
     /// Whether nodes were kept from being started: what is wrong is to be shown with the user's file.
     pub(crate) fn never_started(&self) -> Option<&Trouble> {
         let trouble = self.result.outcome.trouble.as_ref();
-        trouble.filter(|trouble| matches!(trouble, Trouble::Mistakes(_) | Trouble::Build(_) | Trouble::Interrupted))
+        trouble.filter(|trouble| matches!(trouble, Trouble::Mistakes(_) | Trouble::Build(_)))
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
@@ -61,6 +63,8 @@ impl Ended {
 enum Next {
     Event(Option<DataflowEvent>),
     Interrupted,
+    /// Nobody reads what is shown any more.
+    Abandoned,
     TimeIsOver,
 }
 
@@ -80,12 +84,21 @@ impl Watch<'_> {
         let mut due = self.stop_after.and_then(|time| Instant::now().checked_add(time));
         let mut screen = Screen::new(printer, detail);
         let mut events = self.runtime.block_on(self.dispatcher.events(self.dataflow.into(), self.watching))?;
+        let mut abandoned = pin!(stdout::abandoned());
+        let mut is_read = true;
         loop {
-            match self.runtime.block_on(next(&mut events, &orders, due))? {
+            let next = async {
+                tokio::select! {
+                    biased;
+                    () = &mut abandoned, if is_read => Ok(Next::Abandoned),
+                    next = next(&mut events, &orders, due) => next,
+                }
+            };
+            match self.runtime.block_on(next)? {
                 Next::Event(Some(DataflowEvent::Finished(result))) => {
                     // The end may be quicker than the news of the Ctrl-C that brought it.
                     screen.interrupted(orders.news());
-                    let ended = Ended { result, killed: orders.count() >= Orders::KILL };
+                    let ended = Ended { result, killed: self.killed_is_failed && orders.count() >= Orders::KILL };
                     if ended.never_started().is_none() {
                         screen.summary(&ended.result.outcome, ended.killed);
                     }
@@ -98,6 +111,12 @@ impl Watch<'_> {
                 }
                 Next::Event(None) => return Err(ended_early()),
                 Next::Interrupted => screen.interrupted(orders.news()),
+                Next::Abandoned => {
+                    is_read = false;
+                    if screen.stdout_abandoned().is_err() {
+                        stopper.stop(Urgency::Ask);
+                    }
+                }
                 Next::TimeIsOver => {
                     due = None;
                     screen.detail("the time given by --stop-after is over: the nodes are asked to stop".to_owned());

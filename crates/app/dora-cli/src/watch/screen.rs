@@ -121,6 +121,12 @@ impl Screen {
         }
     }
 
+    /// Nobody reads standard output any more. An error the first time that this is known.
+    pub(super) fn stdout_abandoned(&mut self) -> Result<(), NoReader> {
+        self.printer.stdout_abandoned();
+        self.stdout_works()
+    }
+
     fn stdout_works(&mut self) -> Result<(), NoReader> {
         match self.printer.stdout_trouble() {
             None => Ok(()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use dora_daemon::NodeResult;
 use dora_descriptor::model::LogLevel;
-use dora_gateways::{EdgeOutcome, NodeOutcome, Outcome};
+use dora_gateways::{EdgeOutcome, NodeOutcome, Outcome, Trouble};
 use dora_message::supervision::LaunchPlan;
 use serde_json::{Value, json};
 
@@ -55,7 +55,9 @@ pub(super) fn tell(
         1 => tell(LogLevel::Warn, "a process that a node had left behind was killed".to_owned()),
         count => tell(LogLevel::Warn, format!("{count} processes that nodes had left behind were killed")),
     }
-    if let Some(trouble) = &outcome.trouble {
+    if let Some(Trouble::Interrupted) = &outcome.trouble {
+        tell(LogLevel::Info, Trouble::Interrupted.to_string());
+    } else if let Some(trouble) = &outcome.trouble {
         tell(LogLevel::Error, trouble.to_string());
         tell(LogLevel::Info, "`dora doctor` tells what this machine allows, and what to do about it".to_owned());
     }

@@ -7,6 +7,11 @@ use dora_store::{DataflowRecord, Store, StoreError};
 
 use super::{Dispatcher, Running, refusal::store_failed};
 
+/// Shorter beginnings of ids are none: they may be meant as names.
+const SHORTEST_PREFIX: usize = 4;
+/// So many dataflows are told whose ids begin alike.
+const CANDIDATES: usize = 8;
+
 /// What was found.
 pub(super) enum Found {
     /// It has a master.
@@ -32,12 +37,23 @@ impl Dispatcher {
                 let names: Vec<_> = self.running.values().filter_map(|running| running.name.clone()).collect();
                 main.blocking(
                     move || remembered(&store, &selector, &names),
-                    move |dispatcher: &mut Self, main, found| match found {
-                        Ok(record) => next(dispatcher, main, Found::Ended(Box::new(record)), reply),
+                    move |dispatcher: &mut Self, main, found| match found.and_then(|record| dispatcher.current(record))
+                    {
+                        Ok(found) => next(dispatcher, main, found, reply),
                         Err(error) => reply.err(error),
                     },
                 );
             }
+        }
+    }
+
+    /// What has become of a dataflow that is in the store.
+    fn current(&self, record: DataflowRecord) -> Result<Found, DispatcherError> {
+        match self.running.get(&record.id) {
+            _ if record.state.is_final() => Ok(Found::Ended(Box::new(record))),
+            Some(running) => Ok(Found::Running(running.clone())),
+            // It is being submitted just now: nobody has been told of it yet.
+            None => Err(DispatcherError::UnknownDataflow { given: record.id.to_string(), near: Vec::new() }),
         }
     }
 
@@ -55,7 +71,7 @@ impl Dispatcher {
     }
 }
 
-/// The dataflow that is meant among those that have ended.
+/// The dataflow that is meant among those that have ended, or any whose id begins so.
 fn remembered(
     store: &Store,
     selector: &DataflowSelector,
@@ -72,7 +88,58 @@ fn remembered(
         return Ok(record);
     }
     let all = store.all().map_err(failed)?;
+    let prefixed = with_prefix(&all, &given);
+    match prefixed.as_slice() {
+        [] => {}
+        [one] => return Ok((*one).clone()),
+        several => {
+            let near = several.iter().take(CANDIDATES).map(|record| record.id.to_string()).collect();
+            return Err(DispatcherError::UnknownDataflow { given, near });
+        }
+    }
     let names = all.iter().filter_map(DataflowRecord::name).chain(running.iter().map(String::as_str));
     let near = nearest(&given, names).into_iter().map(str::to_owned).collect();
     Err(DispatcherError::UnknownDataflow { given, near })
+}
+
+/// Those whose ids begin with this, if it is the beginning of an id.
+fn with_prefix<'a>(records: &'a [DataflowRecord], given: &str) -> Vec<&'a DataflowRecord> {
+    let is_prefix = given.len() >= SHORTEST_PREFIX && given.chars().all(|char| char.is_ascii_hexdigit() || char == '-');
+    let given = given.to_ascii_lowercase();
+    let begins = |record: &&DataflowRecord| is_prefix && record.id.to_string().starts_with(&given);
+    records.iter().filter(begins).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use dora_gateways::{DataflowId, DataflowState, Submission};
+
+    use super::*;
+
+    /// Two dataflows that have ended, whose ids begin alike.
+    fn store() -> Store {
+        let store = Store::in_memory().expect("memory");
+        for number in [0xabcd_0001_u128, 0xabcd_1002] {
+            let id = DataflowId(uuid::Uuid::from_u128(number << 96));
+            let submission = Submission { name: Some(format!("flow{}", number & 3)), ..Submission::default() };
+            store.submit(&DataflowRecord::new(id, DateTime::UNIX_EPOCH, submission)).expect("memory");
+            store.update(id, |record| record.state = DataflowState::Finished).expect("memory");
+        }
+        store
+    }
+
+    #[test]
+    fn the_beginning_of_an_id_is_enough_if_no_other_begins_so() {
+        let store = store();
+        let found = |given: &str| remembered(&store, &DataflowSelector::Name(given.to_owned()), &[]);
+        assert_eq!(found("abcd0").expect("one").name(), Some("flow1"));
+        assert_eq!(found("ABCD1002-").expect("one").name(), Some("flow2"));
+        let several = found("abcd").expect_err("two");
+        assert!(matches!(&several, DispatcherError::UnknownDataflow { near, .. } if near.len() == 2), "{several}");
+        for none in ["abc", "abce", "", "flow"] {
+            let unknown = found(none).expect_err("none");
+            assert!(matches!(&unknown, DispatcherError::UnknownDataflow { near, .. } if near.len() < 2), "{unknown}");
+        }
+    }
 }

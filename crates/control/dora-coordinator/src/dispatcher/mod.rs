@@ -7,6 +7,7 @@ mod clean;
 mod destroy;
 mod find;
 mod nodes;
+mod pattern;
 mod reading;
 mod refusal;
 mod stop;

@@ -17,7 +17,8 @@ use dora_store::DataflowRecord;
 use super::{
     Dispatcher,
     find::Found,
-    refusal::{master_refused, resources_refused, store_failed},
+    pattern,
+    refusal::{master_refused, resources_refused, store_failed, unknown_node},
 };
 use crate::{blueprint::Blueprint, streams};
 
@@ -104,17 +105,18 @@ impl Dispatcher {
         reply: Reply<RpcStream<LogChunk>, DispatcherError>,
     ) {
         self.find(main, dataflow, reply, move |dispatcher, main, found, reply| match found {
-            Found::Running(running) => {
-                let ids = &running.blueprint;
-                match query.nodes.iter().find(|node| !ids.has(node)) {
-                    None => reply.ok(streams::logs(running.progress, running.id, query)),
-                    Some(unknown) => {
-                        let error = dora_gateways::DataflowMasterError::UnknownNode { node: unknown.clone() };
-                        reply.err(master_refused(&running, error));
-                    }
+            Found::Running(running) => match unknown_among(&running.blueprint, &query) {
+                None => reply.ok(streams::logs(running.progress, running.id, query)),
+                Some(unknown) => reply.err(unknown),
+            },
+            Found::Ended(record) => {
+                // One whose file cannot be read has no nodes that could be named wrongly.
+                let blueprint = Blueprint::read(&record.submission).ok();
+                match blueprint.and_then(|blueprint| unknown_among(&blueprint, &query)) {
+                    None => dispatcher.old_logs(main, &record, query, reply),
+                    Some(unknown) => reply.err(unknown),
                 }
             }
-            Found::Ended(record) => dispatcher.old_logs(main, &record, query, reply),
         });
     }
 
@@ -177,10 +179,17 @@ impl Dispatcher {
     }
 }
 
+/// The first node that is asked for and not there.
+fn unknown_among(blueprint: &Blueprint, query: &LogQuery) -> Option<DispatcherError> {
+    let unknown = query.nodes.iter().find(|node| !blueprint.has(node))?;
+    Some(unknown_node(blueprint, unknown.clone()))
+}
+
 /// Whether a dataflow is one of those that somebody means.
 pub(super) fn matches(filter: &ListFilter, dataflow: &DataflowSummary) -> bool {
     let state = filter.states.is_empty() || filter.states.contains(&dataflow.state);
-    state && filter.name.as_ref().is_none_or(|text| dataflow.name.as_ref().is_some_and(|name| name.contains(text)))
+    let has_it = |pattern: &String| dataflow.name.as_ref().is_some_and(|name| pattern::matches(pattern, name));
+    state && filter.name.as_ref().is_none_or(has_it)
 }
 
 /// What the store knows of a dataflow that has ended.

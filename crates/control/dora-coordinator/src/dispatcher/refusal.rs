@@ -2,10 +2,12 @@
 
 use dora_descriptor::nearest;
 use dora_gateways::{DataflowMasterError, DispatcherError, ResourceManagerError};
+use dora_message::id::NodeId;
 use dora_rpc::RpcError;
 use dora_store::StoreError;
 
 use super::Running;
+use crate::blueprint::Blueprint;
 
 pub(super) fn store_failed(error: &StoreError) -> DispatcherError {
     DispatcherError::Store { reason: error.to_string() }
@@ -15,17 +17,20 @@ pub(super) fn stopping() -> DispatcherError {
     RpcError::Stopped { endpoint: "DispatcherGateway".to_owned() }.into()
 }
 
+/// A dataflow has no such node.
+pub(super) fn unknown_node(blueprint: &Blueprint, node: NodeId) -> DispatcherError {
+    let near = nearest(node.as_str(), blueprint.ids().map(|id| id.as_str()));
+    let near = near.into_iter().map(str::to_owned).collect();
+    DispatcherError::UnknownNode { node, near }
+}
+
 /// What the master of a dataflow refuses.
 pub(super) fn master_refused(running: &Running, error: DataflowMasterError) -> DispatcherError {
     match error {
-        DataflowMasterError::UnknownNode { node } => {
-            let ids = running.blueprint.ids().map(|id| id.as_str());
-            let near = nearest(node.as_str(), ids).into_iter().map(str::to_owned).collect();
-            DispatcherError::UnknownNode { node, near }
-        }
+        DataflowMasterError::UnknownNode { node } => unknown_node(&running.blueprint, node),
         DataflowMasterError::UnknownOutput { output } => {
             if !running.blueprint.has(&output.node) {
-                return master_refused(running, DataflowMasterError::UnknownNode { node: output.node });
+                return unknown_node(&running.blueprint, output.node);
             }
             let outputs = running.blueprint.outputs(&output.node);
             let near = nearest(output.output.as_str(), outputs.iter().map(|id| id.as_str()));

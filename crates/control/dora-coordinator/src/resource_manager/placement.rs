@@ -6,6 +6,7 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
+use dora_descriptor::nearest;
 use dora_gateways::{DataflowId, MachineId, NoFit, NodeRequirement, Obstacle, Placement, Resources};
 
 use super::{Machine, ResourceManager, holdings::plus};
@@ -129,6 +130,8 @@ impl ResourceManager {
         let obstacle = |(name, machine)| Some((MachineId::clone(name), self.obstacle(name, machine, group)?));
         let machines = self.machines.iter().filter_map(obstacle).collect();
         let node = group.nodes.first().map_or_else(|| "?".into(), |need| need.node.clone());
-        NoFit { node, machines }
+        let unknown = group.machine.filter(|wanted| !self.machines.contains_key(wanted));
+        let near = unknown.and_then(|wanted| nearest(&wanted.0, self.machines.keys().map(|name| name.0.as_str())));
+        NoFit { node, near: near.map(|name| MachineId(name.to_owned())), machines }
     }
 }

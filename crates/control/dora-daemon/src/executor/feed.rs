@@ -111,8 +111,8 @@ impl Feed {
 impl State {
     /// Remembers lines; who is to be told.
     fn note(&mut self, event: &DataflowEvent) -> Arc<[Arc<Queue>]> {
-        if let (Some(recent), DataflowEvent::Lines { node, time_ns, lines, .. }) = (&mut self.recent, event) {
-            recent.add(node, *time_ns, lines);
+        if let (Some(recent), DataflowEvent::Lines { node, stream, time_ns, lines }) = (&mut self.recent, event) {
+            recent.add(node, *stream, *time_ns, lines);
         }
         self.queues.clone()
     }

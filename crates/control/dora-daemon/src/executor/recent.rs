@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use dora_message::id::NodeId;
+use dora_message::{id::NodeId, supervision::OutputStream};
 
 /// Bytes of lines that are kept: more than is printed while a line is on its way to its file.
 const MOST: usize = 256 << 10;
@@ -27,6 +27,7 @@ pub(super) struct Recent {
 #[derive(Debug, Clone)]
 pub(super) struct Printed {
     pub(super) node: NodeId,
+    pub(super) stream: OutputStream,
     /// In nanoseconds since the Unix epoch.
     pub(super) time_ns: u64,
     pub(super) lines: Arc<[String]>,
@@ -39,9 +40,9 @@ impl Printed {
 }
 
 impl Recent {
-    pub(super) fn add(&mut self, node: &NodeId, time_ns: u64, lines: &[String]) {
+    pub(super) fn add(&mut self, node: &NodeId, stream: OutputStream, time_ns: u64, lines: &[String]) {
         *self.counts.entry(node.clone()).or_default() += lines.len() as u64;
-        let printed = Printed { node: node.clone(), time_ns, lines: lines.into() };
+        let printed = Printed { node: node.clone(), stream, time_ns, lines: lines.into() };
         self.cost += printed.cost();
         self.printed.push_back(printed);
         while self.cost > MOST && self.printed.len() > 1 {

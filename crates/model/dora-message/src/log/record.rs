@@ -112,6 +112,9 @@ pub struct KeptRecord {
     pub ts: DateTime<Utc>,
     /// Its severity.
     pub level: LogLevel,
+    /// Where it was printed.
+    #[serde(default)]
+    pub stream: OutputStream,
     /// What it says.
     pub msg: String,
     /// The part of the program that speaks; `dora` where lines are missing.

@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use dora_rpc::{ListenError, ListenOn, Token};
 use serde::{Deserialize, Serialize};
 
-use super::{credentials::Credentials, port_holder};
-use crate::{client::contexts::Trust, error::CommandError, home::Home};
+use super::credentials::Credentials;
+use crate::{client::contexts::Trust, error::CommandError, home::Home, port_holder};
 
 /// Where a coordinator is reached. It tells others so in its `instance` file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,19 @@ pub(super) struct Doors {
 impl Entrance {
     pub(crate) fn new(interfaces: &[IpAddr], port: u16, insecure: bool) -> Self {
         Self { port, interfaces: interfaces.to_vec(), insecure }
+    }
+
+    /// What tells the coordinators of one host apart.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The command line of a coordinator that is reached so.
+    pub(crate) fn to_arguments(&self) -> Vec<String> {
+        let interfaces = self.interfaces.iter().map(|interface| format!("--interface={interface}"));
+        let insecure = self.insecure.then(|| "--insecure".to_owned());
+        let first = ["coordinator".to_owned(), "--quiet".to_owned(), format!("--port={}", self.port)];
+        first.into_iter().chain(interfaces).chain(insecure).collect()
     }
 
     /// Whether all that somebody wants of another one is there.

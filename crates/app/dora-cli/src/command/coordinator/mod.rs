@@ -1,11 +1,10 @@
 //! `dora coordinator`: the process that decides about dataflows. `dora up` starts it in the background.
 //!
 //! Here is what one can ask for and the life of the process; `entrance` says where it listens, `credentials` what it shows
-//! and demands there, `port_holder` who has a port that is taken.
+//! and demands there.
 
 mod credentials;
 mod entrance;
-mod port_holder;
 
 use std::{
     net::IpAddr,

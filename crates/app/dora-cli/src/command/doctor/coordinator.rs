@@ -4,7 +4,7 @@ use dora_gateways::{DispatcherGateway as _, MachineInfo};
 
 use super::finding::Finding;
 use crate::{
-    background::Running,
+    background::{Running, strays},
     client::{Client, CoordinatorArgs, Target},
     error::CommandError,
     home::Home,
@@ -36,7 +36,18 @@ fn of_this_host(home: &Home) -> Vec<Finding> {
         let running = Running::in_directory(&home.coordinator(port)).ok()??;
         Some(Finding::ok(format!("port {port}"), format!("runs as process {}", running.pid())))
     });
-    running.collect()
+    running.chain(strays::below(home.path()).iter().map(stray)).collect()
+}
+
+/// A process that no command reaches any more.
+fn stray(stray: &Running) -> Finding {
+    let pid = stray.pid();
+    let directory = stray.directory().display();
+    Finding::warning(
+        format!("process {pid}"),
+        format!("{}: its directory {directory} was removed, so no command reaches it", stray.process()),
+        format!("`dora down --force` with its port, or `kill {pid}`, ends it in order"),
+    )
 }
 
 fn machines(target: Target) -> Result<Vec<MachineInfo>, CommandError> {

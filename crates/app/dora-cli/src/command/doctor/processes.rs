@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::host::Host;
+use crate::processes::words;
 
 /// One process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,10 +73,4 @@ fn read(id: u32, directory: &Path, uptime: f64) -> Option<Process> {
         age: Duration::try_from_secs_f64(age).unwrap_or_default(),
         is_node: words(&environment).iter().any(|variable| variable.starts_with("DORA_NODE_CONFIG=")),
     })
-}
-
-/// What stands between NUL bytes.
-fn words(bytes: &[u8]) -> Vec<String> {
-    let words = bytes.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
-    words.filter(|word| !word.is_empty()).collect()
 }

@@ -3,14 +3,13 @@
 use std::process::ExitCode;
 
 use dora_descriptor::{Dataflow, graph};
-use dora_gateways::{DataflowInfo, DispatcherGateway as _, NodeInfo, NodeMetrics};
+use dora_gateways::{DataflowInfo, NodeInfo, NodeMetrics};
 use dora_message::id::{DataId, NodeId};
 use serde::Serialize;
 
-use super::list::figures;
+use super::{list::figures, node_of};
 use crate::{
-    choice,
-    client::{Client, CoordinatorArgs},
+    choice::Scope,
     command::{OutputFormat, print, print_json},
     error::CommandError,
     figures::Figures,
@@ -30,14 +29,11 @@ pub(super) struct Arguments {
     /// The node.
     #[arg(value_name = "NODE")]
     node: NodeId,
-    /// Its dataflow; the only one that runs if none is given.
-    #[arg(short, long, value_name = "UUID_OR_NAME")]
-    dataflow: Option<String>,
     /// How it is written.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
     format: OutputFormat,
     #[command(flatten)]
-    coordinator: CoordinatorArgs,
+    scope: Scope,
 }
 
 /// A node as programs read it.
@@ -78,11 +74,8 @@ struct MetricsReport {
 }
 
 pub(super) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
-    let client = Client::connect(&arguments.coordinator)?;
-    let dispatcher = client.dispatcher();
-    let selector = choice::selector(arguments.dataflow.as_deref());
-    let info = choice::resolved(&client, selector, async |selector| dispatcher.info(selector).await)?;
-    let node = info.nodes.iter().find(|node| node.node == arguments.node).ok_or_else(|| unknown(arguments, &info))?;
+    let (client, info) = arguments.scope.open()?;
+    let node = node_of(&info, &arguments.node)?;
     let dataflow = load::of_coordinator(&info)?;
     let figures = figures(&client, std::slice::from_ref(&info));
     let report = report(&info, node, &dataflow, figures.as_ref());
@@ -91,13 +84,6 @@ pub(super) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         OutputFormat::Text => print(&text(&report))?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn unknown(arguments: &Arguments, info: &DataflowInfo) -> CommandError {
-    let ids = info.nodes.iter().map(|node| node.node.as_str());
-    let near = dora_descriptor::nearest(arguments.node.as_str(), ids).map(|near| format!("; did you mean `{near}`?"));
-    CommandError::failed(format!("the dataflow has no node `{}`{}", arguments.node, near.unwrap_or_default()))
-        .with_hint("`dora node list` shows the nodes")
 }
 
 fn report(info: &DataflowInfo, node: &NodeInfo, dataflow: &Dataflow, figures: Option<&Figures>) -> Report {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use dora_gateways::{DataflowInfo, DataflowSelector, DispatcherGateway as _, ListFilter, MetricQuery, NodeInfo};
+use dora_gateways::{DataflowInfo, DataflowSelector, DispatcherGateway as _, MetricQuery, NodeInfo};
 use serde::Serialize;
 
 use crate::{
@@ -80,7 +80,7 @@ fn dataflows(client: &Client, named: Option<&str>) -> Result<Vec<DataflowInfo>, 
     if let Some(named) = named {
         return Ok(vec![client.run(dispatcher.info(DataflowSelector::from(named)))?]);
     }
-    let filter = ListFilter { states: Status::Running.states(), name: None };
+    let filter = Status::Running.filter();
     let running = client.run(dispatcher.list(filter))?;
     running.iter().map(|dataflow| client.run(dispatcher.info(DataflowSelector::Id(dataflow.id)))).collect()
 }

@@ -8,6 +8,9 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use dora_gateways::{DataflowInfo, NodeInfo};
+use dora_message::id::NodeId;
+
 use crate::error::CommandError;
 
 const EXAMPLES: &str = "\
@@ -42,4 +45,14 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         Verb::Stop(arguments) => order::stop(arguments),
         Verb::Restart(arguments) => order::restart(arguments),
     }
+}
+
+/// A node of a dataflow, or what is nearly called so.
+fn node_of<'a>(info: &'a DataflowInfo, node: &NodeId) -> Result<&'a NodeInfo, CommandError> {
+    info.nodes.iter().find(|known| known.node == *node).ok_or_else(|| {
+        let ids = info.nodes.iter().map(|known| known.node.as_str());
+        let near = dora_descriptor::nearest(node.as_str(), ids).map(|near| format!("; did you mean `{near}`?"));
+        CommandError::failed(format!("the dataflow has no node `{node}`{}", near.unwrap_or_default()))
+            .with_hint("`dora node list` shows the nodes")
+    })
 }

@@ -2,16 +2,11 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use dora_gateways::{DispatcherGateway as _, StopOptions, Urgency};
-use dora_message::id::NodeId;
+use dora_gateways::{DataflowSelector, DispatcherGateway as _, NodeState, StopOptions, Urgency};
+use dora_message::{id::NodeId, result::NodeResult};
 
-use crate::{
-    choice,
-    client::{Client, CoordinatorArgs},
-    command::print,
-    error::CommandError,
-    units,
-};
+use super::node_of;
+use crate::{choice::Scope, client::Client, command::print, error::CommandError, units};
 
 const STOP_EXAMPLES: &str = "\
 Examples:
@@ -49,40 +44,49 @@ struct Order {
     /// The node.
     #[arg(value_name = "NODE")]
     node: NodeId,
-    /// Its dataflow; the only one that runs if none is given.
-    #[arg(short, long, value_name = "UUID_OR_NAME")]
-    dataflow: Option<String>,
     /// Time that it has to end by itself, before SIGTERM [default: 10s].
     #[arg(long, value_name = "DURATION", value_parser = units::parse_duration)]
     grace: Option<Duration>,
     #[command(flatten)]
-    coordinator: CoordinatorArgs,
+    scope: Scope,
 }
 
 impl Order {
     fn options(&self) -> StopOptions {
         StopOptions { grace: self.grace, urgency: Urgency::Ask }
     }
+
+    /// The coordinator, the dataflow, and how the node ended, if it has.
+    fn open(&self) -> Result<(Client, DataflowSelector, Option<NodeResult>), CommandError> {
+        let (client, info) = self.scope.open()?;
+        let ended = match &node_of(&info, &self.node)?.state {
+            NodeState::Ended(result) => Some(result.clone()),
+            _ => None,
+        };
+        Ok((client, DataflowSelector::Id(info.summary.id), ended))
+    }
 }
 
 pub(super) fn stop(arguments: &StopArguments) -> Result<ExitCode, CommandError> {
     let order = &arguments.order;
-    let client = Client::connect(&order.coordinator)?;
-    let dispatcher = client.patient();
-    choice::resolved(&client, choice::selector(order.dataflow.as_deref()), async |selector| {
-        dispatcher.stop_node(selector, order.node.clone(), order.options()).await
-    })?;
+    let (client, dataflow, ended) = order.open()?;
+    if let Some(result) = ended {
+        print(&format!("Node `{}` had ended already: it {result}\n", order.node))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    client.run(client.patient().stop_node(dataflow, order.node.clone(), order.options()))?;
     print(&format!("Node `{}` stop initiated\n", order.node))?;
     Ok(ExitCode::SUCCESS)
 }
 
 pub(super) fn restart(arguments: &RestartArguments) -> Result<ExitCode, CommandError> {
     let order = &arguments.order;
-    let client = Client::connect(&order.coordinator)?;
-    let dispatcher = client.patient();
-    choice::resolved(&client, choice::selector(order.dataflow.as_deref()), async |selector| {
-        dispatcher.restart_node(selector, order.node.clone(), order.options()).await
-    })?;
+    let (client, dataflow, ended) = order.open()?;
+    if let Some(result) = ended {
+        let what = format!("node `{}` has ended and is not started again: it {result}", order.node);
+        return Err(CommandError::failed(what).with_hint("`dora restart` runs the whole dataflow again"));
+    }
+    client.run(client.patient().restart_node(dataflow, order.node.clone(), order.options()))?;
     print(&format!("Node `{}` restart initiated\n", order.node))?;
     Ok(ExitCode::SUCCESS)
 }

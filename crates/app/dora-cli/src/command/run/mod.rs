@@ -265,6 +265,7 @@ pub(crate) fn execute(command: RunCommand) -> Result<ExitCode, CommandError> {
         dataflow: id,
         watching: Watching::Closely,
         grace: command.grace_duration,
+        killed_is_failed: true,
         stop_after: command.stop_after,
     };
     let ended = watch

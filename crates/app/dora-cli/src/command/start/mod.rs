@@ -24,7 +24,7 @@ use crate::{
     error::{self, CommandError},
     load,
     log::{self, Filter, Format, Printer},
-    signals::Interrupts,
+    signals::{self, Interrupts},
     units,
     watch::{Detail, Watch},
 };
@@ -131,7 +131,10 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     triggered(id)?;
     match interrupts {
         Some(interrupts) => arguments.watch(&client, &loaded, id, &interrupts),
-        None => await_running(&client, id, |trouble| building::trouble(&loaded, trouble)),
+        None => {
+            let _interrupts = signals::leave_saying(format!("dataflow {id} goes on; `dora stop {id}` stops it"))?;
+            await_running(&client, id, |trouble| building::trouble(&loaded, trouble))
+        }
     }
 }
 
@@ -189,6 +192,7 @@ impl Arguments {
             dataflow: id,
             watching: Watching::Loosely,
             grace: GRACE,
+            killed_is_failed: false,
             stop_after: None,
         };
         let detail = Detail { verbose: self.verbose, told: Vec::new() };

@@ -34,13 +34,14 @@ pub(crate) fn await_running(
         let ready = ready_or_warned(client.dispatcher(), &wait, dataflow);
         state = client.run(while_waiting(client.dispatcher(), "starting", ready))?;
     }
-    if state == DataflowState::Failed {
+    if state.is_final() {
         let info = client.run(client.dispatcher().info(DataflowSelector::Id(dataflow)))?;
         let result = info.result.ok_or_else(|| CommandError::failed(format!("dataflow {dataflow} has failed")))?;
-        return match result.outcome.trouble.as_ref().filter(|_| never_started(&result)) {
-            Some(trouble) => Err(explain(trouble)),
-            None => Ok(stop::told(&result)),
-        };
+        match result.outcome.trouble.as_ref().filter(|_| never_started(&result)) {
+            Some(trouble) => return Err(explain(trouble)),
+            None if state == DataflowState::Failed => return Ok(stop::told(&result)),
+            None => {}
+        }
     }
     print(&format!("dataflow started: {dataflow}\n"))?;
     Ok(ExitCode::SUCCESS)

@@ -1,6 +1,6 @@
 //! One look at everything that runs.
 
-use dora_gateways::{DataflowInfo, DataflowSelector, DispatcherGateway as _, ListFilter, MetricQuery};
+use dora_gateways::{DataflowInfo, DataflowSelector, DispatcherGateway as _, MetricQuery};
 use dora_gateways::{DispatcherError, MetricQueryServiceGateway as _};
 
 use crate::{client::Client, command::list::Status, error::CommandError, figures::Figures};
@@ -29,7 +29,7 @@ impl Moment {
 pub(super) fn look(client: &Client) -> Result<Moment, CommandError> {
     let metrics = client.metrics()?;
     let snapshot = client.run(metrics.snapshot(MetricQuery::default()))?;
-    let filter = ListFilter { states: Status::Running.states(), name: None };
+    let filter = Status::Running.filter();
     let running = client.run(client.dispatcher().list(filter))?;
     let mut dataflows = Vec::with_capacity(running.len());
     for dataflow in running {

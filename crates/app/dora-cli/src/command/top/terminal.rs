@@ -1,10 +1,10 @@
 //! The terminal while `dora top` has it: looks and keys, until `q`.
 
-use std::{io, process::ExitCode, thread, time::Duration};
+use std::{io, process::ExitCode, time::Duration};
 
 use ratatui::{
     DefaultTerminal,
-    crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
+    crossterm::event::{Event, KeyCode},
 };
 use tokio::{
     sync::mpsc,
@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     client::{Client, CtrlC},
+    command::keys,
     error::CommandError,
 };
 
@@ -37,10 +38,10 @@ pub(super) fn run(client: &Client, interval: Duration) -> Result<ExitCode, Comma
     // SIGTERM must not leave the terminal as it is now.
     let mut ctrl_c = CtrlC::listen()?;
     let mut terminal = ratatui::try_init().map_err(failed)?;
-    let inputs = read_keys();
+    let events = keys::events();
     let mut view = View::new();
     view.update(first);
-    let shown = show(client, &mut terminal, &mut view, inputs, &mut ctrl_c, interval);
+    let shown = show(client, &mut terminal, &mut view, events, &mut ctrl_c, interval);
     ratatui::restore();
     shown.map(|()| ExitCode::SUCCESS)
 }
@@ -49,7 +50,7 @@ fn show(
     client: &Client,
     terminal: &mut DefaultTerminal,
     view: &mut View,
-    mut inputs: mpsc::Receiver<Input>,
+    mut events: mpsc::Receiver<Event>,
     ctrl_c: &mut CtrlC,
     interval: Duration,
 ) -> Result<(), CommandError> {
@@ -59,13 +60,13 @@ fn show(
         let next = client.block_on(async {
             tokio::select! {
                 _ = ctrl_c.next() => Ok(Some(Input::Quit)),
-                input = timeout_at(due, inputs.recv()) => input,
+                event = timeout_at(due, events.recv()) => event.map(|event| event.map_or(Some(Input::Quit), |it| meaning(&it))),
             }
         });
         match next {
             Ok(Some(Input::Order(order))) => view.order(order),
-            Ok(Some(Input::Redraw)) => {}
-            Ok(Some(Input::Quit) | None) => return Ok(()),
+            Ok(Some(Input::Redraw) | None) => {}
+            Ok(Some(Input::Quit)) => return Ok(()),
             Err(_) => {
                 view.update(look(client)?);
                 due = Instant::now() + interval;
@@ -74,36 +75,18 @@ fn show(
     }
 }
 
-/// Reads the keyboard on a thread of its own, which ends with the process.
-fn read_keys() -> mpsc::Receiver<Input> {
-    let (sender, inputs) = mpsc::channel(16);
-    thread::spawn(move || {
-        while let Ok(event) = event::read() {
-            if let Some(input) = meaning(&event)
-                && sender.blocking_send(input).is_err()
-            {
-                return;
-            }
-        }
-    });
-    inputs
-}
-
 fn meaning(event: &Event) -> Option<Input> {
-    match event {
-        Event::Resize(..) => Some(Input::Redraw),
-        Event::Key(KeyEvent { code, modifiers, kind: KeyEventKind::Press | KeyEventKind::Repeat, .. }) => {
-            let control = modifiers.contains(KeyModifiers::CONTROL);
-            match code {
-                KeyCode::Char('c') if control => Some(Input::Quit),
-                KeyCode::Char('q') | KeyCode::Esc => Some(Input::Quit),
-                KeyCode::Char('k') | KeyCode::Up => Some(Input::Order(Order::Up)),
-                KeyCode::Char('j') | KeyCode::Down => Some(Input::Order(Order::Down)),
-                KeyCode::Char('s') => Some(Input::Order(Order::Sort)),
-                KeyCode::Char('e') | KeyCode::Tab => Some(Input::Order(Order::Turn)),
-                _ => None,
-            }
-        }
+    if keys::quits(event) {
+        return Some(Input::Quit);
+    }
+    if matches!(event, Event::Resize(..)) {
+        return Some(Input::Redraw);
+    }
+    match keys::pressed(event)?.0 {
+        KeyCode::Char('k') | KeyCode::Up => Some(Input::Order(Order::Up)),
+        KeyCode::Char('j') | KeyCode::Down => Some(Input::Order(Order::Down)),
+        KeyCode::Char('s') => Some(Input::Order(Order::Sort)),
+        KeyCode::Char('e') | KeyCode::Tab => Some(Input::Order(Order::Turn)),
         _ => None,
     }
 }
@@ -115,6 +98,8 @@ fn failed(error: io::Error) -> CommandError {
 
 #[cfg(test)]
 mod tests {
+    use ratatui::crossterm::event::{KeyEvent, KeyModifiers};
+
     use super::*;
 
     #[test]

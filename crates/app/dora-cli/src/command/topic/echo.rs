@@ -2,18 +2,19 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use dora_gateways::{OutputId, TapQuery, TappedMessage};
+use dora_gateways::TappedMessage;
 
 use super::{
-    Scope,
+    Looked,
     message::{Shown, shown},
-    parse_topic,
     tap::{Next, Tap, after},
     topic_name,
 };
 use crate::{
+    client::Client,
     command::{ListFormat, print, print_json},
     error::{self, CommandError},
+    stdout::while_read,
     units,
     units::show_size,
     words::counted,
@@ -32,9 +33,8 @@ Messages that come faster than they are printed are left out, and how many is to
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// The outputs; all of the dataflow if none is given.
-    #[arg(value_name = "NODE/OUTPUT", value_parser = parse_topic)]
-    topics: Vec<OutputId>,
+    #[command(flatten)]
+    looked: Looked,
     /// How messages are written.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
     format: ListFormat,
@@ -44,23 +44,23 @@ pub(super) struct Arguments {
     /// End after this time.
     #[arg(long, value_name = "DURATION", value_parser = units::parse_duration)]
     duration: Option<Duration>,
-    #[command(flatten)]
-    scope: Scope,
 }
 
 pub(super) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
-    let (client, info) = arguments.scope.open()?;
-    let query = TapQuery { outputs: arguments.topics.clone(), payload: true };
-    let (dispatcher, until) = (client.patient(), after(arguments.duration));
-    let mut tap = client.run(Tap::open(&dispatcher, info.summary.id, query))?;
-    let mut left = arguments.count.unwrap_or(u64::MAX);
-    while left > 0
-        && let Next::Message(message) = client.run(tap.next(until))?
-    {
-        write(&message, arguments.format)?;
-        left -= 1;
-    }
+    let (client, _, tap) = arguments.looked.open(true)?;
+    client.block_on(while_read(show(arguments, &client, tap))).unwrap_or(Ok(()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn show(arguments: &Arguments, client: &Client, mut tap: Tap) -> Result<(), CommandError> {
+    let until = after(arguments.duration);
+    for _ in 0..arguments.count.unwrap_or(u64::MAX) {
+        match tap.next(until).await.map_err(|error| client.explain(error))? {
+            Next::Message(message) => write(&message, arguments.format)?,
+            Next::Time | Next::End => break,
+        }
+    }
+    Ok(())
 }
 
 fn write(message: &TappedMessage, format: ListFormat) -> Result<(), CommandError> {

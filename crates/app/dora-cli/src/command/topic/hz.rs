@@ -7,22 +7,25 @@ use std::{
     time::Duration,
 };
 
+use dora_gateways::{OutputId, TappedMessage};
+
 use super::{
-    Scope, parse_topic,
+    Looked,
     tap::{Next, Tap, after},
     topic_name,
 };
 use crate::{
-    command::print,
+    client::{Client, CtrlC},
+    command::{keys::Keys, print},
     error::CommandError,
+    stdout::while_read,
     table::{self, Align},
     units,
 };
-use dora_gateways::{OutputId, TapQuery, TappedMessage};
 
 const EXAMPLES: &str = "\
 Examples:
-  dora topic hz                            all outputs, every second, until Ctrl-C
+  dora topic hz                            all outputs, every second, until `q` or Ctrl-C
   dora topic hz camera/image --window 100
   dora topic hz --duration 5s              measure, then print one table for programs (TSV)
 
@@ -35,53 +38,74 @@ const PERIOD: Duration = Duration::from_secs(1);
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// The outputs; all of the dataflow if none is given.
-    #[arg(value_name = "NODE/OUTPUT", value_parser = parse_topic)]
-    topics: Vec<OutputId>,
+    #[command(flatten)]
+    looked: Looked,
     /// Intervals that count.
     #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..))]
     window: u32,
     /// Measure for this time, and print the result once.
     #[arg(long, value_name = "DURATION", value_parser = units::parse_duration)]
     duration: Option<Duration>,
-    #[command(flatten)]
-    scope: Scope,
 }
 
 pub(super) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
-    let (client, info) = arguments.scope.open()?;
-    let query = TapQuery { outputs: arguments.topics.clone(), payload: false };
+    let (client, _, tap) = arguments.looked.open(false)?;
     let mut meter = Meter::new(arguments.window as usize);
-    let dispatcher = client.patient();
-    let mut tap = client.run(Tap::open(&dispatcher, info.summary.id, query))?;
-    if let Some(duration) = arguments.duration {
-        let until = after(Some(duration));
-        while let Next::Message(message) = client.run(tap.next(until))? {
-            meter.note(&message);
+    match arguments.duration {
+        Some(duration) => {
+            client.block_on(measure(&client, tap, &mut meter, duration))?;
+            print(&tsv(&meter))?;
         }
-        print(&tsv(&meter))?;
-        return Ok(ExitCode::SUCCESS);
+        None => show_on(&client, tap, &mut meter)?,
     }
-    let mut screen = Screen::default();
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn measure(client: &Client, mut tap: Tap, meter: &mut Meter, time: Duration) -> Result<(), CommandError> {
+    let until = after(Some(time));
+    while let Next::Message(message) = tap.next(until).await.map_err(|error| client.explain(error))? {
+        meter.note(&message);
+    }
+    Ok(())
+}
+
+/// Shows the table until the dataflow ends, or somebody has seen enough.
+fn show_on(client: &Client, tap: Tap, meter: &mut Meter) -> Result<(), CommandError> {
+    let unusable = |error| CommandError::failed(format!("the terminal cannot be used: {error}"));
+    let Some(mut keys) = Keys::of_terminal().map_err(unusable)? else {
+        return client.block_on(while_read(refresh(client, tap, meter, "\n"))).unwrap_or(Ok(()));
+    };
+    // SIGTERM must not leave the terminal as it is now.
+    let mut ctrl_c = CtrlC::listen()?;
+    client.block_on(async {
+        tokio::select! {
+            biased;
+            () = keys.quit() => Ok(()),
+            _ = ctrl_c.next() => Ok(()),
+            shown = refresh(client, tap, meter, "\r\n") => shown,
+        }
+    })
+}
+
+async fn refresh(client: &Client, mut tap: Tap, meter: &mut Meter, line_end: &'static str) -> Result<(), CommandError> {
+    let mut screen = Screen { line_end, lines: 0 };
     let mut due = after(Some(PERIOD));
     loop {
-        match client.run(tap.next(due))? {
+        match tap.next(due).await.map_err(|error| client.explain(error))? {
             Next::Message(message) => meter.note(&message),
             Next::Time => {
-                screen.show(&people(&meter))?;
+                screen.show(&people(meter))?;
                 due = due.map(|due| due + PERIOD);
             }
-            Next::End => {
-                screen.show(&people(&meter))?;
-                return Ok(ExitCode::SUCCESS);
-            }
+            Next::End => return screen.show(&people(meter)),
         }
     }
 }
 
 /// The table, again and again in its place where that is possible.
-#[derive(Default)]
 struct Screen {
+    /// What ends a line on it.
+    line_end: &'static str,
     lines: usize,
 }
 
@@ -92,7 +116,7 @@ impl Screen {
             _ => String::new(),
         };
         self.lines = lines.len();
-        print(&format!("{up}{}\n", lines.join("\n")))
+        print(&format!("{up}{}{}", lines.join(self.line_end), self.line_end))
     }
 }
 

@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 
 use dora_descriptor::Dataflow;
-use dora_gateways::{DataflowId, DispatcherError, DispatcherGateway, OutputId, TapQuery, TappedMessage};
+use dora_gateways::{DispatcherError, OutputId, TappedMessage};
 use serde::Serialize;
 
 use super::{
-    Scope, list, parse_topic,
+    Looked, list,
     tap::{Next, Tap, after},
     topic_name,
 };
@@ -29,17 +29,14 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// The outputs; all of the dataflow if none is given.
-    #[arg(value_name = "NODE/OUTPUT", value_parser = parse_topic)]
-    topics: Vec<OutputId>,
+    #[command(flatten)]
+    looked: Looked,
     /// How long they are looked at.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = units::parse_duration)]
     duration: Duration,
     /// How it is written; JSON is one object per line.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
     format: OutputFormat,
-    #[command(flatten)]
-    scope: Scope,
 }
 
 /// An output as programs read it.
@@ -75,13 +72,10 @@ impl Seen {
 }
 
 pub(super) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
-    let (client, info) = arguments.scope.open()?;
+    let (client, info, tap) = arguments.looked.open(false)?;
     let dataflow = load::of_coordinator(&info)?;
-    let query = TapQuery { outputs: arguments.topics.clone(), payload: false };
-    let dispatcher = client.patient();
-    let look = look(&dispatcher, info.summary.id, query, arguments.duration);
-    let seen = client.run(Progress::new().waiting("looking", look))?;
-    for report in reports(&dataflow, &arguments.topics, &seen, arguments.duration) {
+    let seen = client.run(Progress::new().waiting("looking", look(tap, arguments.duration)))?;
+    for report in reports(&dataflow, &arguments.looked.topics, &seen, arguments.duration) {
         match arguments.format {
             OutputFormat::Json => print_json(&report)?,
             OutputFormat::Text => print(&text(&report))?,
@@ -90,13 +84,8 @@ pub(super) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn look(
-    dispatcher: &impl DispatcherGateway,
-    dataflow: DataflowId,
-    query: TapQuery,
-    time: Duration,
-) -> Result<BTreeMap<OutputId, Seen>, DispatcherError> {
-    let (mut tap, until) = (Tap::open(dispatcher, dataflow, query).await?, after(Some(time)));
+async fn look(mut tap: Tap, time: Duration) -> Result<BTreeMap<OutputId, Seen>, DispatcherError> {
+    let until = after(Some(time));
     let mut seen: BTreeMap<OutputId, Seen> = BTreeMap::new();
     while let Next::Message(message) = tap.next(until).await? {
         seen.entry(message.from.clone()).or_default().note(&message);

@@ -6,8 +6,8 @@ use dora_descriptor::{Dataflow, graph};
 use dora_message::id::{DataId, NodeId};
 use serde::Serialize;
 
-use super::Scope;
 use crate::{
+    choice::Scope,
     command::{ListFormat, print_rows},
     error::CommandError,
     load,

@@ -12,13 +12,10 @@ mod tap;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use dora_gateways::{DataflowInfo, DispatcherGateway as _, OutputId};
+use dora_gateways::{DataflowInfo, OutputId, TapQuery};
 
-use crate::{
-    choice,
-    client::{Client, CoordinatorArgs},
-    error::CommandError,
-};
+use self::tap::Tap;
+use crate::{choice::Scope, client::Client, error::CommandError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,24 +54,24 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     }
 }
 
-/// Whose topics.
+/// Which outputs are looked at.
 #[derive(clap::Args)]
-struct Scope {
-    /// The dataflow; the only one that runs if none is given.
-    #[arg(short, long, value_name = "UUID_OR_NAME")]
-    dataflow: Option<String>,
+struct Looked {
+    /// The outputs; all of the dataflow if none is given.
+    #[arg(value_name = "NODE/OUTPUT", value_parser = parse_topic)]
+    topics: Vec<OutputId>,
     #[command(flatten)]
-    coordinator: CoordinatorArgs,
+    scope: Scope,
 }
 
-impl Scope {
-    /// The coordinator, and the dataflow as it knows it.
-    fn open(&self) -> Result<(Client, DataflowInfo), CommandError> {
-        let client = Client::connect(&self.coordinator)?;
-        let selector = choice::selector(self.dataflow.as_deref());
-        let dispatcher = client.dispatcher();
-        let info = choice::resolved(&client, selector, async |selector| dispatcher.info(selector).await)?;
-        Ok((client, info))
+impl Looked {
+    /// The coordinator, the dataflow, and its messages from now on; what they say only with `payload`.
+    fn open(&self, payload: bool) -> Result<(Client, DataflowInfo, Tap), CommandError> {
+        let (client, info) = self.scope.open()?;
+        let query = TapQuery { outputs: self.topics.clone(), payload };
+        let dispatcher = client.patient();
+        let tap = client.run(Tap::open(&dispatcher, info.summary.id, query))?;
+        Ok((client, info, tap))
     }
 }
 

@@ -5,8 +5,9 @@ use std::{path::PathBuf, process::ExitCode};
 use dora_gateways::{DataflowSelector, DispatcherGateway as _, OutputId, RawMessage};
 use serde_json::Value;
 
-use super::{Scope, message, parse_topic, topic_name};
+use super::{message, parse_topic, topic_name};
 use crate::{
+    choice::Scope,
     command::print,
     error::{CommandError, file_error},
 };

@@ -53,6 +53,8 @@ impl Filter {
 mod tests {
     use dora_gateways::DataflowId;
 
+    use dora_message::supervision::OutputStream;
+
     use super::*;
 
     fn line(node: &str, seconds: i64, level: LogLevel, message: &str) -> LogLine {
@@ -61,6 +63,7 @@ mod tests {
             source: LogSource::Node(node.into()),
             time: DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds),
             level,
+            stream: OutputStream::Stdout,
             target: None,
             message: message.to_owned(),
             fields: None,

@@ -5,11 +5,12 @@ use dora_gateways::{DataflowId, LogLine, LogSource};
 use dora_message::{
     id::NodeId,
     log::{KeptRecord, LogEntry, LogLevel},
+    supervision::OutputStream,
 };
 use serde_json::{Map, Value};
 
 /// A line that a node has just printed.
-pub(super) fn printed(dataflow: DataflowId, node: &NodeId, time_ns: u64, text: &str) -> LogLine {
+pub(super) fn printed(dataflow: DataflowId, node: &NodeId, stream: OutputStream, time_ns: u64, text: &str) -> LogLine {
     let entry = LogEntry::parse(text);
     let read = || DateTime::from_timestamp_nanos(time_ns.try_into().unwrap_or(i64::MAX));
     LogLine {
@@ -17,6 +18,7 @@ pub(super) fn printed(dataflow: DataflowId, node: &NodeId, time_ns: u64, text: &
         source: LogSource::Node(node.clone()),
         time: entry.time.unwrap_or_else(read),
         level: entry.level,
+        stream,
         target: entry.target,
         message: entry.message.into_owned(),
         fields: fields(entry.fields),
@@ -30,6 +32,7 @@ pub(super) fn kept(dataflow: DataflowId, node: &NodeId, record: KeptRecord) -> L
         source: LogSource::Node(node.clone()),
         time: record.ts,
         level: record.level,
+        stream: record.stream,
         target: record.target,
         message: record.msg,
         fields: fields(record.fields),
@@ -43,6 +46,7 @@ pub(super) fn own(dataflow: DataflowId, time: DateTime<Utc>, text: String) -> Lo
         source: LogSource::Dora,
         time,
         level: LogLevel::Warn,
+        stream: OutputStream::Stderr,
         target: None,
         message: text,
         fields: None,

@@ -12,7 +12,6 @@ mod seam;
 use std::{collections::VecDeque, sync::Arc};
 
 use dora_gateways::{DataflowEvent, DataflowId, LogChunk, LogLine, LogQuery, Watching};
-use dora_message::id::NodeId;
 use dora_rpc::{ReaderGone, RpcStream, StreamSender, stream};
 use tokio::{runtime::Handle, task::spawn_blocking};
 
@@ -21,7 +20,7 @@ use self::{
     history::{History, Tails},
     seam::Seam,
 };
-use super::{now::now, queue::Subscription, record::LogFiles, run::Run};
+use super::{now::now, queue::Subscription, recent::Printed, record::LogFiles, run::Run};
 
 /// Chunks that are on their way.
 const ON_THE_WAY: usize = 8;
@@ -82,7 +81,7 @@ impl Question {
         let (recent, events) = run.feed.follow(Watching::Loosely);
         let mut seam = Seam::new(tails, &recent);
         for printed in recent.printed() {
-            if let Some(chunk) = self.printed(&mut seam, &printed.node, printed.time_ns, &printed.lines) {
+            if let Some(chunk) = self.printed(&mut seam, printed) {
                 sender.send(chunk).await?;
             }
         }
@@ -103,8 +102,8 @@ impl Question {
             let chunk = match event {
                 None => return Ok(()),
                 Some(DataflowEvent::Missed { lines }) => Some(LogChunk::Missed(lines)),
-                Some(DataflowEvent::Lines { node, time_ns, lines, .. }) => {
-                    self.printed(&mut seam, &node, time_ns, &lines)
+                Some(DataflowEvent::Lines { node, stream, time_ns, lines }) => {
+                    self.printed(&mut seam, &Printed { node, stream, time_ns, lines: lines.into() })
                 }
                 Some(DataflowEvent::Warning(text)) => {
                     let line = line::own(self.dataflow, now(), text);
@@ -119,12 +118,13 @@ impl Question {
     }
 
     /// What is wanted of lines that a node has printed and that were not in its file.
-    fn printed(&self, seam: &mut Seam, node: &NodeId, time_ns: u64, lines: &[String]) -> Option<LogChunk> {
+    fn printed(&self, seam: &mut Seam, printed: &Printed) -> Option<LogChunk> {
+        let Printed { node, stream, time_ns, lines } = printed;
         if !self.filter.wants_node(node) {
             return None;
         }
         let new = seam.new_lines(node, lines).iter();
-        let new = new.map(|text| line::printed(self.dataflow, node, time_ns, text));
+        let new = new.map(|text| line::printed(self.dataflow, node, *stream, *time_ns, text));
         let wanted: Vec<LogLine> = new.filter(|line| self.filter.wants(line)).collect();
         (!wanted.is_empty()).then_some(LogChunk::Lines(wanted))
     }

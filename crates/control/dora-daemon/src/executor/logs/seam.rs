@@ -106,7 +106,8 @@ pub(super) struct Seam(HashMap<NodeId, u64>);
 impl Seam {
     pub(super) fn new(tails: Tails, recent: &Recent) -> Self {
         let mut keys: HashMap<&NodeId, Vec<Key>> = HashMap::new();
-        for Printed { node, time_ns, lines } in recent.printed().filter(|printed| tails.contains_key(&printed.node)) {
+        for Printed { node, time_ns, lines, .. } in recent.printed().filter(|printed| tails.contains_key(&printed.node))
+        {
             keys.entry(node).or_default().extend(lines.iter().map(|line| Key::printed(*time_ns, line)));
         }
         let overlap = |(node, tail): (&NodeId, &Tail)| {

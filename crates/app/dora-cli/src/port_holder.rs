@@ -1,24 +1,41 @@
 //! Which process has a port, for those who find it taken. The kernel tells: a table of sockets, and the descriptors of
 //! processes, of which those of other users are hidden.
 
-use std::{fs, path::Path};
+use std::{fmt, fs, path::Path};
 
-/// The process that listens on a port: `process 123 (python3 -m http.server 6013)`.
-pub(super) fn of(port: u16) -> Option<String> {
+use crate::processes::Process;
+
+/// Who listens on a port.
+#[derive(Debug)]
+pub(crate) struct Holder {
+    /// The process; none if it is hidden, because it is that of another user.
+    pub(crate) process: Option<Process>,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.process {
+            Some(process) => process.fmt(formatter),
+            None => formatter.write_str("a process of another user"),
+        }
+    }
+}
+
+/// Who listens on a port of this host, on whatever address; none if nobody does.
+pub(crate) fn of(port: u16) -> Option<Holder> {
     in_proc(Path::new("/proc"), port)
 }
 
-fn in_proc(proc: &Path, port: u16) -> Option<String> {
+fn in_proc(proc: &Path, port: u16) -> Option<Holder> {
     let tables = ["net/tcp", "net/tcp6"].map(|table| fs::read_to_string(proc.join(table)).unwrap_or_default());
-    let inodes: Vec<String> = tables.iter().flat_map(|table| listening(table, port)).collect();
-    let processes = fs::read_dir(proc).ok()?.flatten();
-    let numbered = processes.filter_map(|entry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path())));
-    let mut holders = numbered.filter(|(_, directory)| inodes.iter().any(|inode| holds(directory, inode)));
-    holders.next().map(|(pid, directory)| {
-        let line = fs::read(directory.join("cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        format!("process {pid} ({})", line.trim())
-    })
+    let sockets: Vec<String> =
+        tables.iter().flat_map(|table| listening(table, port)).map(|inode| format!("socket:[{inode}]")).collect();
+    let holds = |process: &Process| process.descriptors().any(|it| it.to_str().is_some_and(|it| is_in(&sockets, it)));
+    (!sockets.is_empty()).then(|| Holder { process: Process::all(proc).find(holds) })
+}
+
+fn is_in(names: &[String], name: &str) -> bool {
+    names.iter().any(|it| it == name)
 }
 
 /// The numbers of the sockets that listen on a port, in a table of the kernel.
@@ -30,15 +47,6 @@ fn listening(table: &str, port: u16) -> impl Iterator<Item = String> {
         let is_it = u16::from_str_radix(local_port, 16) == Ok(port) && *fields.get(3)? == LISTEN;
         is_it.then(|| fields.get(9).map(|inode| (*inode).to_owned()))?
     })
-}
-
-/// Whether a process has this socket open.
-fn holds(directory: &Path, inode: &str) -> bool {
-    let name = format!("socket:[{inode}]");
-    let descriptors = fs::read_dir(directory.join("fd")).into_iter().flatten().flatten();
-    descriptors
-        .filter_map(|descriptor| fs::read_link(descriptor.path()).ok())
-        .any(|link| link.as_os_str() == name.as_str())
 }
 
 #[cfg(test)]
@@ -55,9 +63,10 @@ mod tests {
             // Not every machine has IPv6.
             let Ok(listener) = TcpListener::bind(address) else { continue };
             let port = listener.local_addr().expect("bound").port();
-            let found = of(port).unwrap_or_default();
+            let found = of(port).expect("we listen").to_string();
             assert!(found.starts_with(&format!("process {} (", std::process::id())), "{found}");
             drop(listener);
+            assert!(of(port).is_none());
         }
     }
 
