@@ -3,11 +3,10 @@
 use std::{path::Path, time::Duration};
 
 use dora_gateways::{DataflowEvent, Outcome, Trouble};
-use dora_keeper::start::Bond;
 use dora_message::supervision::{Figures, FinalReport, FromKeeper, LaunchPlan};
 
 use crate::{
-    keeper::{Control, Keeper, KeeperError, Received},
+    keeper::{Control, Keeper, KeeperError, Received, bond_of},
     lines::Beginnings,
     outcome::Record,
     tap::TapReader,
@@ -66,7 +65,7 @@ pub struct Execution {
 impl Execution {
     /// Starts `exe keeper` and has it execute the plan. `exe` is usually the program that runs: `dora`.
     pub fn start(exe: &Path, plan: &LaunchPlan) -> Result<Self, KeeperError> {
-        let keeper = Keeper::start(exe, if plan.lasting.is_some() { Bond::Lasting } else { Bond::Tied })?;
+        let keeper = Keeper::start(exe, &bond_of(plan))?;
         keeper.launch(plan)?;
         Ok(Self::of(keeper, Record::new(plan)))
     }

@@ -5,12 +5,14 @@ use std::{path::Path, process::ExitCode};
 
 use dora_daemon::{Event, Execution, PrepareOptions, become_subreaper, prepare};
 use dora_gateways::DataflowEvent;
+use dora_message::supervision::LaunchPlan;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["keeper", ..] => dora_keeper::run(),
         ["run", file] => run(Path::new(file)),
+        ["daemon", plan] => daemon(Path::new(plan)),
         _ => panic!("unknown role {args:?}"),
     }
 }
@@ -20,7 +22,18 @@ fn run(file: &Path) -> ExitCode {
     become_subreaper().unwrap();
     let loaded = dora_descriptor::load(file, &dora_descriptor::Options::default()).unwrap();
     let prepared = prepare(&loaded.dataflow, file.parent().unwrap(), &PrepareOptions::default()).unwrap();
-    let mut execution = Execution::start(&std::env::current_exe().unwrap(), &prepared.plan).unwrap();
+    follow(&prepared.plan)
+}
+
+/// Runs the plan in a file as a daemon does.
+fn daemon(plan: &Path) -> ExitCode {
+    become_subreaper().unwrap();
+    let plan: LaunchPlan = serde_json::from_slice(&std::fs::read(plan).unwrap()).unwrap();
+    follow(&plan)
+}
+
+fn follow(plan: &LaunchPlan) -> ExitCode {
+    let mut execution = Execution::start(&std::env::current_exe().unwrap(), plan).unwrap();
     println!("keeper {}", execution.keeper_pid());
     loop {
         match execution.next_event(None) {
@@ -28,6 +41,11 @@ fn run(file: &Path) -> ExitCode {
             Event::Finished(outcome) => {
                 println!("outcome {outcome:?}");
                 return if outcome.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+            }
+            Event::LetGo => {
+                println!("let go");
+                execution.control().kill();
+                return ExitCode::SUCCESS;
             }
             _ => {}
         }

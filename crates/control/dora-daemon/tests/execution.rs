@@ -175,7 +175,7 @@ fn dropping_ends_everything() {
 
 #[test]
 fn a_keeper_that_cannot_be_started() {
-    let error = dora_daemon::Keeper::start(Path::new("/does/not/exist"), Bond::Tied).unwrap_err();
+    let error = dora_daemon::Keeper::start(Path::new("/does/not/exist"), &Bond::Tied).unwrap_err();
     assert!(error.to_string().starts_with("cannot start `/does/not/exist keeper`"), "{error}");
 }
 

@@ -65,8 +65,13 @@ impl Keeper {
         let signals = Signals::new()?;
         poller.add(signals.fd(), Token::Signals)?;
         let guard = supervisor.guard;
+        // Before the supervisor can tell what to run: then whoever comes after it finds this keeper.
+        let vigil = match &supervisor.bond {
+            Bond::Tied => None,
+            Bond::Lasting { name } => Some(Vigil::open(name, &poller)?),
+        };
         let link = SupervisorLink::new(supervisor, &poller)?;
-        Ok(Keeper { poller, signals, link, inheritance, dataflow: None, guard, vigil: None, ending: None })
+        Ok(Keeper { poller, signals, link, inheritance, dataflow: None, guard, vigil, ending: None })
     }
 
     /// Runs until everything is over. Whatever the reason, nothing that was started is left.
@@ -81,7 +86,7 @@ impl Keeper {
     }
 
     fn serve(&mut self) -> io::Result<()> {
-        if self.link.bond() == Bond::Lasting {
+        if self.link.is_lasting() {
             leave_stderr()?;
         }
         loop {
@@ -93,7 +98,7 @@ impl Keeper {
                 }
             }
             if let Some(report) = self.attend() {
-                if self.link.bond() == Bond::Tied {
+                if !self.link.is_lasting() {
                     self.link.send_report(&report);
                     return self.say_goodbye();
                 }
@@ -130,16 +135,7 @@ impl Keeper {
         match token {
             Token::Supervisor => {
                 self.link.flush();
-                while let Some(heard) = self.link.receive() {
-                    let next = match heard {
-                        Heard::Order(order, fds) => self.obey(order, fds),
-                        Heard::Gone => self.supervisor_gone(),
-                    };
-                    match next {
-                        Next::Continue => {}
-                        other => return other,
-                    }
-                }
+                return self.listen();
             }
             Token::SupervisorProcess => return Next::Abandon,
             Token::Signals => {
@@ -161,7 +157,7 @@ impl Keeper {
                 }
             }
             Token::Listener(Door::Supervisors) => self.supervisors_came(),
-            Token::Visitor(Door::Supervisors, number) => self.supervisor_claims(number),
+            Token::Visitor(Door::Supervisors, number) => return self.supervisor_claims(number),
             Token::Listener(Door::Guests) => {
                 if let Some(dataflow) = &mut self.dataflow {
                     dataflow.visitors_came(&mut self.link);
@@ -176,6 +172,21 @@ impl Keeper {
                 if let Some(dataflow) = &mut self.dataflow {
                     dataflow.port_ready(number, port, &mut self.link);
                 }
+            }
+        }
+        Next::Continue
+    }
+
+    /// Does all that the supervisor wants.
+    fn listen(&mut self) -> Next {
+        while let Some(heard) = self.link.receive() {
+            let next = match heard {
+                Heard::Order(order, fds) => self.obey(order, fds),
+                Heard::Gone => self.supervisor_gone(),
+            };
+            match next {
+                Next::Continue => {}
+                other => return other,
             }
         }
         Next::Continue
@@ -200,7 +211,6 @@ impl Keeper {
 
     fn launch(&mut self, fds: Vec<OwnedFd>, plan_len: u64) -> Next {
         let launched = match read_plan(fds, plan_len) {
-            // Whoever hears of a process can find its keeper.
             Ok(plan) => self
                 .begin_vigil(&plan)
                 .and_then(|()| Dataflow::launch(*plan, &self.inheritance, &self.poller, &mut self.link)),

@@ -54,13 +54,13 @@ pub(crate) struct Guard {
 }
 
 /// Splits this process, which must have one thread, in two. The keeper ends some time after `supervisor`.
-pub(crate) fn split(supervisor: Option<Pid>, bond: Bond) -> io::Result<Role> {
+pub(crate) fn split(supervisor: Option<Pid>, bond: &Bond) -> io::Result<Role> {
     set_child_subreaper(Some(Pid::INIT))?;
     let guard = getpid();
     // SAFETY: there is one thread, so the child is a complete copy and may do whatever it wants.
     match unsafe { libc::fork() } {
         0 => {
-            if bond == Bond::Tied {
+            if !bond.is_lasting() {
                 set_parent_process_death_signal(Some(Signal::KILL))?;
             }
             // A guard that died before the call sends no signal.

@@ -23,36 +23,52 @@ use rustix::{
 use crate::guard::{self, Guard, Role};
 
 /// What a keeper's supervisor means to it. Decided when it is started: its guard begins before the plan comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bond {
     /// It ends everything when its supervisor is gone: `dora run`.
     Tied,
     /// It goes on, and another supervisor may take it up.
-    Lasting,
+    Lasting {
+        /// Where that one finds it, see [`keeper_name`](dora_message::supervision::keeper_name). It can be found before
+        /// it is told what to run: so whoever looks for it does not come too early.
+        name: String,
+    },
 }
 
 impl Bond {
     /// What says it on the command line.
     const LASTING: &str = "--lasting";
 
-    /// As the command line of this process has it: `dora keeper`, or `dora keeper --lasting`.
+    /// As the command line of this process has it: `dora keeper`, or `dora keeper --lasting NAME`.
     pub(crate) fn of_this_process() -> Self {
-        let lasting = std::env::args_os().nth(2).is_some_and(|argument| argument == Self::LASTING);
-        if lasting { Bond::Lasting } else { Bond::Tied }
+        let mut arguments = std::env::args_os().skip(2);
+        match arguments.next().is_some_and(|argument| argument == Self::LASTING) {
+            true => Bond::Lasting { name: arguments.next().unwrap_or_default().to_string_lossy().into_owned() },
+            false => Bond::Tied,
+        }
+    }
+
+    fn arguments(&self) -> impl Iterator<Item = &str> {
+        let name = match self {
+            Bond::Tied => None,
+            Bond::Lasting { name } => Some(name.as_str()),
+        };
+        name.into_iter().flat_map(|name| [Self::LASTING, name])
+    }
+
+    /// Whether the keeper goes on without its supervisor.
+    pub(crate) fn is_lasting(&self) -> bool {
+        *self != Bond::Tied
     }
 }
 
 /// Supervisor's side: starts `EXE keeper`. Gives the process, which is the keeper's guard, and the socket to the keeper.
 ///
 /// The keeper is in a session of its own from its first instruction, so a Ctrl-C on our terminal never reaches it.
-pub fn start(exe: &Path, bond: Bond) -> io::Result<(Child, OwnedFd)> {
+pub fn start(exe: &Path, bond: &Bond) -> io::Result<(Child, OwnedFd)> {
     let (ours, theirs) = packet::pair()?;
     let mut command = Command::new(exe);
-    command
-        .arg("keeper")
-        .args((bond == Bond::Lasting).then_some(Bond::LASTING))
-        .stdin(Stdio::from(theirs))
-        .stdout(Stdio::null());
+    command.arg("keeper").args(bond.arguments()).stdin(Stdio::from(theirs)).stdout(Stdio::null());
     let leave_session = || rustix::process::setsid().map(drop).map_err(io::Error::from);
     // SAFETY: setsid is one system call and touches no memory.
     let child = unsafe { command.pre_exec(leave_session) }.spawn()?;
@@ -99,19 +115,28 @@ impl GuardId {
 /// Keeper's side: takes the socket from standard input, splits off the guard, and becomes the reaper of all that its
 /// nodes leave behind.
 pub(crate) fn settle(bond: Bond) -> io::Result<Settled> {
+    if bond.is_lasting() {
+        close_inherited();
+    }
     let stdin = io::stdin();
     let socket = stdin.as_fd().try_clone_to_owned()?;
-    let creator = socket_peercred(&socket).ok().map(|creator| creator.pid).filter(|_| bond == Bond::Tied);
+    let creator = socket_peercred(&socket).ok().map(|creator| creator.pid).filter(|_| !bond.is_lasting());
     let process = creator.and_then(watch_parent);
     let null = std::fs::File::open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
-    match guard::split(creator, bond)? {
+    match guard::split(creator, &bond)? {
         Role::Guard(guard) => Ok(Settled::Guard(guard)),
         Role::Keeper => {
             set_child_subreaper(Some(Pid::INIT))?;
             Ok(Settled::Keeper(Supervisor { socket, process, bond, guard: GuardId(getppid()) }))
         }
     }
+}
+
+/// Lets go of whatever came from the supervisor by chance: a pipe whose end somebody waits for, a file that is locked.
+fn close_inherited() {
+    // SAFETY: this process has just begun, and has opened nothing itself; it has one thread.
+    unsafe { libc::syscall(libc::SYS_close_range, 3_u64, u64::from(u32::MAX), 0_u64) };
 }
 
 /// Gives back the standard error that was inherited: whoever reads it would wait for its end as long as nodes run.

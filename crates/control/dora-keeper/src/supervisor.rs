@@ -21,7 +21,7 @@ use serde::Serialize;
 use crate::{
     outbox::{Outbox, Received},
     poller::{Poller, Token},
-    start::{Bond, GuardId, Supervisor},
+    start::{GuardId, Supervisor},
 };
 
 /// The longest launch plan, in bytes of JSON.
@@ -46,7 +46,8 @@ pub(crate) struct SupervisorLink {
     /// `None`: nobody supervises this keeper, which has outlived whoever did.
     outbox: Option<Outbox>,
     poller: Rc<Poller>,
-    bond: Bond,
+    /// The keeper goes on without a supervisor.
+    lasting: bool,
     /// Nothing can be sent any more; the end is still to be read.
     gone: bool,
     /// When the supervisor has last taken something, or the first of what waits for it was sent.
@@ -70,7 +71,7 @@ impl SupervisorLink {
         let mut link = SupervisorLink {
             outbox: Some(Outbox::new(socket, Token::Supervisor, poller)?),
             poller: Rc::clone(poller),
-            bond,
+            lasting: bond.is_lasting(),
             gone: false,
             waits_since: Instant::now(),
             orphaned: None,
@@ -78,7 +79,7 @@ impl SupervisorLink {
             unheard: VecDeque::new(),
             _process: process,
         };
-        if bond == Bond::Lasting {
+        if link.lasting {
             let hello = FromKeeper::Hello { version: SUPERVISION_VERSION, pid: std::process::id() };
             let pidfds = guard.pidfds()?;
             link.send_with(&hello, &pidfds.iter().map(AsFd::as_fd).collect::<Vec<_>>());
@@ -86,9 +87,9 @@ impl SupervisorLink {
         Ok(link)
     }
 
-    /// What the keeper does without a supervisor.
-    pub(crate) fn bond(&self) -> Bond {
-        self.bond
+    /// Whether the keeper goes on without a supervisor.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.lasting
     }
 
     /// Somebody else supervises from now on. Nothing is heard of the one before: what it has ordered and was not read yet
@@ -128,7 +129,7 @@ impl SupervisorLink {
 
     /// Whether nobody is there to be told anything, or somebody who hangs: it is not waited for.
     pub(crate) fn is_deaf(&self) -> bool {
-        self.bond == Bond::Lasting && (!self.is_heard() || self.stalls_at().is_some_and(|at| at <= Instant::now()))
+        self.lasting && (!self.is_heard() || self.stalls_at().is_some_and(|at| at <= Instant::now()))
     }
 
     /// Whether what is sent can arrive.
@@ -138,7 +139,7 @@ impl SupervisorLink {
 
     /// When the supervisor hangs, unless it takes something by then.
     pub(crate) fn stalls_at(&self) -> Option<Instant> {
-        let waits = self.bond == Bond::Lasting && self.queued_bytes() > 0;
+        let waits = self.lasting && self.queued_bytes() > 0;
         waits.then(|| self.waits_since + STALL)
     }
 
@@ -153,7 +154,7 @@ impl SupervisorLink {
 
     /// Whether a packet would go at once. Lines wait for that; what matters more does not.
     pub(crate) fn has_room(&self) -> bool {
-        self.is_drained() && (self.is_heard() || self.bond == Bond::Tied)
+        self.is_drained() && (self.is_heard() || !self.lasting)
     }
 
     /// Everything has been sent, or nobody is there to read it.
@@ -190,7 +191,7 @@ impl SupervisorLink {
 
     /// Tells something that is not a node's fault. If nobody is there the next supervisor reads it in the picture.
     pub(crate) fn warn(&mut self, message: String) {
-        if self.is_heard() || self.bond == Bond::Tied {
+        if self.is_heard() || !self.lasting {
             return self.send(&FromKeeper::Warning { message });
         }
         if self.unheard.len() == MOST_UNHEARD {
@@ -218,7 +219,7 @@ impl SupervisorLink {
             self.waits_since = Instant::now();
         }
         self.gone = outbox.send(json, fds).is_err();
-        if self.bond == Bond::Lasting && outbox.queued_bytes() > MOST_WAITING {
+        if self.lasting && outbox.queued_bytes() > MOST_WAITING {
             self.let_go();
         }
     }

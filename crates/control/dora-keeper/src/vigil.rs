@@ -22,13 +22,12 @@ use crate::{
     poller::{Door, Poller},
 };
 
-/// The longest text that tells owners apart.
-const LONGEST_OWNER: usize = 32;
-
 /// What a keeper that may outlive its supervisor waits for.
 pub(crate) struct Vigil {
     door: Listener,
-    plan: LastingPlan,
+    name: String,
+    /// `None`: it was not told what to run, and nobody is let in.
+    terms: Option<LastingPlan>,
     /// The latest supervisor that there was.
     incarnation: u64,
     /// The time without a supervisor is over, and the nodes were asked to end.
@@ -38,20 +37,22 @@ pub(crate) struct Vigil {
 }
 
 impl Vigil {
-    /// Opens the door. The error is a sentence.
-    pub(crate) fn begin(plan: &LaunchPlan, poller: &Rc<Poller>) -> Result<Self, String> {
-        let Some(lasting) = plan.lasting.clone() else {
+    /// Lets itself be found.
+    pub(crate) fn open(name: &str, poller: &Rc<Poller>) -> io::Result<Self> {
+        let door = Listener::open(name, Door::Supervisors, poller)?;
+        Ok(Vigil { door, name: name.to_owned(), terms: None, incarnation: 0, has_given_up: false, retry_at: None })
+    }
+
+    /// Lets in whoever may supervise what runs. The error is a sentence.
+    pub(crate) fn begin(&mut self, plan: &LaunchPlan) -> Result<(), String> {
+        let Some(terms) = &plan.lasting else {
             return Err("the plan does not say how the keeper goes on without its supervisor".to_owned());
         };
-        let is_plain = |char: char| char.is_ascii_alphanumeric();
-        if lasting.owner.is_empty() || lasting.owner.len() > LONGEST_OWNER || !lasting.owner.chars().all(is_plain) {
-            return Err(format!("`{}` does not tell the owners of keepers apart", lasting.owner));
+        if keeper_name(own_uid(), &terms.owner, &plan.dataflow_id) != self.name {
+            return Err(format!("it was started as the keeper `{}`, and got the plan of another one", self.name));
         }
-        let name = keeper_name(own_uid(), &lasting.owner, &plan.dataflow_id);
-        let door = Listener::open(&name, Door::Supervisors, poller);
-        let door = door.map_err(|error| format!("no other supervisor could find it as `{name}`: {error}"))?;
-        let incarnation = lasting.incarnation;
-        Ok(Vigil { door, plan: lasting, incarnation, has_given_up: false, retry_at: None })
+        (self.incarnation, self.terms) = (terms.incarnation, Some(terms.clone()));
+        Ok(())
     }
 
     /// Somebody has knocked. Gives a sentence if they cannot be let in.
@@ -64,6 +65,7 @@ impl Vigil {
     pub(crate) fn claimed(&mut self, number: u32, is_supervised: bool) -> Option<OwnedFd> {
         let (_, packet) = self.door.hear(number)?;
         let visitor = self.door.show_out(number)?;
+        self.terms.as_ref()?;
         // Who says nonsense is shown out without a word.
         let claim: Claim = serde_json::from_slice(&packet).ok()?;
         match self.refusal(claim, is_supervised) {
@@ -95,7 +97,7 @@ impl Vigil {
     }
 
     fn patience(&self, orphaned: Option<Instant>) -> Option<Instant> {
-        orphaned?.checked_add(self.plan.orphan_timeout?)
+        orphaned?.checked_add(self.terms.as_ref()?.orphan_timeout?)
     }
 
     /// Lets in again whoever waits outside, if it is time. Whether the time without a supervisor is over.
@@ -106,20 +108,20 @@ impl Vigil {
 
     /// Whether the nodes are to be asked to end because the time is over. Once.
     pub(crate) fn gives_up(&mut self) -> Option<Duration> {
-        let timeout = self.plan.orphan_timeout?;
+        let timeout = self.terms.as_ref()?.orphan_timeout?;
         (!std::mem::replace(&mut self.has_given_up, true)).then_some(timeout)
     }
 
     /// Leaves the report for whoever comes after the end. False: it is to be tried again.
     pub(crate) fn leave(&mut self, state: &KeeperState, now: Instant) -> bool {
-        let Some(file) = &self.plan.report_file else { return true };
+        let Some(LastingPlan { report_file: Some(file), orphan_timeout, .. }) = &self.terms else { return true };
         match write_report(file, state) {
             Ok(()) => true,
             // The home of the supervisor was removed: nobody will look for it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => true,
             Err(_) => {
                 // It stays for the next supervisor.
-                self.retry_at = self.plan.orphan_timeout.and_then(|timeout| now.checked_add(timeout));
+                self.retry_at = orphan_timeout.and_then(|timeout| now.checked_add(timeout));
                 self.retry_at.is_none()
             }
         }
@@ -145,17 +147,17 @@ mod tests {
     use super::*;
 
     fn vigil(orphan_timeout: Option<Duration>) -> Vigil {
-        let plan = LastingPlan {
-            owner: format!("test{}", std::process::id()),
+        let poller = Rc::new(Poller::new().unwrap());
+        let mut vigil = Vigil::open(&format!("dora-test/{}", uuid::Uuid::new_v4()), &poller).unwrap();
+        vigil.terms = Some(LastingPlan {
+            owner: "a".to_owned(),
             incarnation: 5,
             orphan_timeout,
             report_file: None,
             supervisor_data: String::new(),
-        };
-        let poller = Rc::new(Poller::new().unwrap());
-        let name = keeper_name(own_uid(), &plan.owner, &uuid::Uuid::new_v4());
-        let door = Listener::open(&name, Door::Supervisors, &poller).unwrap();
-        Vigil { door, plan, incarnation: 5, has_given_up: false, retry_at: None }
+        });
+        vigil.incarnation = 5;
+        vigil
     }
 
     #[test]

@@ -14,13 +14,14 @@ use dora_channel::{
     Waker,
     os::{
         memory::{memfd_with, read_memfd},
+        named::own_uid,
         packet::{self, Blocking},
     },
 };
 use dora_keeper::start::{Bond, start};
 use dora_message::{
     keeper::{FromNode, MAX_PACKET, NODE_CONFIG_ENV, NodeConfig, NodeRunConfig, PROTOCOL_VERSION, QueuePolicy, ToNode},
-    supervision::{FromKeeper, LaunchPlan, ToKeeper},
+    supervision::{FromKeeper, LaunchPlan, ToKeeper, keeper_name},
 };
 
 fn main() -> ExitCode {
@@ -37,8 +38,9 @@ fn main() -> ExitCode {
 /// Launches the plan in a file and prints what the keeper says, one JSON object per line.
 fn supervise(plan: &str) -> ExitCode {
     let plan: LaunchPlan = serde_json::from_reader(BufReader::new(std::fs::File::open(plan).unwrap())).unwrap();
-    let bond = if plan.lasting.is_some() { Bond::Lasting } else { Bond::Tied };
-    let (mut keeper, socket) = start(&std::env::current_exe().unwrap(), bond).unwrap();
+    let name = plan.lasting.as_ref().map(|lasting| keeper_name(own_uid(), &lasting.owner, &plan.dataflow_id));
+    let bond = name.map_or(Bond::Tied, |name| Bond::Lasting { name });
+    let (mut keeper, socket) = start(&std::env::current_exe().unwrap(), &bond).unwrap();
     println!("{{\"keeper\":{}}}", keeper.id());
     let json = serde_json::to_vec(&plan).unwrap();
     let launch = serde_json::to_vec(&ToKeeper::Launch { plan_len: json.len() as u64 }).unwrap();

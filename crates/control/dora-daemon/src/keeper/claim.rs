@@ -13,12 +13,13 @@ use dora_channel::os::{
     named::{self, Peer},
     packet::{self, Blocking},
 };
+use dora_keeper::start::Bond;
 use dora_message::{
     id::DataflowId,
     keeper::MAX_PACKET,
     supervision::{
-        Claim, ClaimAnswer, FromKeeper, KeeperState, Refusal, SUPERVISION_VERSION, is_neighbour, keeper_name,
-        keeper_prefix, kept_dataflow,
+        Claim, ClaimAnswer, FromKeeper, KeeperState, LastingPlan, LaunchPlan, Refusal, SUPERVISION_VERSION,
+        is_neighbour, keeper_name, keeper_prefix, kept_dataflow,
     },
 };
 
@@ -47,10 +48,16 @@ impl Owner {
         Owner(hash.as_ref().iter().take(OWNER).map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// As it is in a [`LastingPlan`](dora_message::supervision::LastingPlan).
+    /// As it is in a [`LastingPlan`].
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// What kind of keeper a plan wants.
+pub(crate) fn bond_of(plan: &LaunchPlan) -> Bond {
+    let name = |lasting: &LastingPlan| keeper_name(named::own_uid(), &lasting.owner, &plan.dataflow_id);
+    plan.lasting.as_ref().map_or(Bond::Tied, |lasting| Bond::Lasting { name: name(lasting) })
 }
 
 /// A number for this process as a supervisor, larger than that of every earlier one since the machine was started: taken

@@ -27,8 +27,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::de::DeserializeOwned;
 
 use crate::{adoption, tap::TapReader};
-pub(crate) use claim::claim;
 pub use claim::{AdoptError, Owner, adoptable, incarnation};
+pub(crate) use claim::{bond_of, claim};
 pub use control::Control;
 use processes::Processes;
 
@@ -114,13 +114,13 @@ pub enum Received {
 
 impl Keeper {
     /// Starts `exe keeper`. `exe` is a program that calls [`dora_keeper::run`] then, as `dora` does.
-    pub fn start(exe: &Path, bond: Bond) -> Result<Self, KeeperError> {
+    pub fn start(exe: &Path, bond: &Bond) -> Result<Self, KeeperError> {
         let started = || {
             let (child, socket) = dora_keeper::start::start(exe, bond)?;
             adoption::register(child.id());
             let processes = match bond {
                 Bond::Tied => Processes::Tied(child),
-                Bond::Lasting => claim::greeted(&socket, child)?,
+                Bond::Lasting { .. } => claim::greeted(&socket, child)?,
             };
             Keeper::of(socket, processes)
         };

@@ -6,27 +6,23 @@ use dora_message::supervision::{KeeperState, LaunchPlan};
 
 use super::{Keeper, Next};
 use crate::{
-    start::Bond,
     stop::{DEFAULT_GRACE, Ladder},
     vigil::Vigil,
 };
 
 impl Keeper {
-    /// Lets other supervisors find this keeper, if it may have any.
+    /// Lets other supervisors in, if there may be any. The error is a sentence.
     pub(super) fn begin_vigil(&mut self, plan: &LaunchPlan) -> Result<(), String> {
-        if self.link.bond() == Bond::Lasting {
-            self.vigil = Some(Vigil::begin(plan, &self.poller)?);
-        }
-        Ok(())
+        self.vigil.as_mut().map_or(Ok(()), |vigil| vigil.begin(plan))
     }
 
     /// Nobody is at the other end of the link any more.
     pub(super) fn supervisor_gone(&mut self) -> Next {
-        match self.vigil {
-            Some(_) => self.link.let_go(),
-            // It was told to run nothing, or ends with its supervisor.
-            None => return Next::Abandon,
+        // It was told to run nothing, or ends with its supervisor.
+        if self.vigil.is_none() || self.dataflow.is_none() {
+            return Next::Abandon;
         }
+        self.link.let_go();
         Next::Continue
     }
 
@@ -38,10 +34,17 @@ impl Keeper {
     }
 
     /// One of them says who it is.
-    pub(super) fn supervisor_claims(&mut self, number: u32) {
+    pub(super) fn supervisor_claims(&mut self, number: u32) -> Next {
+        if self.dataflow.is_none() {
+            // What it is to run may have been said, and nobody was there to hear that it was.
+            match self.listen() {
+                Next::Continue => {}
+                other => return other,
+            }
+        }
         let is_supervised = self.link.orphaned_since().is_none();
         let granted = self.vigil.as_mut().and_then(|vigil| vigil.claimed(number, is_supervised));
-        let (Some(socket), Some(state)) = (granted, self.state()) else { return };
+        let (Some(socket), Some(state)) = (granted, self.state()) else { return Next::Continue };
         if let Err(error) = self.link.take_up(socket, &state, self.guard) {
             self.link.warn(format!("a daemon could not be told what runs: {error}"));
         }
@@ -49,6 +52,7 @@ impl Keeper {
             dataflow.another_listens();
         }
         self.ending.iter_mut().for_each(|ending| ending.told = false);
+        Next::Continue
     }
 
     fn state(&self) -> Option<KeeperState> {

@@ -154,8 +154,9 @@ impl Run {
         Self::idle_for(&plan())
     }
     fn idle_for(plan: &LaunchPlan) -> Self {
-        let bond = if plan.lasting.is_some() { Bond::Lasting } else { Bond::Tied };
-        let (keeper, socket) = start(Path::new(HELPER), bond).unwrap();
+        let name = plan.lasting.is_some().then(|| lasting::name_of(plan));
+        let bond = name.map_or(Bond::Tied, |name| Bond::Lasting { name });
+        let (keeper, socket) = start(Path::new(HELPER), &bond).unwrap();
         Run { keeper, link: Link::new(socket) }
     }
     /// The keeper itself; what was started is its guard.

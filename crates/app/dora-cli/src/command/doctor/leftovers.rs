@@ -35,10 +35,14 @@ fn judge_keeper(keeper: &Process, processes: &HashMap<u32, Process>) -> Finding 
     let supervisor = processes.get(&keeper.parent);
     let gone = keeper.parent == INIT && !supervisor.is_some_and(|init| init.line().contains("dora"));
     let end = format!("`kill -9 {}` ends it with all its nodes", keeper.id);
-    if gone {
+    if gone && !keeper.is_lasting() {
         return Finding::warning(what, format!("{count}, for {since}; what started it is gone"), end);
     }
-    let of = supervisor.map_or_else(|| format!("process {}", keeper.parent), |parent| format!("`{}`", parent.line()));
+    let of = match supervisor {
+        _ if gone => "a dataflow that has outlived its daemon".to_owned(),
+        Some(parent) => format!("`{}`", parent.line()),
+        None => format!("process {}", keeper.parent),
+    };
     let detail = format!("{count} of {of}, for {since}");
     match keeper.state {
         'T' | 't' => Finding::warning(
@@ -133,6 +137,13 @@ mod tests {
         assert!(findings.iter().all(|finding| finding.status == Status::Warning));
         let advice: Vec<&str> = findings.iter().filter_map(|finding| finding.advice.as_deref()).collect();
         assert_eq!(advice, ["`kill -9 8` ends it with all its nodes", "`kill -9 12` ends it"]);
+    }
+
+    #[test]
+    fn a_keeper_may_outlive_its_daemon() {
+        let fake = FakeProcesses::new().add(1, 0, 'S', "init", "").add(8, 1, 'S', "dora keeper --lasting", "");
+        let expected = Finding::ok("keeper 8", "0 processes of a dataflow that has outlived its daemon, for 2 h");
+        assert_eq!(fake.findings(), [expected]);
     }
 
     #[test]

@@ -34,6 +34,11 @@ impl Process {
         name.split(' ').next() == Some("dora") && self.arguments.get(1).is_some_and(|verb| verb == "keeper")
     }
 
+    /// Whether it is a keeper that goes on without whoever started it.
+    pub(super) fn is_lasting(&self) -> bool {
+        self.is_keeper() && self.arguments.get(2).is_some_and(|argument| argument == "--lasting")
+    }
+
     /// Its command line for people.
     pub(super) fn line(&self) -> String {
         self.arguments.join(" ")
