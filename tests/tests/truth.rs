@@ -187,3 +187,19 @@ fn who_does_not_wait_reads_what_goes_on() {
     assert!(forced.took < Duration::from_secs(60), "{forced:?}");
     cluster.down();
 }
+
+#[test]
+fn a_message_of_another_type_than_the_file_declares_is_not_sent() {
+    let bench = Workbench::new();
+    let cluster = Cluster::up(&bench);
+    let typed = FLOW.replace("outputs: [data]", "outputs: [data], output_types: { data: std/core/v1/UInt64 }");
+    bench.dataflow("a.yml", &typed);
+    start(&bench, "rig");
+    let wrong = bench.dora(["topic", "pub", "ticker/data", "[\"a\"]"]).finish().expect_code(1);
+    expect_in(&wrong.stderr, &["the message cannot be sent", "UInt64", "`ticker/data` carries `std/core/v1/UInt64`"]);
+    let watched = bench.dora(["logs", "rig", "--follow", "-n", "sink"]);
+    // Without a type of its own it is what the file says.
+    bench.dora(["topic", "pub", "ticker/data", "[123456789]"]).finish().expect_code(0);
+    watched.await_text("sink: data = 123456789");
+    cluster.down();
+}

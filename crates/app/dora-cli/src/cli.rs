@@ -54,9 +54,7 @@ enum Command {
     Graph(command::graph::Arguments),
     Schema(command::schema::Arguments),
     Completion(command::completion::Arguments),
-    /// What dora-rs has beside the short names: `dora system status`.
-    #[command(hide = true)]
-    System(command::status::System),
+    System(command::system::Arguments),
     #[command(hide = true)]
     Coordinator(command::coordinator::Arguments),
     #[command(hide = true)]
@@ -112,7 +110,7 @@ impl Command {
             Self::Down(arguments) => command::down::execute(&arguments),
             Self::Status(arguments) => command::status::execute(&arguments),
             Self::Context(arguments) => command::context::execute(&arguments),
-            Self::System(system) => command::status::execute(system.status()),
+            Self::System(arguments) => command::system::execute(&arguments),
             Self::Coordinator(arguments) => command::coordinator::execute(&arguments),
             Self::Daemon(arguments) => command::daemon::execute(&arguments),
         }

@@ -1,7 +1,13 @@
-//! Tests: endpoints of a coordinator that do what a closure says.
+//! Tests: endpoints of a coordinator that do what a closure says, and arguments of a command line.
 
 use dora_gateways::{DispatcherCall, MetricQueryServiceCall};
 use dora_rpc::{Address, Gateway, MainThread, Request, Role, RpcConfig, RpcEndpoint, RpcService};
+
+/// The arguments that these words are.
+pub(crate) fn parsed<A: clap::Args>(words: &[&str]) -> Result<A, clap::Error> {
+    let command = A::augment_args(clap::Command::new("dora")).no_binary_name(true);
+    A::from_arg_matches(&command.try_get_matches_from(words)?)
+}
 
 struct Script<R, F> {
     answer: F,

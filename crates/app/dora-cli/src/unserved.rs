@@ -2,9 +2,12 @@
 
 use crate::error::CommandError;
 
-/// Verbs that later versions serve, with what helps today. Of two words the second is a verb of a group that is served.
+/// Verbs that later versions serve, with what helps today. Of several words the first are a group that is served.
 const VERBS: &[(&str, &str)] = &[
     ("cluster", RUN),
+    ("savepoint", "what a dataflow must remember, its nodes keep; `dora restart` runs it again from the start"),
+    ("version", "`dora --version` tells it"),
+    ("system restart daemon", "nodes would end with their daemon; `dora down --force` and `dora up` start both anew"),
     ("runtime", "`dora run FILE` starts the nodes of a dataflow"),
     ("node add", EDIT),
     ("node remove", EDIT),
@@ -33,7 +36,27 @@ const FLAGS: &[(&str, &str, &str)] = &[
     ("start", "--hot-reload", "`dora node restart NODE` runs the program of a node as it is now"),
     ("logs", "--local", "out/<run>/log_<node>.jsonl beside the dataflow file holds what a node printed"),
     ("expand", "--module", "expand the dataflow file that uses the module"),
+    ("up", "--auth", NETWORK),
+    ("up", "--config", "flags say all there is to say: `dora help up`"),
+    ("coordinator", "--auth", NETWORK),
+    ("coordinator", "--control-interface", ONE_PORT),
+    ("coordinator", "--control-port", ONE_PORT),
+    ("daemon", "--run-dataflow", "`dora run FILE` runs a dataflow without a service"),
+    ("daemon", "--local-listen-port", "nodes of a host need no port"),
+    ("daemon", "--zenoh-peer", EDGES),
+    ("daemon", "--zenoh-no-multicast", EDGES),
+    ("daemon", "--zenoh-listen", EDGES),
+    ("daemon", "--zenoh-connect", EDGES),
+    ("daemon", "--zenoh-config-overlay", EDGES),
+    ("daemon", "--worker-threads", "messages do not pass through the daemon: one thread is enough"),
+    ("daemon", "--rt", "`cpu_affinity` and the scheduling of its own process are for each node to say"),
 ];
+
+const NETWORK: &str = "`--interface` makes key, certificate and token by itself";
+
+const ONE_PORT: &str = "a coordinator has one port: `--port`, with `--interface` for other hosts";
+
+const EDGES: &str = "edges between machines are not served yet";
 
 const PATHS: &str = "name the node's program in `path:`";
 
@@ -86,6 +109,7 @@ mod tests {
         assert_eq!(refused("help record").as_deref(), Some(expected));
         assert!(refused("node add --from-yaml a.yml").is_some_and(|text| text.starts_with("`dora node add` is not")));
         assert!(refused("help node connect").is_some());
+        assert!(refused("system restart daemon").is_some() && refused("system restart coordinator").is_none());
         assert_eq!((refused("node"), refused("node list"), refused("help")), (None, None, None));
         assert_eq!(refused("rnu a.yml"), None);
         assert_eq!(refused("run up"), None);

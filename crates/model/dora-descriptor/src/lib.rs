@@ -62,4 +62,5 @@ pub use places::{Part, Places};
 pub use schema::{module_schema, schema};
 pub use source::{FileId, Position, Sources, Span};
 pub use suggest::nearest;
+pub use types::primitive;
 pub use unserved::{Capabilities, unserved};

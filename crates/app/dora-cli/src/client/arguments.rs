@@ -110,6 +110,7 @@ impl Choice {
                 format!("this works only on the host of the coordinator; {ADDRESS} may name another one: unset it"),
             )),
             Self::At { port, .. } | Self::Here { port } => Ok(port),
+            // What a context says is not asked for by who can only mean this host.
             Self::Context(_) | Self::Any => Ok(DEFAULT_PORT),
         }
     }
@@ -118,16 +119,12 @@ impl Choice {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scripted::parsed;
 
     fn choice(line: &str, environment: &[(&str, &str)]) -> Result<Choice, CommandError> {
-        #[derive(clap::Parser)]
-        struct Line {
-            #[command(flatten)]
-            coordinator: CoordinatorArgs,
-        }
-        let words = std::iter::once("dora").chain(line.split_whitespace());
-        let line = <Line as clap::Parser>::try_parse_from(words).expect("a good line");
-        line.coordinator
+        let words: Vec<&str> = line.split_whitespace().collect();
+        parsed::<CoordinatorArgs>(&words)
+            .expect("a good line")
             .choice_in(|name| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
     }
 

@@ -2,12 +2,16 @@
 
 use std::process::ExitCode;
 
-use dora_gateways::{DataflowId, DataflowSummary, DispatcherGateway as _, ListFilter};
+use dora_gateways::{DataflowId, DataflowSummary, DispatcherGateway as _};
 use serde::Serialize;
 
-use super::{ListFormat, list::Status, print, print_rows};
+use super::{
+    ListFormat,
+    list::{Listed, Status, name_cell, print_ids},
+    print_rows,
+};
 use crate::{
-    client::{Client, CoordinatorArgs},
+    client::Client,
     error::{self, CommandError},
     table::Align,
     words::state_word,
@@ -26,20 +30,11 @@ With a dataflow go its logs and the files that were sent for it. What runs is ne
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// How the list of them is written.
-    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
-    format: ListFormat,
     /// Only those that ended so.
     #[arg(long, value_name = "STATUS", value_parser = ended)]
     status: Option<Status>,
-    /// Only those with this text in the name; `*` stands for any text, `?` for any character.
-    #[arg(long, value_name = "PATTERN")]
-    name: Option<String>,
-    /// Only the ids, one per line.
-    #[arg(short, long)]
-    quiet: bool,
     #[command(flatten)]
-    coordinator: CoordinatorArgs,
+    listed: Listed,
 }
 
 fn ended(text: &str) -> Result<Status, String> {
@@ -59,23 +54,21 @@ struct Row<'a> {
 }
 
 pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
-    let client = Client::connect(&arguments.coordinator)?;
-    let states = arguments.status.map(Status::states).unwrap_or_default();
-    let filter = ListFilter { states, name: arguments.name.clone() };
-    let cleaned = client.run(client.patient().clean(filter))?;
-    if arguments.quiet {
-        print(&cleaned.iter().map(|dataflow| format!("{}\n", dataflow.id)).collect::<String>())?;
+    let listed = &arguments.listed;
+    let client = Client::connect(&listed.coordinator)?;
+    let cleaned = client.run(client.patient().clean(listed.filter(arguments.status)))?;
+    if listed.quiet {
+        print_ids(&cleaned)?;
         return Ok(ExitCode::SUCCESS);
     }
     let head = [("UUID", Align::Left), ("Name", Align::Left), ("Status", Align::Left)];
     let cells = |dataflow: &DataflowSummary| {
-        let name = dataflow.name.clone().unwrap_or_else(|| "-".to_owned());
-        vec![dataflow.id.to_string(), name, state_word(dataflow.state).to_owned()]
+        vec![dataflow.id.to_string(), name_cell(dataflow), state_word(dataflow.state).to_owned()]
     };
     if !cleaned.is_empty() {
-        print_rows(arguments.format, &head, &cleaned, row, cells)?;
+        print_rows(listed.format, &head, &cleaned, row, cells)?;
     }
-    if arguments.format == ListFormat::Table {
+    if listed.format == ListFormat::Table {
         error::tell_line(&format!("Cleaned {} dataflow(s).", cleaned.len()));
     }
     Ok(ExitCode::SUCCESS)

@@ -31,23 +31,47 @@ CPU is that of this moment, of one processor; memory is what its nodes hold now.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// How the list is written.
-    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
-    format: ListFormat,
     /// Only those in this state.
     #[arg(long, value_name = "STATUS", value_enum)]
     status: Option<Status>,
-    /// Only those with this text in the name; `*` stands for any text, `?` for any character.
-    #[arg(long, value_name = "PATTERN")]
-    name: Option<String>,
     /// The one that takes most first; without it the latest.
     #[arg(long, value_name = "WHAT", value_enum)]
     sort_by: Option<SortBy>,
+    #[command(flatten)]
+    listed: Listed,
+}
+
+/// Which dataflows of which coordinator are listed, and how.
+#[derive(clap::Args)]
+pub(super) struct Listed {
+    /// How the list is written.
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(super) format: ListFormat,
+    /// Only those with this text in the name; `*` stands for any text, `?` for any character.
+    #[arg(long, value_name = "PATTERN")]
+    name: Option<String>,
     /// Only the ids, one per line.
     #[arg(short, long)]
-    quiet: bool,
+    pub(super) quiet: bool,
     #[command(flatten)]
-    coordinator: CoordinatorArgs,
+    pub(super) coordinator: CoordinatorArgs,
+}
+
+impl Listed {
+    /// Those of this state, or of any.
+    pub(super) fn filter(&self, status: Option<Status>) -> ListFilter {
+        ListFilter { states: status.map(Status::states).unwrap_or_default(), name: self.name.clone() }
+    }
+}
+
+/// Writes their ids, one per line.
+pub(super) fn print_ids(dataflows: &[DataflowSummary]) -> Result<(), CommandError> {
+    print(&dataflows.iter().map(|dataflow| format!("{}\n", dataflow.id)).collect::<String>())
+}
+
+/// What people call it.
+pub(super) fn name_cell(dataflow: &DataflowSummary) -> String {
+    dataflow.name.clone().unwrap_or_else(|| "-".to_owned())
 }
 
 /// States that can be asked for.
@@ -102,17 +126,16 @@ struct Row<'a> {
 }
 
 pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
-    let client = Client::connect(&arguments.coordinator)?;
-    let states = arguments.status.map(Status::states).unwrap_or_default();
-    let filter = ListFilter { states, name: arguments.name.clone() };
-    let mut dataflows = client.run(client.dispatcher().list(filter))?;
-    if arguments.quiet {
-        print(&dataflows.iter().map(|dataflow| format!("{}\n", dataflow.id)).collect::<String>())?;
+    let listed = &arguments.listed;
+    let client = Client::connect(&listed.coordinator)?;
+    let mut dataflows = client.run(client.dispatcher().list(listed.filter(arguments.status)))?;
+    if listed.quiet {
+        print_ids(&dataflows)?;
         return Ok(ExitCode::SUCCESS);
     }
     let usage = usage(&client, &dataflows);
     sort(&mut dataflows, &usage, arguments.sort_by);
-    show(&dataflows, &usage, arguments.format)?;
+    show(&dataflows, &usage, listed.format)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -167,7 +190,7 @@ fn show(
             let Usage { cpu_percent, memory } = of(dataflow);
             vec![
                 dataflow.id.to_string(),
-                dataflow.name.clone().unwrap_or_else(|| "-".to_owned()),
+                name_cell(dataflow),
                 state_word(dataflow.state).to_owned(),
                 dataflow.nodes.to_string(),
                 format!("{cpu_percent:.1}%"),

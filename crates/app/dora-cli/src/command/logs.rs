@@ -144,20 +144,15 @@ fn entry(line: &LogLine) -> Entry<'_> {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
-    use clap::Parser as _;
     use dora_gateways::DataflowId;
     use dora_message::supervision::OutputStream;
 
     use super::*;
-
-    #[derive(clap::Parser)]
-    struct Line {
-        #[command(flatten)]
-        arguments: Arguments,
-    }
+    use crate::scripted::parsed;
 
     fn query(line: &str) -> LogQuery {
-        Line::parse_from(std::iter::once("logs").chain(line.split_whitespace())).arguments.query()
+        let words: Vec<&str> = line.split_whitespace().collect();
+        parsed::<Arguments>(&words).expect("a good line").query()
     }
 
     #[test]
@@ -165,7 +160,7 @@ mod tests {
         assert_eq!(query("flow camera").nodes, [NodeId::from("camera")]);
         assert_eq!(query("flow -n camera -n plot").nodes, [NodeId::from("camera"), NodeId::from("plot")]);
         assert!(query("flow --all-nodes").nodes.is_empty());
-        assert!(Line::try_parse_from(["logs", "flow", "camera", "-n", "plot"]).is_err());
+        assert!(parsed::<Arguments>(&["flow", "camera", "-n", "plot"]).is_err());
     }
 
     #[test]

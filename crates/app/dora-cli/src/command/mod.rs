@@ -21,6 +21,7 @@ pub(crate) mod schema;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
+pub(crate) mod system;
 pub(crate) mod top;
 pub(crate) mod topic;
 pub(crate) mod up;

@@ -7,7 +7,7 @@ use dora_descriptor::Options;
 use dora_gateways::{DataflowSummary, DispatcherGateway as _, ListFilter, MachineInfo};
 use serde::Serialize;
 
-use super::{ListFormat, print, print_json, print_styled};
+use super::{ListFormat, list::name_cell, print, print_json, print_styled};
 use crate::{
     client::{Client, CoordinatorArgs, Target},
     error::CommandError,
@@ -38,27 +38,6 @@ pub(crate) struct Arguments {
     dataflow: Option<PathBuf>,
     #[command(flatten)]
     coordinator: CoordinatorArgs,
-}
-
-/// `dora system`: what dora-rs has beside the short names.
-#[derive(Debug, Clone, clap::Args)]
-#[command(after_help = "Examples:\n  dora system status          the same as `dora status`")]
-pub(crate) struct System {
-    #[command(subcommand)]
-    command: SystemCommand,
-}
-
-#[derive(Debug, Clone, clap::Subcommand)]
-enum SystemCommand {
-    Status(Arguments),
-}
-
-impl System {
-    /// The command that is meant.
-    pub(crate) fn status(&self) -> &Arguments {
-        let SystemCommand::Status(arguments) = &self.command;
-        arguments
-    }
 }
 
 /// All that is told, as programs read it.
@@ -183,8 +162,12 @@ const DATAFLOWS: [(&str, Align); 4] =
     [("UUID", Align::Left), ("Name", Align::Left), ("Status", Align::Left), ("Nodes", Align::Right)];
 
 fn dataflow_cells(dataflow: &DataflowSummary) -> Vec<String> {
-    let name = dataflow.name.clone().unwrap_or_else(|| "-".to_owned());
-    vec![dataflow.id.to_string(), name, state_word(dataflow.state).to_owned(), dataflow.nodes.to_string()]
+    vec![
+        dataflow.id.to_string(),
+        name_cell(dataflow),
+        state_word(dataflow.state).to_owned(),
+        dataflow.nodes.to_string(),
+    ]
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::{
     fs::{self, File},
-    net::IpAddr,
     path::Path,
     process::ExitCode,
     time::Duration,
@@ -12,7 +11,7 @@ use dora_gateways::{DispatcherError, DispatcherGateway as _, MachineId};
 use dora_rpc::RpcError;
 
 use super::{
-    coordinator::{self, Entrance},
+    coordinator::{self, Entrance, NetworkArgs},
     daemon::{self, MachineArgs},
     print,
 };
@@ -29,7 +28,7 @@ use crate::{
 };
 
 /// A daemon that has lost its coordinator tries again at least every few seconds.
-const REGISTRATION: Duration = Duration::from_secs(10);
+pub(super) const REGISTRATION: Duration = Duration::from_secs(10);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,15 +47,11 @@ They write to DORA_HOME/coordinators/PORT/log and DORA_HOME/daemons/PORT/MACHINE
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// An address of this host on which other hosts reach the coordinator; several with a comma, or by naming it again.
-    #[arg(long, value_name = "IP", env = "DORA_COORDINATOR_INTERFACE", value_delimiter = ',')]
-    interface: Vec<IpAddr>,
+    #[command(flatten)]
+    network: NetworkArgs,
     /// The port of the coordinator; also tells those of one host apart [env: DORA_COORDINATOR_PORT] [default: 6013].
     #[arg(long, visible_alias = "coordinator-port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
-    /// Let other hosts connect without encryption and token.
-    #[arg(long)]
-    insecure: bool,
     /// Put the store aside, and begin a new one.
     #[arg(long)]
     recreate_store: bool,
@@ -71,7 +66,7 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let directory = home.coordinator(port);
     home::make_private(&directory)?;
     let _turn = one_at_a_time(&directory)?;
-    let wanted = Entrance::new(&arguments.interface, port, arguments.insecure);
+    let wanted = arguments.network.entrance(port);
     match Running::in_directory(&directory)? {
         Some(running) => already_there(&running, &wanted, arguments, Target::here(&home, port))?,
         None => {
@@ -85,7 +80,7 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     }
     start_daemon(&home, arguments, port)?;
     tell_notes(arguments, &home)?;
-    let trust = match arguments.insecure {
+    let trust = match arguments.network.insecure {
         true => Some(Trust::Insecure),
         false => coordinator::for_clients(&directory)?.map(|(fingerprint, token)| Trust::Tls { fingerprint, token }),
     };
@@ -98,7 +93,7 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
 
 /// What somebody should know who may expect something else.
 fn tell_notes(arguments: &Arguments, home: &Home) -> Result<(), CommandError> {
-    if arguments.insecure && arguments.interface.is_empty() {
+    if arguments.network.insecure && !arguments.network.is_on_network() {
         tell_note(
             "`--insecure` has no effect without `--interface`: only this user reaches the coordinator, by its socket",
         );
@@ -120,8 +115,9 @@ fn no_stray(directory: &Path, port: u16) -> Result<(), CommandError> {
     ))
 }
 
-/// Holds back a second `dora up` until the first is done: it then finds everything running.
-fn one_at_a_time(directory: &Path) -> Result<File, CommandError> {
+/// Holds back whoever else starts or ends something there until this is dropped: a second `dora up` then finds everything
+/// running.
+pub(super) fn one_at_a_time(directory: &Path) -> Result<File, CommandError> {
     let path = directory.join("up");
     let lock = File::create(&path).and_then(|file| file.lock().map(|()| file));
     lock.map_err(|error| file_error("lock", &path, &error))

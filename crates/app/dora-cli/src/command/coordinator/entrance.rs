@@ -8,6 +8,31 @@ use serde::{Deserialize, Serialize};
 use super::credentials::Credentials;
 use crate::{client::contexts::Trust, error::CommandError, home::Home, port_holder};
 
+/// From where a coordinator is to be reached besides its own host.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct NetworkArgs {
+    /// An address of this host on which other hosts reach the coordinator; several with a comma, or by naming it again.
+    ///
+    /// On this host its user always reaches it.
+    #[arg(long, value_name = "IP", env = "DORA_COORDINATOR_INTERFACE", value_delimiter = ',')]
+    interface: Vec<IpAddr>,
+    /// Let other hosts connect without encryption and token.
+    #[arg(long)]
+    pub(crate) insecure: bool,
+}
+
+impl NetworkArgs {
+    /// The entrance of a coordinator with this port.
+    pub(crate) fn entrance(&self, port: u16) -> Entrance {
+        Entrance { port, interfaces: self.interface.clone(), insecure: self.insecure }
+    }
+
+    /// Whether other hosts reach it at all.
+    pub(crate) fn is_on_network(&self) -> bool {
+        !self.interface.is_empty()
+    }
+}
+
 /// Where a coordinator is reached. It tells others so in its `instance` file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entrance {
@@ -24,10 +49,6 @@ pub(super) struct Doors {
 }
 
 impl Entrance {
-    pub(crate) fn new(interfaces: &[IpAddr], port: u16, insecure: bool) -> Self {
-        Self { port, interfaces: interfaces.to_vec(), insecure }
-    }
-
     /// What tells the coordinators of one host apart.
     pub(crate) fn port(&self) -> u16 {
         self.port
@@ -121,8 +142,8 @@ mod tests {
     use super::*;
 
     fn entrance(interfaces: &[&str], insecure: bool) -> Entrance {
-        let interfaces: Vec<IpAddr> = interfaces.iter().map(|text| text.parse().expect("an address")).collect();
-        Entrance::new(&interfaces, 7000, insecure)
+        let interface = interfaces.iter().map(|text| text.parse().expect("an address")).collect();
+        NetworkArgs { interface, insecure }.entrance(7000)
     }
 
     #[test]

@@ -7,7 +7,6 @@ mod credentials;
 mod entrance;
 
 use std::{
-    net::IpAddr,
     path::{Path, PathBuf},
     process::ExitCode,
     str::FromStr,
@@ -18,7 +17,10 @@ use dora_coordinator::{Coordinator, CoordinatorOptions};
 use dora_rpc::{Role, RpcConfig, RpcService};
 use dora_store::Store;
 
-pub(super) use self::{credentials::for_clients, entrance::Entrance};
+pub(super) use self::{
+    credentials::for_clients,
+    entrance::{Entrance, NetworkArgs},
+};
 use crate::{
     background::{self, Instance, Started},
     client::{self, CtrlC, DEFAULT_PORT},
@@ -42,11 +44,8 @@ Exit code: 0 when it was asked to end, 1 when it could not begin, 101 after a pa
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// An address of this host on which other hosts reach it; several with a comma, or by naming it again.
-    ///
-    /// On this host its user always reaches it.
-    #[arg(long, value_name = "IP", env = "DORA_COORDINATOR_INTERFACE", value_delimiter = ',')]
-    interface: Vec<IpAddr>,
+    #[command(flatten)]
+    network: NetworkArgs,
     /// Its port; also tells the coordinators of one host apart.
     #[arg(
         long,
@@ -62,9 +61,6 @@ pub(crate) struct Arguments {
     /// Where it remembers dataflows: `redb` (in DORA_HOME), `redb:PATH`, or `memory`.
     #[arg(long, value_name = "STORE", default_value = "redb")]
     store: StoreKind,
-    /// Let other hosts connect without encryption and token.
-    #[arg(long)]
-    insecure: bool,
     /// After so long without a sign of life, what runs on a machine counts as lost.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = units::parse_duration)]
     machine_timeout: Duration,
@@ -128,7 +124,7 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         machine_timeout: arguments.machine_timeout,
         ..CoordinatorOptions::new(arguments.store.open(&directory)?)
     };
-    let entrance = Entrance::new(&arguments.interface, arguments.port, arguments.insecure);
+    let entrance = arguments.network.entrance(arguments.port);
     client::runtime()?.block_on(serve(&home, &entrance, options, |lines| {
         instance.tell(&entrance)?;
         started.ready(&lines)

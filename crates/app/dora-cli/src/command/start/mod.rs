@@ -215,19 +215,8 @@ fn absolute(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
-
     use super::*;
-
-    #[derive(clap::Parser)]
-    struct Line {
-        #[command(flatten)]
-        arguments: Arguments,
-    }
-
-    fn arguments(words: &[&str]) -> Arguments {
-        Line::parse_from([&["start"], words].concat()).arguments
-    }
+    use crate::scripted::parsed;
 
     #[test]
     fn names_are_no_ids() {
@@ -244,7 +233,8 @@ mod tests {
         std::fs::write(&file, "nodes: [{ id: a, path: a.py, env: { X: \"${DORA_TEST_UNSET_VARIABLE:-5}\" } }]")
             .expect("written");
         let path = file.to_string_lossy();
-        let arguments = arguments(&[&*path, "-n", "rig", "--env", "A=1.10", "--memory", "1M", "--debug", "--detach"]);
+        let words = [&*path, "-n", "rig", "--env", "A=1.10", "--memory", "1M", "--debug", "--detach"];
+        let arguments: Arguments = parsed(&words).expect("a good line");
         let loaded = arguments.load().expect("a dataflow");
         let submission = arguments.submission(&loaded, DataflowId(Uuid::nil()), arguments.attaches());
         assert_eq!(submission.name.as_deref(), Some("rig"));

@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn lines_are_those_of_the_reference() {
         let sent = serde_json::json!({ "data": [23], "metadata": { "frame": 1 } });
-        let tapped = TappedMessage { message: Some(raw(&sent).expect("a message")), ..message(5) };
+        let tapped = TappedMessage { message: Some(raw(&sent, None).expect("a message")), ..message(5) };
         let shown = shown("a/o".to_owned(), &tapped).expect("a message");
         assert_eq!(line(&shown, 8), "a/o\t data=[23] metadata={\"frame\":1}\n");
         let json = serde_json::to_string(&shown).expect("values");

@@ -49,14 +49,20 @@ fn plain(parameter: Parameter) -> Value {
 }
 
 /// The message of a JSON value: a list, or one value, or an object with `data`, and with `data_type` and `metadata` if
-/// wanted.
-pub(super) fn raw(value: &Value) -> Result<RawMessage, String> {
+/// wanted. `expected` is the type that it must have, if that is known.
+pub(super) fn raw(value: &Value, expected: Option<&str>) -> Result<RawMessage, String> {
     let parts = value.as_object().filter(|object| object.contains_key("data"));
     let (data, data_type, parameters) = match parts {
         Some(object) => (&object["data"], object.get("data_type"), parameters(object.get("metadata"))?),
         None => (value, None, MetadataParameters::new()),
     };
-    let array = json::decode(data, data_type).map_err(|error| error.to_string())?;
+    let expected = expected.map(Value::from);
+    if let (Some(given), Some(expected)) = (data_type, &expected)
+        && given != expected
+    {
+        return Err(format!("its `data_type` is {given}, expected {expected}"));
+    }
+    let array = json::decode(data, data_type.or(expected.as_ref())).map_err(|error| error.to_string())?;
     let layout = Layout::of(&array).map_err(|error| error.to_string())?;
     let mut payload = vec![0; layout.payload_len()];
     layout.write_payload(&mut payload).map_err(|error| error.to_string())?;
@@ -101,7 +107,7 @@ mod tests {
     use crate::command::topic::tap::tests::message;
 
     fn round_trip(value: &Value) -> Shown {
-        let tapped = TappedMessage { message: Some(raw(value).expect("a message")), ..message(7) };
+        let tapped = TappedMessage { message: Some(raw(value, None).expect("a message")), ..message(7) };
         shown("camera/image".to_owned(), &tapped).expect("our own message")
     }
 
@@ -118,10 +124,19 @@ mod tests {
 
     #[test]
     fn mistakes_say_what_was_expected() {
-        let refused = |value: Value| raw(&value).expect_err("no message");
+        let refused = |value: Value| raw(&value, None).expect_err("no message");
         assert!(refused(json!({ "data": [300], "data_type": "UInt8" })).contains("expected UInt8"));
         assert!(refused(json!({ "data": [1], "metadata": { "a": null } })).contains("`metadata.a`"));
         assert!(refused(json!([1, "a"])).contains("data_type"));
+    }
+
+    #[test]
+    fn what_an_output_carries_is_what_is_sent() {
+        let sent = raw(&json!([1, 2]), Some("UInt8")).expect("a message");
+        assert_eq!(sent, raw(&json!({ "data": [1, 2], "data_type": "UInt8" }), None).expect("the same"));
+        for wrong in [json!(["a"]), json!({ "data": [1], "data_type": "Int64" }), json!([300])] {
+            assert!(raw(&wrong, Some("UInt8")).is_err_and(|error| error.contains("UInt8")), "{wrong}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
+use dora_descriptor::primitive;
 use dora_gateways::{DataflowSelector, DispatcherGateway as _, OutputId, RawMessage};
 use serde_json::Value;
 
@@ -10,6 +11,7 @@ use crate::{
     choice::Scope,
     command::print,
     error::{CommandError, file_error},
+    load,
 };
 
 const EXAMPLES: &str = "\
@@ -19,8 +21,8 @@ Examples:
   dora topic pub arm/goal '{\"data\": [1, 2], \"data_type\": \"UInt8\", \"metadata\": {\"goal_id\": \"a\"}}'
   dora topic pub arm/goal --file goal.json
 
-A list is an array of its values, any other value an array of one; the type is guessed if `data_type` does
-not say it. All consumers of the output receive it, as if its node had sent it.";
+A list is an array of its values, any other value an array of one. The type is what the dataflow file says
+of the output, else what `data_type` says, else a guess. All consumers of the output receive it, as if its node had sent it.";
 
 /// Send a message to the consumers of an output, as if its node had.
 #[derive(clap::Args)]
@@ -43,8 +45,11 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
-    let message = arguments.message()?;
+    let value = arguments.value()?;
     let (client, info) = arguments.scope.open()?;
+    let dataflow = load::of_coordinator(&info)?;
+    let output = dataflow.node(&arguments.topic.node).and_then(|node| node.outputs.get(&arguments.topic.output));
+    let message = arguments.message(&value, output.and_then(|output| output.type_urn.as_deref()))?;
     let dispatcher = client.dispatcher();
     for _ in 0..arguments.count {
         let dataflow = DataflowSelector::Id(info.summary.id);
@@ -55,38 +60,45 @@ pub(super) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
 }
 
 impl Arguments {
-    fn message(&self) -> Result<RawMessage, CommandError> {
-        let (text, origin) = match (&self.json, &self.file) {
-            (Some(json), _) => (json.clone(), "the message".to_owned()),
-            (None, Some(file)) => {
-                let text = std::fs::read_to_string(file).map_err(|error| file_error("read", file, &error))?;
-                (text, format!("`{}`", file.display()))
-            }
+    /// What is to be sent.
+    fn value(&self) -> Result<Value, CommandError> {
+        let text = match (&self.json, &self.file) {
+            (Some(json), _) => json.clone(),
+            (None, Some(file)) => std::fs::read_to_string(file).map_err(|error| file_error("read", file, &error))?,
             // clap asks for one of them.
             (None, None) => return Err(CommandError::usage("there is nothing to send", "give JSON, or `--file`")),
         };
-        let value: Value = serde_json::from_str(&text).map_err(|error| {
-            CommandError::failed(format!("{origin} is not JSON: {error}"))
+        serde_json::from_str(&text).map_err(|error| {
+            CommandError::failed(format!("{} is not JSON: {error}", self.origin()))
                 .with_hint("a text needs quotes inside those of the shell: '\"hello\"'")
-        })?;
-        message::raw(&value).map_err(|error| CommandError::failed(format!("{origin} cannot be sent: {error}")))
+        })
+    }
+
+    /// The message, of the type that the dataflow file declares for the output.
+    fn message(&self, value: &Value, declared: Option<&str>) -> Result<RawMessage, CommandError> {
+        message::raw(value, declared.and_then(primitive)).map_err(|error| {
+            let failed = CommandError::failed(format!("{} cannot be sent: {error}", self.origin()));
+            failed.with_hint(match declared {
+                Some(urn) => format!("`{}` carries `{urn}`, says the dataflow file", topic_name(&self.topic)),
+                None => "`data_type` says the type, as Arrow calls it: '{\"data\": [1], \"data_type\": \"UInt8\"}'"
+                    .to_owned(),
+            })
+        })
+    }
+
+    fn origin(&self) -> String {
+        self.file.as_ref().map_or_else(|| "the message".to_owned(), |file| format!("`{}`", file.display()))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
-
     use super::*;
-
-    #[derive(clap::Parser)]
-    struct Line {
-        #[command(flatten)]
-        arguments: Arguments,
-    }
+    use crate::scripted::parsed;
 
     fn message(words: &[&str]) -> Result<RawMessage, CommandError> {
-        Line::parse_from([&["pub"], words].concat()).arguments.message()
+        let arguments: Arguments = parsed(words).expect("a good line");
+        arguments.message(&arguments.value()?, None)
     }
 
     #[test]
@@ -101,6 +113,10 @@ mod tests {
         std::fs::write(&file, "[1, true]").expect("written");
         let error = message(&["a/x", "--file", &file.to_string_lossy()]).expect_err("mixed").to_string();
         assert!(error.contains("message.json` cannot be sent"), "{error}");
-        assert!(Line::try_parse_from(["pub", "a/x"]).is_err(), "nothing to send");
+        assert!(parsed::<Arguments>(&["a/x"]).is_err(), "nothing to send");
+        let declared: Arguments = parsed(&["a/x", "[1]"]).expect("a good line");
+        let value = declared.value().expect("JSON");
+        let refused = declared.message(&value, Some("std/core/v1/String")).expect_err("no text");
+        assert_eq!(refused.hint(), Some("`a/x` carries `std/core/v1/String`, says the dataflow file"));
     }
 }
