@@ -11,7 +11,7 @@ use std::{
 use dora_keeper::cleanup::{Cleanup, kill_descendants};
 use rustix::process::{child_subreaper, getpid, set_child_subreaper};
 
-/// Keepers that this process has started and that live, and their guards: their descendants are theirs. Descendants belong to a process, so this does too.
+/// Keepers of this process that live, and their guards: their descendants are theirs. Descendants belong to a process, so this does too.
 static LIVING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
 /// Makes this process the parent of everything its keepers leave behind if they are killed.

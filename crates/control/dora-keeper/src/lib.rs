@@ -13,13 +13,17 @@
 //! knows mechanisms only: which program runs where, and what its result means, is decided by the supervisor at the other
 //! end of its socket ([`dora_message::supervision`]). What it says to nodes is [`dora_message::keeper`].
 //!
+//! Under `dora run` it ends with its supervisor. Under a daemon it is started with `--lasting` and goes on when that is
+//! killed, hangs or is replaced: nothing of it waits for a supervisor, and the next one is let in and told what runs
+//! ([`dora_message::supervision::KeeperState`]). Without one it stops its nodes after some time and leaves a file.
+//!
 //! In reading order: [`start`](mod@start) how it begins, `guard` who cleans up after it, `event_loop` the loop,
-//! `supervisor` what it is told, `vigil` how it goes on without being told anything, `dataflow` the nodes together (`barrier`, `ends`, `restarts`, `orders`, `taps`, `publish`,
-//! `stopping`, `dynamic`, `picture`), `node`
-//! one of them, `spawn` and `program` its process, `listener` and `guest` a process that joins by itself, `conversation`
-//! what is said to it, `broker` what it is given, `stdio`, `log` and `last_lines` what it prints, `watchdog` and
-//! `stragglers` how long it may take, `restart` whether it is started again, `stop` how it ends, [`cleanup`] what it
-//! leaves behind; `outbox`, `poller` and `signals` are tools.
+//! `supervisor` what it is told, `vigil` and `event_loop::orphan` how it goes on alone, `dataflow` the nodes together
+//! (`barrier`, `ends`, `restarts`, `orders`, `taps`, `publish`, `stopping`, `dynamic`, `picture`), `node` one of them,
+//! `spawn` and `program` its process, `listener` who knocks, `guest` a process that joins by itself, `conversation` what is
+//! said to it, `broker` what it is given, `stdio`, `log` and `last_lines` what it prints, `watchdog` and `stragglers` how
+//! long it may take, `restart` whether it is started again, `stop` how it ends, [`cleanup`] what it leaves behind;
+//! `outbox`, `poller` and `signals` are tools.
 
 mod broker;
 pub mod cleanup;

@@ -51,6 +51,9 @@ impl Vigil {
         if keeper_name(own_uid(), &terms.owner, &plan.dataflow_id) != self.name {
             return Err(format!("it was started as the keeper `{}`, and got the plan of another one", self.name));
         }
+        if terms.incarnation < self.incarnation {
+            return Err("a daemon that was started later has come meanwhile".to_owned());
+        }
         (self.incarnation, self.terms) = (terms.incarnation, Some(terms.clone()));
         Ok(())
     }
@@ -65,9 +68,13 @@ impl Vigil {
     pub(crate) fn claimed(&mut self, number: u32, is_supervised: bool) -> Option<OwnedFd> {
         let (_, packet) = self.door.hear(number)?;
         let visitor = self.door.show_out(number)?;
-        self.terms.as_ref()?;
         // Who says nonsense is shown out without a word.
         let claim: Claim = serde_json::from_slice(&packet).ok()?;
+        if self.terms.is_none() {
+            // So is who claims what runs nothing; who was there before will not run anything either.
+            self.incarnation = self.incarnation.max(claim.incarnation);
+            return None;
+        }
         match self.refusal(claim, is_supervised) {
             None => {
                 self.incarnation = claim.incarnation;
@@ -168,6 +175,24 @@ mod tests {
         };
         assert_eq!([4, 5, 6].map(|incarnation| refused(incarnation, true)), [true, true, false]);
         assert_eq!([4, 5, 6].map(|incarnation| refused(incarnation, false)), [true, false, false]);
+    }
+
+    #[test]
+    fn who_was_replaced_before_the_start_starts_nothing() {
+        let mut vigil = vigil(None);
+        let json = serde_json::json!({
+            "dataflow_id": uuid::Uuid::nil(), "clock_anchor_ns": 0, "memory_budget": 0, "exit_when_nodes_finish": false,
+            "write_events_to": null, "descriptor": null, "nodes": [], "edges": [], "lasting": vigil.terms.take(),
+        });
+        let plan: LaunchPlan = serde_json::from_value(json).unwrap();
+        vigil.name = keeper_name(own_uid(), "a", &plan.dataflow_id);
+        vigil.incarnation = 6;
+        assert!(vigil.begin(&plan).unwrap_err().contains("started later"));
+        vigil.incarnation = 4;
+        assert_eq!((vigil.begin(&plan), vigil.incarnation), (Ok(()), 5));
+        vigil.name.push('x');
+        assert!(vigil.begin(&plan).unwrap_err().contains("another one"));
+        assert!(vigil.begin(&LaunchPlan { lasting: None, ..plan }).is_err());
     }
 
     #[test]

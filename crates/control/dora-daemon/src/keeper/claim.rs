@@ -86,8 +86,8 @@ pub enum AdoptError {
     System(io::Error),
 }
 
-/// The dataflows whose keepers may be taken up by this owner's daemon: of this user, alive, and supervised or not. Nobody
-/// is asked.
+/// The dataflows whose keepers may be taken up by this owner's daemon: of this user and this network namespace, alive, and
+/// supervised or not. Nobody is asked.
 ///
 /// # Errors
 /// If the system does not tell.
@@ -170,8 +170,9 @@ fn hello(socket: &OwnedFd) -> io::Result<(u32, Vec<OwnedFd>)> {
     let (len, pidfds) = packet::receive(socket.as_fd(), &mut buffer, Blocking::Yes)?;
     named::set_patience(socket, None)?;
     match serde_json::from_slice(&buffer[..len]) {
-        Ok(FromKeeper::Hello { pid, .. }) => Ok((pid, pidfds)),
-        _ => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it has ended before it said anything")),
+        Ok(FromKeeper::Hello { version, pid }) if is_neighbour(version) => Ok((pid, pidfds)),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "it is of another version of dora")),
+        Err(_) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it has ended before it said anything")),
     }
 }
 

@@ -46,9 +46,7 @@ impl Lasting {
     pub(super) fn new(child: Option<Child>, pid: u32, guard_pid: Option<u32>, pidfds: Vec<OwnedFd>) -> Option<Self> {
         let mut pidfds = pidfds.into_iter();
         let lasting = Lasting { child, pid, guard_pid, keeper: pidfds.next()?, guard: pidfds.next() };
-        if lasting.child.is_some() {
-            lasting.pids().for_each(adoption::register);
-        }
+        lasting.pids().for_each(adoption::register);
         Some(lasting)
     }
 
@@ -131,9 +129,8 @@ impl Processes {
                 }
                 let status = lasting.reap();
                 let pids: Vec<u32> = lasting.pids().collect();
-                // What an adopted one has left was for its guard to kill.
-                let cleanup = lasting.child.is_some().then(|| adoption::inherit(&pids));
-                Some((status, cleanup.unwrap_or_default()))
+                // What an adopted one has left was for its guard to kill, and is not ours.
+                Some((status, adoption::inherit(&pids)))
             }
         }
     }
