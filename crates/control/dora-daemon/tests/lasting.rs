@@ -54,7 +54,8 @@ impl Machine {
         plan.lasting = Some(LastingPlan {
             owner: self.owner().as_str().to_owned(),
             incarnation,
-            orphan_timeout: Some(GRACE),
+            // What a test leaves that was killed ends then.
+            orphan_timeout: Some(2 * PATIENCE),
             report_file: Some(self.report()),
             supervisor_data: "{\"attempt\":3}".to_owned(),
         });

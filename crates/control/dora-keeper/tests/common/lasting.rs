@@ -22,8 +22,8 @@ pub fn lasting(plan: LaunchPlan) -> LaunchPlan {
     let lasting = LastingPlan {
         owner: owner(),
         incarnation: 1,
-        // Longer than any test takes.
-        orphan_timeout: Some(Duration::from_secs(3600)),
+        // Longer than any test takes, and not for ever: what a test leaves that was killed ends then.
+        orphan_timeout: Some(2 * PATIENCE),
         report_file: None,
         supervisor_data: "attempts and such".to_owned(),
     };
@@ -139,7 +139,7 @@ pub fn attach(plan: &LaunchPlan, incarnation: u64) -> (Link, KeeperState) {
     (Link::new(socket), state)
 }
 
-/// 1, or many where somebody has the time.
+/// A few, or many where somebody has the time.
 pub fn rounds() -> usize {
     if std::env::var_os("DORA_TEST_FULL").is_some() { 200 } else { 3 }
 }
