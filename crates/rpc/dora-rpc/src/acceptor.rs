@@ -92,9 +92,10 @@ impl Doorkeeper {
         while sessions.join_next().await.is_some() {}
     }
 
-    /// Greets a caller over a pipe in this process, and keeps the connection until it ends.
-    pub(crate) async fn run_pipe(self, socket: Box<dyn Socket>) {
-        if let Ok(Some(session)) = self.greet(socket, false).await {
+    /// Greets a caller over a stream that is there, and keeps the connection until it ends.
+    pub(crate) async fn run_stream(self, socket: Box<dyn Socket>) {
+        let greeted = timeout(self.config.handshake_timeout, self.greet(socket, false)).await;
+        if let Ok(Ok(Some(session))) = greeted {
             session.hold(self.phase).await;
         }
     }

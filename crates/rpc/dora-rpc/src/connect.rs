@@ -1,11 +1,14 @@
 //! Reaching the endpoints of a service: here, or by a greeting over a socket.
 
-use std::io;
+use std::{io, time::Duration};
 
-use tokio::time::timeout;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
 
 use crate::{
-    Address, FencingToken, Gateway, Refusal, Request, Retryable, RpcError, RpcService,
+    Address, FencingToken, Gateway, Refusal, Request, Retryable, RpcError, RpcService, Token,
     connection::{Connection, Limits, Wish},
     handshake::{Greeting, negotiate},
     identity::WrongCertificate,
@@ -109,7 +112,28 @@ impl RpcService {
             return Ok(Gateway::here(self.inner.registry.mailbox(&wish)?, deadline));
         }
         let connection = self.dial(address).await?;
-        let open = timeout(deadline, connection.open(&wish)).await;
+        self.open_at(connection, &wish).await
+    }
+
+    /// Connects to the endpoint of this name over a stream of bytes that is there already; at the other end of it is
+    /// [`accept`](Self::accept).
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub async fn connect_over<R: Request>(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        endpoint: &str,
+    ) -> Result<Gateway<R>, ConnectError> {
+        let wish = Wish { name: endpoint.to_owned(), gateway: R::GATEWAY.to_owned(), token: None };
+        let (place, limit) = ("the other end", self.inner.config.handshake_timeout);
+        let greeted = timeout(limit, self.greet(place, None, Box::new(stream))).await;
+        self.open_at(greeted.unwrap_or_else(|_| Err(late(place, limit)))?, &wish).await
+    }
+
+    async fn open_at<R: Request>(&self, connection: Connection, wish: &Wish) -> Result<Gateway<R>, ConnectError> {
+        let deadline = self.inner.config.deadline;
+        let open = timeout(deadline, connection.open(wish)).await;
         let number =
             open.unwrap_or_else(|_| Err(RpcError::Deadline { method: "open".to_owned(), within: deadline }))?;
         Ok(Gateway::there(connection, number, deadline))
@@ -126,21 +150,26 @@ impl RpcService {
                     None => unreachable(error.to_string()),
                 })?,
             };
-            self.greet(address, socket).await
+            self.greet(&address.to_string(), address.token.as_ref(), socket).await
         };
-        timeout(limit, reach).await.unwrap_or_else(|_| Err(unreachable(format!("no answer within {limit:?}"))))
+        timeout(limit, reach).await.unwrap_or_else(|_| Err(late(&address.to_string(), limit)))
     }
 
     /// A pipe to this service itself.
     fn pipe(&self) -> Box<dyn Socket> {
         let (ours, theirs) = tokio::io::duplex(64 << 10);
-        self.spawn_door(self.inner.doorkeeper.clone().run_pipe(Box::new(theirs)));
+        self.spawn_door(self.inner.doorkeeper.clone().run_stream(Box::new(theirs)));
         Box::new(ours)
     }
 
-    async fn greet(&self, address: &Address, mut socket: Box<dyn Socket>) -> Result<Connection, ConnectError> {
+    async fn greet(
+        &self,
+        address: &str,
+        token: Option<&Token>,
+        mut socket: Box<dyn Socket>,
+    ) -> Result<Connection, ConnectError> {
         let us = &self.inner.config.introduction;
-        let place = || address.to_string();
+        let place = || address.to_owned();
         let broken = |error: io::Error| match error.kind() {
             io::ErrorKind::InvalidData => ConnectError::Foreign { address: place(), reason: error.to_string() },
             _ => ConnectError::Unreachable { address: place(), reason: error.to_string() },
@@ -150,7 +179,7 @@ impl RpcService {
             role: us.role,
             name: us.name.clone(),
             build: us.build.clone(),
-            token: address.token.as_ref().map_or_else(String::new, |token| token.reveal().to_owned()),
+            token: token.map_or_else(String::new, |token| token.reveal().to_owned()),
         };
         hello.write(&mut socket).await.map_err(broken)?;
         let too_far = |theirs| ConnectError::Version { address: place(), ours: us.version, theirs };
@@ -170,4 +199,8 @@ impl RpcService {
             }
         }
     }
+}
+
+fn late(address: &str, limit: Duration) -> ConnectError {
+    ConnectError::Unreachable { address: address.to_owned(), reason: format!("no answer within {limit:?}") }
 }

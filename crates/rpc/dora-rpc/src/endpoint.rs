@@ -120,6 +120,8 @@ pub(crate) struct Start<E: RpcEndpoint> {
     pub capacity: usize,
     /// How long work that is under way is waited for when it stops.
     pub grace: Duration,
+    /// Work that blocks is done by the thread that runs the endpoint.
+    pub blocks_in_place: bool,
 }
 
 impl<E: RpcEndpoint> Start<E> {
@@ -127,7 +129,7 @@ impl<E: RpcEndpoint> Start<E> {
     pub(crate) fn spawn(self, failed: impl FnOnce(String) + Send + 'static) -> (MainThreadExecutor<E>, Control) {
         let (life, observed) = watch::channel(LifeCycle::Created);
         let stop = watch::Sender::new(false);
-        let (main, actions) = bind(self.capacity, stop.clone());
+        let (main, actions) = bind(self.capacity, stop.clone(), self.blocks_in_place);
         let executor = main.executor();
         let mut stopping = stop.subscribe();
         let mut runner = Runner { endpoint: self.endpoint, main, calls: self.calls, actions };

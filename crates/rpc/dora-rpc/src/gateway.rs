@@ -78,6 +78,14 @@ impl<R: Request> Gateway<R> {
         }
     }
 
+    /// Ends the connection to an endpoint in another process, with everything that is called over it in either direction:
+    /// what is still under way is not served any more.
+    pub fn disconnect(&self) {
+        if let Target::There { connection, .. } = &self.target {
+            connection.abort();
+        }
+    }
+
     /// Makes one call: what the methods of the trait do.
     #[doc(hidden)]
     pub async fn call<T, E>(&self, request: impl FnOnce(Reply<T, E>) -> R + Send) -> Result<T, E>

@@ -23,6 +23,7 @@ pub struct MainThread<E: RpcEndpoint> {
     pub(crate) timers: JoinSet<Then<E>>,
     executor: MainThreadExecutor<E>,
     stop: watch::Sender<bool>,
+    blocks_in_place: bool,
 }
 
 /// Work beside the main thread, and what follows from it there.
@@ -32,10 +33,11 @@ type Work<E> = Pin<Box<dyn Future<Output = Then<E>> + Send>>;
 pub(crate) fn bind<E: RpcEndpoint>(
     capacity: usize,
     stop: watch::Sender<bool>,
+    blocks_in_place: bool,
 ) -> (MainThread<E>, mpsc::Receiver<Then<E>>) {
     let (actions, queue) = mpsc::channel(capacity);
     let executor = MainThreadExecutor { actions };
-    (MainThread { work: JoinSet::new(), timers: JoinSet::new(), executor, stop }, queue)
+    (MainThread { work: JoinSet::new(), timers: JoinSet::new(), executor, stop, blocks_in_place }, queue)
 }
 
 impl<E: RpcEndpoint> MainThread<E> {
@@ -81,6 +83,9 @@ impl<E: RpcEndpoint> MainThread<E> {
         work: impl FnOnce() -> T + Send + 'static,
         next: impl FnOnce(&mut E, &mut Self, T) + Send + 'static,
     ) {
+        if self.blocks_in_place {
+            return self.then(async move { work() }, next);
+        }
         self.work.spawn_blocking(move || {
             let value = work();
             Box::new(move |endpoint: &mut E, main: &mut Self| next(endpoint, main, value)) as Then<E>

@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
+    task::JoinSet,
+};
 
 use crate::{
     Address, Gateway, Introduction, LifeCycle, ListenError, ListenOn, PROTOCOL_VERSION, Publication, Request, Role,
@@ -40,6 +44,8 @@ pub struct RpcConfig {
     pub grace: Duration,
     /// Calls within this process are turned into bytes as well, so that tests see what another process would.
     pub force_serialization: bool,
+    /// Work that blocks is done by the thread that runs the service: a simulation so has one order of things.
+    pub blocks_in_place: bool,
 }
 
 impl RpcConfig {
@@ -56,6 +62,7 @@ impl RpcConfig {
             handshake_timeout: Duration::from_secs(2),
             grace: Duration::from_secs(10),
             force_serialization: false,
+            blocks_in_place: false,
         }
     }
 }
@@ -137,7 +144,13 @@ impl RpcService {
         self.inner.registry.add(publication, Arc::new(mailbox.clone()))?;
         let gateway = Gateway::here(mailbox.clone(), config.deadline);
         let endpoint = endpoint(gateway.clone());
-        let start = Start { endpoint, calls, capacity: config.mailbox, grace: config.grace };
+        let start = Start {
+            endpoint,
+            calls,
+            capacity: config.mailbox,
+            grace: config.grace,
+            blocks_in_place: config.blocks_in_place,
+        };
         let failure = self.inner.failure.clone();
         let (executor, control) = start.spawn(move |message| {
             failure.send_replace(Some(EndpointPanic { gateway: E::Call::GATEWAY, message }));
@@ -166,6 +179,12 @@ impl RpcService {
         let (listener, address) = Listener::bind(on, self.inner.config.token.is_some()).await?;
         self.spawn_door(self.inner.doorkeeper.clone().run(listener));
         Ok(address)
+    }
+
+    /// Serves a caller over a stream of bytes that is there already, as one that has come in by [`listen`](Self::listen) is
+    /// served. No token is asked of it: whoever has the stream is trusted.
+    pub fn accept(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        self.spawn_door(self.inner.doorkeeper.clone().run_stream(Box::new(stream)));
     }
 
     pub(crate) fn spawn_door(&self, door: impl Future<Output = ()> + Send + 'static) {
