@@ -57,7 +57,7 @@ impl Running {
         let origin = Origin { path, ..Origin::default() };
         let submission = Submission { descriptor, origin, watched: Some(Watching::Loosely), ..Submission::default() };
         let dataflow = DataflowId(uuid::Uuid::now_v7());
-        let spawn = SpawnNodes { dataflow, submission, nodes, hold, master: master.gateway() };
+        let spawn = SpawnNodes { dataflow, submission, nodes, hold, resumed: false, master: master.gateway() };
         daemon.gateway().spawn_nodes(LEADER, spawn).await.expect("it takes them");
         Running { bench, daemon, _master: master, updates, dataflow, service }
     }

@@ -1,7 +1,11 @@
 //! A dataflow as it is remembered.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
-use dora_gateways::{Attempt, DataflowId, DataflowResult, DataflowState, DataflowSummary, MachineId, Submission};
+use dora_gateways::{
+    Attempt, DataflowId, DataflowResult, DataflowState, DataflowSummary, MachineId, Outcome, StopOptions, Submission,
+};
 use dora_message::id::NodeId;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +26,12 @@ pub struct DataflowRecord {
     /// Where its nodes were placed, once they were: where to look for them after a restart, and for their logs later.
     #[serde(default)]
     pub placed: Vec<PlacedNode>,
+    /// How it is to stop, once somebody has wanted that: a stop that was begun is not forgotten.
+    #[serde(default)]
+    pub stop: Option<StopOptions>,
+    /// How it ended on machines that are done with it, while it goes on elsewhere.
+    #[serde(default)]
+    pub ended: BTreeMap<MachineId, Outcome>,
     /// How it ended, with the causes, once it has.
     #[serde(default)]
     pub result: Option<DataflowResult>,
@@ -41,7 +51,17 @@ pub struct PlacedNode {
 impl DataflowRecord {
     /// A dataflow that begins to be built.
     pub fn new(id: DataflowId, submitted: DateTime<Utc>, submission: Submission) -> Self {
-        Self { id, submitted, submission, state: DataflowState::Building, nodes: 0, placed: Vec::new(), result: None }
+        Self {
+            id,
+            submitted,
+            submission,
+            state: DataflowState::Building,
+            nodes: 0,
+            placed: Vec::new(),
+            stop: None,
+            ended: BTreeMap::new(),
+            result: None,
+        }
     }
 
     /// Its name.

@@ -41,7 +41,8 @@ struct Tables<'t> {
     open: Table<'t, u128, &'static str>,
 }
 
-/// What is remembered, for the leader of one epoch.
+/// What is remembered, for the leader of one epoch. A clone is another handle of the same epoch.
+#[derive(Clone)]
 pub struct Store {
     file: Arc<File>,
     epoch: u64,

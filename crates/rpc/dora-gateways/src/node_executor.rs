@@ -89,6 +89,9 @@ pub struct SpawnNodes {
     /// Nodes on other machines belong to it as well: its nodes wait at the start barrier until they are released.
     #[serde(default)]
     pub hold: bool,
+    /// The machine has them already and only their master is new. If it has not, nothing is started.
+    #[serde(default)]
+    pub resumed: bool,
     /// Who is told what becomes of them.
     pub master: Gateway<DataflowMasterCall>,
 }

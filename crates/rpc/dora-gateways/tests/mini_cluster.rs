@@ -274,7 +274,14 @@ async fn coordinator_and_daemon_reach_each_other_both_ways() {
         let master = service.start_server("master", Master { updates }).unwrap();
         let submission = Submission { descriptor: "nodes: []".to_owned(), ..Submission::default() };
         let nodes = vec![("a".into(), Attempt(1)), ("b".into(), Attempt(2))];
-        let spawn = SpawnNodes { dataflow: dataflow(), submission, nodes, hold: false, master: master.gateway() };
+        let spawn = SpawnNodes {
+            dataflow: dataflow(),
+            submission,
+            nodes,
+            hold: false,
+            resumed: false,
+            master: master.gateway(),
+        };
         let stale = daemon.executor.spawn_nodes(FencingToken { epoch: 1, nonce: 0 }, spawn.clone()).await.unwrap_err();
         let expected = StaleLeader { stale: FencingToken { epoch: 1, nonce: 0 }, current: LEADER };
         assert_eq!(stale, NodeExecutorError::Stale(expected));

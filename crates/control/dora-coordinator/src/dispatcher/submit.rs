@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     blueprint::Blueprint,
-    master::{DataflowMaster, Job, Progress},
+    master::{Before, DataflowMaster, Job, Progress},
     shared::Shared,
     streams,
 };
@@ -74,12 +74,13 @@ impl Dispatcher {
 
     /// Takes up a dataflow that the coordinator before this one had begun.
     pub(super) fn resume(&mut self, main: &mut MainThread<Self>, record: DataflowRecord) {
-        let DataflowRecord { id, submitted, submission, state, placed, .. } = record;
+        let DataflowRecord { id, submitted, submission, state, placed, stop, ended, .. } = record;
         let blueprint = match Blueprint::read(&submission) {
             Ok(blueprint) => Arc::new(blueprint),
             Err(mistakes) => return self.give_up(main, id, mistakes.join("; ")),
         };
-        let job = Job { id, submitted, submission: Arc::new(submission), blueprint, placed };
+        let before = Before { placed, stop, ended };
+        let job = Job { id, submitted, submission: Arc::new(submission), blueprint, before };
         match self.start_master(job, state) {
             Ok(running) => self.await_end(main, &running),
             Err(error) => self.give_up(main, id, error.to_string()),
@@ -148,5 +149,5 @@ fn take(shared: &Shared, submission: Submission) -> Result<Taken, DispatcherErro
         Err(SubmitError::Store(error)) => return Err(store_failed(&error)),
     }
     let (submitted, submission) = (record.submitted, Arc::new(record.submission));
-    Ok(Taken::New(Job { id, submitted, submission, blueprint: Arc::new(blueprint), placed: Vec::new() }))
+    Ok(Taken::New(Job { id, submitted, submission, blueprint: Arc::new(blueprint), before: Before::default() }))
 }

@@ -8,7 +8,7 @@ use dora_gateways::{
 use dora_message::{id::NodeId, result::NodeResult};
 use dora_rpc::{MainThread, Retryable};
 
-use super::{DataflowMaster, Machine, Source};
+use super::{DataflowMaster, Source};
 use crate::{Action, Found, MachineView, Wanted, files::hand_over};
 
 /// A daemon that could not be asked is asked again after so long, unless it counts as silent by then.
@@ -21,7 +21,7 @@ impl DataflowMaster {
                 for (node, attempt) in &nodes {
                     self.assume(&machine, node, *attempt, NodeState::Waiting);
                 }
-                self.send_spawn(main, machine, nodes);
+                self.send_spawn(main, machine, nodes, false);
             }
             Action::Stop { machine, node, attempt, options } => {
                 self.assume(&machine, &node, attempt, NodeState::Stopping);
@@ -61,11 +61,13 @@ impl DataflowMaster {
         }
     }
 
+    /// Has a machine start nodes; or, `resumed`, tell this master from now on about nodes that it has.
     pub(super) fn send_spawn(
         &mut self,
         main: &mut MainThread<Self>,
         machine: MachineId,
         nodes: Vec<(NodeId, Attempt)>,
+        resumed: bool,
     ) {
         let Some(executor) = self.machines.get(&machine).and_then(|machine| machine.executor.clone()) else { return };
         let spawn = SpawnNodes {
@@ -73,6 +75,7 @@ impl DataflowMaster {
             submission: self.job.submission.as_ref().clone(),
             nodes: nodes.clone(),
             hold: self.machines.len() > 1,
+            resumed,
             master: self.me.clone(),
         };
         let (leader, artifacts) = (self.shared.leader, self.shared.artifacts.clone());
@@ -80,16 +83,15 @@ impl DataflowMaster {
             hand_over(artifacts.as_ref(), &spawn.submission.artifacts, &executor).await?;
             executor.spawn_nodes(leader, spawn).await
         };
-        main.then(work, move |master: &mut Self, main, answer| master.spawn_answered(main, machine, nodes, answer));
+        main.then(work, move |master: &mut Self, main, answer| match answer {
+            Err(error) if error.retryable() => {
+                main.schedule(AGAIN, move |master: &mut Self, main| master.spawn_again(main, machine, nodes, resumed));
+            }
+            decided => master.spawn_decided(main, machine, decided),
+        });
     }
 
-    fn spawn_answered(
-        &mut self,
-        main: &mut MainThread<Self>,
-        name: MachineId,
-        nodes: Vec<(NodeId, Attempt)>,
-        answer: Result<(), NodeExecutorError>,
-    ) {
+    fn spawn_decided(&mut self, main: &mut MainThread<Self>, name: MachineId, answer: Result<(), NodeExecutorError>) {
         let Some(machine) = self.machines.get_mut(&name).filter(|machine| machine.outcome.is_none()) else { return };
         match answer {
             Ok(()) => {
@@ -99,8 +101,9 @@ impl DataflowMaster {
                 self.send_stop(main, &name);
                 self.touch(main);
             }
-            Err(error) if error.retryable() => {
-                main.schedule(AGAIN, |master: &mut Self, main| master.spawn_again(main, name, nodes));
+            Err(NodeExecutorError::UnknownDataflow { .. }) => {
+                self.machine_without_nodes(&name, true);
+                self.touch(main);
             }
             Err(error) => {
                 let trouble = Trouble::Machine { machine: name.clone(), reason: error.to_string() };
@@ -110,12 +113,18 @@ impl DataflowMaster {
         }
     }
 
-    /// Asks again, unless the machine has become silent: then its return decides.
-    fn spawn_again(&mut self, main: &mut MainThread<Self>, name: MachineId, nodes: Vec<(NodeId, Attempt)>) {
-        if !matches!(self.observed.get(&name), Some(MachineView::Reachable(_))) {
-            return;
+    /// Asks again, unless the machine is done, or has become silent: then its return decides.
+    fn spawn_again(
+        &mut self,
+        main: &mut MainThread<Self>,
+        name: MachineId,
+        nodes: Vec<(NodeId, Attempt)>,
+        resumed: bool,
+    ) {
+        let is_there = matches!(self.observed.get(&name), Some(MachineView::Reachable(_)));
+        if is_there && self.machines.get(&name).is_some_and(|machine| machine.outcome.is_none()) {
+            self.send_spawn(main, name, nodes, resumed);
         }
-        self.send_spawn(main, name, nodes);
     }
 
     /// Lets others read the streams of a machine.
@@ -142,9 +151,7 @@ impl DataflowMaster {
     /// Gives a command to a daemon, again and again while that may help and is wanted.
     fn send(&mut self, main: &mut MainThread<Self>, name: MachineId, command: Command) {
         let reachable = matches!(self.observed.get(&name), Some(MachineView::Reachable(_)));
-        // What was lost and is there again may still have to be stopped.
-        let due = |machine: &&Machine| machine.outcome.is_none() || matches!(command, Command::Stop(..));
-        let machine = self.machines.get(&name).filter(|_| reachable).filter(due);
+        let machine = self.machines.get(&name).filter(|machine| reachable && machine.outcome.is_none());
         let Some(executor) = machine.and_then(|machine| machine.executor.clone()) else { return };
         let (leader, id) = (self.shared.leader, self.job.id);
         let sent = command.clone();

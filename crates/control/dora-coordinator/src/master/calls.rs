@@ -20,13 +20,13 @@ impl DataflowMaster {
             Call::NodesChanged { machine, updates, reply } => reply.send(self.nodes_changed(main, &machine, updates)),
             Call::MachineFinished { machine, outcome, reply } => {
                 self.machine_ended(&machine, outcome);
+                self.last_words.push(reply);
                 self.end_if_over(main);
-                if self.state.is_final() {
-                    return self.last_words.push(reply);
+                if !self.state.is_final() {
+                    self.record(main);
+                    self.free_places(main, machine);
+                    self.touch(main);
                 }
-                reply.ok(());
-                self.free_places(main, machine);
-                self.touch(main);
             }
             Call::MachineReturned { machine, executor, observed, reply } => {
                 self.machine_returned(main, machine, executor, observed);

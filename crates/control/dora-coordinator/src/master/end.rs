@@ -16,6 +16,7 @@ impl DataflowMaster {
             return;
         }
         self.stop = Some(options);
+        self.recorder.stops(options);
         for node in self.intended.nodes.values_mut().filter(|node| node.wanted != Wanted::Nothing) {
             node.wanted = Wanted::Stopped(options);
         }

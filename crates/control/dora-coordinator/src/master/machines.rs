@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use dora_gateways::{
-    DataflowMasterError, DataflowState, MachineId, NodeExecutorCall, NodeState, NodeUpdate, ObservedDataflow, Outcome,
-    ResourceManagerGateway, Trouble, Urgency,
+    DataflowMasterError, MachineId, NodeExecutorCall, NodeExecutorGateway as _, NodeState, NodeUpdate,
+    ObservedDataflow, Outcome, ResourceManagerGateway, Trouble, Urgency,
 };
 use dora_message::{id::NodeId, result::NodeResult};
 use dora_rpc::{Gateway, MainThread};
 
-use super::{DataflowMaster, Machine, Seen};
+use super::{Before, DataflowMaster, Machine, Seen};
 use crate::{Found, IntendedNode, MachineView, Wanted};
 
 impl DataflowMaster {
@@ -18,7 +18,8 @@ impl DataflowMaster {
         let nodes = &self.job.blueprint.nodes;
         let needs: BTreeMap<_, _> = nodes.iter().map(|need| (&need.node, need)).collect();
         let mut placed = Vec::new();
-        for place in &self.job.placed {
+        let Before { placed: before, stop, ended } = std::mem::take(&mut self.job.before);
+        for place in &before {
             let (node, attempt, machine) = (place.node.clone(), place.attempt, place.machine.clone());
             if let Some(need) = needs.get(&node) {
                 let mut need = (*need).clone();
@@ -33,6 +34,9 @@ impl DataflowMaster {
         }
         let machines: Vec<_> = self.machines.keys().cloned().collect();
         machines.iter().for_each(|machine| self.publish(machine));
+        ended.into_iter().for_each(|(machine, outcome)| self.machine_ended(&machine, outcome));
+        stop.into_iter().for_each(|options| self.stop_all(main, options));
+        self.touch(main);
         let (resources, id, me) = (self.shared.resources.clone(), self.job.id, self.me.clone());
         main.then(
             async move { resources.register_master(id, me, placed).await },
@@ -106,6 +110,7 @@ impl DataflowMaster {
                 found.insert(id.clone(), Found { attempt: node.attempt, state: NodeState::Ended(result) });
             }
         }
+        self.recorder.machine_ended(name.clone(), outcome.clone());
         machine.outcome = Some(outcome);
     }
 
@@ -158,7 +163,12 @@ impl DataflowMaster {
         executor: Gateway<NodeExecutorCall>,
         has: Option<ObservedDataflow>,
     ) {
-        let Some(machine) = self.machines.get_mut(&name) else { return };
+        let Some(machine) = self.machines.get_mut(&name).filter(|machine| machine.outcome.is_none()) else {
+            // It was given up, or has told the end already: what it has is stopped, and forgotten.
+            let (leader, id, options) = (self.shared.leader, self.job.id, self.stop.unwrap_or_default());
+            let disown = async move { has.is_some() && executor.disown(leader, id, options).await.is_ok() };
+            return main.then(disown, |_, _, _| {});
+        };
         machine.executor = Some(executor);
         machine.connection += 1;
         let known = machine.accepted;
@@ -184,22 +194,27 @@ impl DataflowMaster {
             self.observe(&name, id, found);
         }
         self.intended.released.remove(&name);
-        let may_start = self.state == DataflowState::Building && self.stop.is_none();
-        if known && kept.is_empty() && may_start && self.has_started_nothing(&name) {
-            // Its daemon ended before the first process: the plan has the nodes started anew.
-            if let Some(machine) = self.machines.get_mut(&name) {
-                machine.accepted = false;
-            }
-        } else if known && kept.is_empty() {
-            let reason = "it has lost its nodes, and nobody can say how they ended".to_owned();
-            let trouble = Trouble::Machine { machine: name.clone(), reason };
-            self.machine_ended(&name, self.lost_outcome(&name, trouble));
-        } else if !kept.is_empty() {
+        match kept.is_empty() {
+            true => self.machine_without_nodes(&name, known),
             // The daemon learns whom to tell from now on.
-            self.send_spawn(main, name.clone(), kept);
+            false => self.send_spawn(main, name.clone(), kept, true),
         }
         self.send_stop(main, &name);
         self.touch(main);
+    }
+
+    /// A machine says that it has no nodes of this dataflow. `known`: it had taken them once.
+    pub(super) fn machine_without_nodes(&mut self, name: &MachineId, known: bool) {
+        if known && (self.flowed || !self.has_started_nothing(name)) {
+            let reason = "it has lost its nodes, and nobody can say how they ended".to_owned();
+            let trouble = Trouble::Machine { machine: name.clone(), reason };
+            self.machine_ended(name, self.lost_outcome(name, trouble));
+        } else if self.stop.is_some() {
+            self.machine_ended(name, Outcome { trouble: Some(Trouble::Interrupted), ..Outcome::default() });
+        } else if let Some(machine) = self.machines.get_mut(name) {
+            // The spawn was lost, or its daemon ended before the first process: the plan has the nodes started.
+            machine.accepted = false;
+        }
     }
 
     /// Whether no node of a machine has had a process, as far as was told. What has one is declared by its daemon: it is

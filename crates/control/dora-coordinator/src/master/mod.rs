@@ -36,8 +36,18 @@ pub(crate) struct Job {
     pub submitted: DateTime<Utc>,
     pub submission: Arc<Submission>,
     pub blueprint: Arc<Blueprint>,
-    /// Where its nodes were placed by the coordinator before this one; nowhere if it is new.
+    pub before: Before,
+}
+
+/// What the coordinator before this one has left of a dataflow; nothing of one that is new.
+#[derive(Clone, Default)]
+pub(crate) struct Before {
+    /// Where its nodes were placed.
     pub placed: Vec<PlacedNode>,
+    /// How it was to stop.
+    pub stop: Option<StopOptions>,
+    /// Machines that were done with it.
+    pub ended: BTreeMap<MachineId, Outcome>,
 }
 
 impl Job {
@@ -57,6 +67,8 @@ pub(crate) struct DataflowMaster {
     recorder: Recorder,
     progress: watch::Sender<Progress>,
     state: DataflowState,
+    /// Every node was ready once: messages have flowed.
+    flowed: bool,
     /// How it is to stop, once it is.
     stop: Option<StopOptions>,
     /// What went wrong apart from the nodes, and not on one machine.
@@ -67,11 +79,11 @@ pub(crate) struct DataflowMaster {
     observed: Observed,
     nodes: BTreeMap<NodeId, Seen>,
     machines: BTreeMap<MachineId, Machine>,
-    /// Places are being looked for.
+    /// Places are being looked for, or put into the store: nothing is started that the next coordinator would not know of.
     placing: bool,
     /// A look at what is to be done is due.
     dirty: bool,
-    /// Daemons whose last word is answered when the result is in the store.
+    /// Daemons whose last word is answered when it is in the store.
     last_words: Vec<Reply<(), DataflowMasterError>>,
 }
 
@@ -115,6 +127,7 @@ impl DataflowMaster {
             recorder,
             progress,
             state,
+            flowed: state == DataflowState::Running,
             stop: None,
             trouble: None,
             result: None,
@@ -141,23 +154,24 @@ impl DataflowMaster {
     }
 
     fn placed(&mut self, main: &mut MainThread<Self>, places: Result<Vec<Placement>, ResourceManagerError>) {
-        self.placing = false;
         let trouble = match places {
-            Ok(places) if self.stop.is_none() => return self.start(main, places),
+            Ok(places) if self.stop.is_none() => return self.occupy(main, places),
             Ok(_) => Trouble::Interrupted,
             Err(ResourceManagerError::NoFit { nodes }) => Trouble::NoFit(nodes),
             Err(error) => Trouble::CannotRun(error.to_string()),
         };
+        self.placing = false;
         self.fail(main, trouble);
     }
 
-    fn start(&mut self, main: &mut MainThread<Self>, places: Vec<Placement>) {
+    /// Its nodes have these places from now on.
+    fn occupy(&mut self, main: &mut MainThread<Self>, places: Vec<Placement>) {
         let placed = places.iter().map(|it| PlacedNode {
             node: it.node.clone(),
             attempt: it.attempt,
             machine: it.machine.clone(),
         });
-        self.job.placed = placed.collect();
+        self.recorder.placed(placed.collect());
         for Placement { node, attempt, machine, executor } in places {
             let its = self.machines.entry(machine.clone()).or_insert_with(|| Machine::new(Some(executor)));
             its.nodes.push(node.clone());
@@ -165,9 +179,18 @@ impl DataflowMaster {
             self.intended.nodes.insert(node.clone(), IntendedNode { machine, attempt, wanted: Wanted::Running });
             self.nodes.insert(node, Seen::default());
         }
-        self.recorder.placed(self.job.placed.clone());
-        self.reconcile(main);
         self.record(main);
+    }
+
+    /// The places are in the store: nodes may be started there, unless a stop has come meanwhile.
+    fn occupied(&mut self, main: &mut MainThread<Self>) {
+        self.placing = false;
+        if self.stop.is_some() {
+            self.machines.clear();
+            self.intended.nodes.clear();
+            self.fail(main, Trouble::Interrupted);
+        }
+        self.reconcile(main);
     }
 
     /// Looks at what is to be done, soon: many calls that come together are looked at once.
@@ -182,6 +205,9 @@ impl DataflowMaster {
 
     /// Does what is to be done until nothing more is, and says where the dataflow is now.
     fn reconcile(&mut self, main: &mut MainThread<Self>) {
+        if self.placing {
+            return;
+        }
         loop {
             let actions = plan(&self.intended, &self.observed);
             if actions.is_empty() {
@@ -189,8 +215,8 @@ impl DataflowMaster {
             }
             actions.into_iter().for_each(|action| self.perform(main, action));
         }
-        self.advance(main);
         self.end_if_over(main);
+        self.advance(main);
     }
 
     fn advance(&mut self, main: &mut MainThread<Self>) {
@@ -199,8 +225,12 @@ impl DataflowMaster {
             self.state = next;
             self.progress.send_modify(|progress| progress.state = next);
             if next == DataflowState::Running {
+                self.flowed = true;
                 self.record(main);
             }
+        }
+        if self.recorder.has_news() {
+            self.record(main);
         }
     }
 
@@ -238,7 +268,7 @@ impl RpcEndpoint for DataflowMaster {
     type Call = DataflowMasterCall;
 
     fn on_start(&mut self, main: &mut MainThread<Self>) {
-        if self.job.placed.is_empty() { self.find_places(main) } else { self.resume(main) }
+        if self.job.before.placed.is_empty() { self.find_places(main) } else { self.resume(main) }
     }
 
     fn handle(&mut self, main: &mut MainThread<Self>, call: DataflowMasterCall) {

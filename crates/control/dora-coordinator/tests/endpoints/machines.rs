@@ -192,7 +192,7 @@ async fn what_returns_after_it_was_lost_is_stopped() {
         assert_eq!(world.states().await, [DataflowState::Running]);
         one.with(|daemon| daemon.hangs = false).await;
         one.register(&world).await.unwrap();
-        one.expect(|heard| matches!(heard, Heard::Stop { nodes, .. } if nodes == &["left".into()])).await;
+        one.expect(|heard| *heard == Heard::Disown).await;
         two.end_node(id, "right", NodeResult::Success).await;
         assert_eq!(world.wait(id, DataflowState::Finished).await, DataflowState::Failed);
     })

@@ -39,7 +39,8 @@ async fn a_stop_that_is_more_urgent_goes_to_the_daemon_at_once() {
     worlds(async |world| {
         let mut machine = world.daemon("here").await;
         machine.with(|daemon| daemon.obeys = false).await;
-        world.dispatcher.submit(named("camera")).await.unwrap();
+        let id = world.dispatcher.submit(named("camera")).await.unwrap();
+        world.wait(id, DataflowState::Running).await;
         let stop = |urgency| {
             let dispatcher = world.dispatcher.within(3600 * SECOND);
             let options = StopOptions { grace: None, urgency };

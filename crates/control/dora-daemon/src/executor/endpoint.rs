@@ -168,6 +168,9 @@ impl NodeExecutor {
                 return Err(refused("other placements of this dataflow run here"));
             }
         }
+        if spawn.resumed {
+            return Err(NodeExecutorError::UnknownDataflow { dataflow: id });
+        }
         let follows = self.options.home.is_some();
         let run = Arc::new(Run::new(spawn.nodes.clone(), spawn.submission.watched, follows));
         let master = spawn.master.clone();

@@ -69,7 +69,8 @@ impl Registration<'_> {
             let (resources, registered) = registered;
             self.registered.send_replace(true);
             tokio::select! {
-                () = self.until_lost(&resources, &registered) => {}
+                // What is still under way on the connection is of a registration that is over.
+                () = self.until_lost(&resources, &registered) => resources.disconnect(),
                 () = self.until_over() => {
                     // Where nobody hears it, nobody waits for it either.
                     let _ = resources.unregister_daemon(self.machine()).await;

@@ -88,7 +88,7 @@ pub fn spawn(id: u128, submission: Submission, master: &Master) -> SpawnNodes {
         Err(_) => Vec::new(),
     };
     let dataflow = DataflowId(uuid::Uuid::from_u128(id));
-    SpawnNodes { dataflow, submission, nodes, hold: false, master: master.server.gateway() }
+    SpawnNodes { dataflow, submission, nodes, hold: false, resumed: false, master: master.server.gateway() }
 }
 
 /// Tests with both ways to call.
