@@ -41,6 +41,7 @@ fn help_lists_what_is_served_and_nothing_else() {
           graph       Draw a dataflow: nodes, their inputs and outputs, timers, and the policy of every edge
           schema      Print the JSON Schema of dataflow files, for editors
           completion  Print a script that lets a shell complete dora's commands and flags
+          system      The processes behind dataflows: how they are, and starting them anew
           help        Print this message or the help of the given subcommand(s)
 
         Options:

@@ -48,6 +48,8 @@ fn a_coordinator_that_hangs_is_told_with_its_process_and_what_to_do() {
         let who = format!("(process {coordinator}) does not answer: no answer within 2s");
         expect_in(&hung.stderr, &[&who, &format!("`kill -CONT {coordinator}` lets it go on")]);
     }
+    let doctor = dora(&bench, "doctor").expect_code(0);
+    expect_in(&doctor.stdout, &["warning  port 6013: ", "does not answer", "what to do: the process is stopped"]);
     kill_process(coordinator, Signal::CONT).expect("it runs");
     dora(&bench, "list").expect_code(0);
     cluster.down();

@@ -130,8 +130,11 @@ pub(crate) fn file_error(doing: &str, path: &std::path::Path, error: &std::io::E
     CommandError::failed(format!("cannot {doing} `{}`: {}", path.display(), describe(error)))
 }
 
-/// The error without the number that Rust appends.
 fn describe(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
+    without_number(&error.to_string())
+}
+
+/// What the system says, without the number that Rust appends.
+pub(crate) fn without_number(reason: &str) -> String {
+    reason.split(" (os error").next().unwrap_or(reason).to_owned()
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::{
     background::{Running, strays},
     client::DEFAULT_PORT,
-    error::CommandError,
+    error::{CommandError, without_number},
     home::{Home, VARIABLE},
     port_holder::{self, Holder},
 };
@@ -38,7 +38,10 @@ fn in_home(home: &Home, port: u16, reason: &str) -> CommandError {
 /// It runs and does not answer.
 fn hangs(port: u16, running: &Running, directory: &Path, reason: &str) -> CommandError {
     let pid = running.pid();
-    let what = format!("the coordinator of this host with port {port} (process {pid}) does not answer: {reason}");
+    let what = format!(
+        "the coordinator of this host with port {port} (process {pid}) does not answer: {}",
+        without_number(reason)
+    );
     CommandError::failed(what).with_hint(match running.process().is_stopped() {
         true => format!("the process is stopped: `kill -CONT {pid}` lets it go on"),
         false => format!(

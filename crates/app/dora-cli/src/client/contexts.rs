@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{host_port::HostPort, target::is_loopback};
 use crate::{
     error::CommandError,
-    home::{self, Home},
+    home::{self, Home, VARIABLE},
 };
 
 /// The name of this host in lists of contexts.
@@ -83,7 +83,8 @@ impl Contexts {
     /// What is in the file; none if there is no file.
     pub(crate) fn load(home: &Home) -> Result<Self, CommandError> {
         let path = home.contexts();
-        let Some(text) = home::read(&path)? else { return Ok(Self::default()) };
+        let read = home::read(&path).map_err(|error| error.with_hint(format!("{VARIABLE} names a directory of yours")));
+        let Some(text) = read? else { return Ok(Self::default()) };
         serde_json::from_str(&text).map_err(|error| {
             CommandError::failed(format!("`{}` cannot be understood: {error}", path.display()))
                 .with_hint("mend it, or remove it and add the contexts again")

@@ -4,7 +4,7 @@ use dora_gateways::{DataflowSummary, DispatcherError, MetricsError};
 use dora_rpc::{ConnectError, Refusal, RpcError};
 
 use super::{absence, target::Place};
-use crate::error::CommandError;
+use crate::error::{CommandError, without_number};
 
 /// An error that came from the coordinator at a place.
 pub(crate) trait Explain {
@@ -108,6 +108,7 @@ impl Explain for ConnectError {
 
 /// Nobody answers at this place.
 pub(super) fn unreachable(at: &Place, reason: &str) -> CommandError {
+    let reason = without_number(reason);
     CommandError::failed(format!("cannot reach the coordinator at {at}: {reason}")).with_hint(
         "look at address, port and firewall; there, `dora status` tells whether it runs, and `dora up --interface ADDRESS` \
          makes it reachable",

@@ -48,9 +48,13 @@ impl fmt::Display for Place {
 impl Target {
     /// The coordinator that is meant.
     pub(crate) fn resolve(arguments: &CoordinatorArgs) -> Result<Self, CommandError> {
-        let home = Home::find()?;
-        let contexts = Contexts::load(&home)?;
-        Self::find(&home, &contexts, arguments.choice()?, arguments.insecure)
+        let (home, choice) = (Home::find()?, arguments.choice()?);
+        // Who says which one of this host is meant needs no other.
+        let contexts = match choice {
+            Choice::Here { .. } => Contexts::default(),
+            _ => Contexts::load(&home)?,
+        };
+        Self::find(&home, &contexts, choice, arguments.insecure)
     }
 
     fn find(home: &Home, contexts: &Contexts, choice: Choice, insecure: bool) -> Result<Self, CommandError> {

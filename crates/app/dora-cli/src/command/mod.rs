@@ -33,7 +33,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::{
-    error::CommandError,
+    error::{CommandError, without_number},
     table::{self, Align},
 };
 
@@ -95,5 +95,5 @@ fn write_to(stdout: &mut impl io::Write, text: &str) -> Result<(), CommandError>
 
 /// Standard output takes nothing: a full disk, say.
 fn unwritable(error: &io::Error) -> CommandError {
-    CommandError::failed(format!("cannot write to standard output: {error}"))
+    CommandError::failed(format!("cannot write to standard output: {}", without_number(&error.to_string())))
 }

@@ -63,6 +63,7 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let meant = CoordinatorArgs { coordinator_port: arguments.port, ..CoordinatorArgs::default() };
     let port = meant.port_here()?;
     let home = Home::find()?;
+    let in_use = Contexts::load(&home)?.current;
     let directory = home.coordinator(port);
     home::make_private(&directory)?;
     let _turn = one_at_a_time(&directory)?;
@@ -79,7 +80,7 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         }
     }
     start_daemon(&home, arguments, port)?;
-    tell_notes(arguments, &home)?;
+    tell_notes(arguments, in_use.as_deref());
     let trust = match arguments.network.insecure {
         true => Some(Trust::Insecure),
         false => coordinator::for_clients(&directory)?.map(|(fingerprint, token)| Trust::Tls { fingerprint, token }),
@@ -92,18 +93,17 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
 }
 
 /// What somebody should know who may expect something else.
-fn tell_notes(arguments: &Arguments, home: &Home) -> Result<(), CommandError> {
+fn tell_notes(arguments: &Arguments, context: Option<&str>) {
     if arguments.network.insecure && !arguments.network.is_on_network() {
         tell_note(
             "`--insecure` has no effect without `--interface`: only this user reaches the coordinator, by its socket",
         );
     }
-    if let Some(context) = Contexts::load(home)?.current {
+    if let Some(context) = context {
         tell_note(&format!(
             "commands mean the coordinator of context `{context}`, not this one; `dora context use local` changes that"
         ));
     }
-    Ok(())
 }
 
 /// Refuses to start what would meet a process that has lost its directory.

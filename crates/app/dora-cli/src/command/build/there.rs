@@ -34,22 +34,37 @@ pub(super) fn execute(arguments: &Arguments, loaded: &Loaded) -> Result<ExitCode
     };
     let steps = client.run(client.patient().build(submission))?;
     match client.run(show(steps))? {
-        None => Ok(ExitCode::SUCCESS),
-        Some(trouble) => Err(building::trouble(loaded, &trouble)),
+        End::Built => Ok(ExitCode::SUCCESS),
+        End::Nothing => {
+            error::tell_note(&format!("{}: there is nothing to build", arguments.path.display()));
+            Ok(ExitCode::SUCCESS)
+        }
+        End::Failed(trouble) => Err(building::trouble(loaded, &trouble)),
     }
 }
 
-/// Tells what happens, to the end of the build; why it failed, if it did.
-async fn show(mut steps: RpcStream<BuildStep>) -> Result<Option<Trouble>, RpcError> {
+/// How a build ended.
+#[derive(Debug, PartialEq)]
+enum End {
+    Built,
+    /// Nothing was to be done.
+    Nothing,
+    Failed(Trouble),
+}
+
+/// Tells what happens, to the end of the build.
+async fn show(mut steps: RpcStream<BuildStep>) -> Result<End, RpcError> {
+    let mut end = End::Nothing;
     while let Some(step) = steps.next().await? {
         match step {
             Streamed::Item(BuildStep::Event(event)) => {
+                end = End::Built;
                 let (level, line) = building::words(event);
                 super::tell(level, line);
             }
             Streamed::Item(BuildStep::Warning(text)) => super::tell(LogLevel::Warn, text),
-            Streamed::Item(BuildStep::Done) => return Ok(None),
-            Streamed::Item(BuildStep::Failed(trouble)) => return Ok(Some(trouble)),
+            Streamed::Item(BuildStep::Done) => return Ok(end),
+            Streamed::Item(BuildStep::Failed(trouble)) => return Ok(End::Failed(trouble)),
             Streamed::Dropped(count) => error::tell_note(&format!("{count} lines were left out here")),
         }
     }
@@ -71,7 +86,10 @@ mod tests {
             hint: None,
             last_lines: vec![],
         });
-        let ends = [(Some(BuildStep::Done), Ok(None)), (Some(BuildStep::Failed(failed.clone())), Ok(Some(failed)))];
+        let ends = [
+            (Some(BuildStep::Done), Ok(End::Nothing)),
+            (Some(BuildStep::Failed(failed.clone())), Ok(End::Failed(failed))),
+        ];
         for (step, expected) in ends {
             let (sender, steps) = dora_rpc::stream(2);
             step.into_iter().for_each(|step| sender.push(step).expect("a reader"));

@@ -6,7 +6,12 @@ use dora_rpc::{ListenError, ListenOn, Token};
 use serde::{Deserialize, Serialize};
 
 use super::credentials::Credentials;
-use crate::{client::contexts::Trust, error::CommandError, home::Home, port_holder};
+use crate::{
+    client::contexts::Trust,
+    error::{CommandError, without_number},
+    home::Home,
+    port_holder,
+};
 
 /// From where a coordinator is to be reached besides its own host.
 #[derive(Debug, Clone, clap::Args)]
@@ -117,7 +122,7 @@ impl Entrance {
 
     /// Why it cannot listen, and what to do about it.
     pub(super) fn explain(&self, error: ListenError) -> CommandError {
-        let what = error.to_string();
+        let what = without_number(&error.to_string());
         match error {
             ListenError::InUse(_) => {
                 let holder = port_holder::of(self.port).map(|holder| format!(": {holder}")).unwrap_or_default();

@@ -23,10 +23,7 @@ pub(super) fn probe(asked: &CoordinatorArgs) -> Vec<Finding> {
     };
     let finding = match seen {
         Ok(machines) => judge(what, &machines),
-        Err(error) => {
-            let advice = error.hint().unwrap_or("`dora status` tells more").to_owned();
-            Finding::error(what, error.to_string(), advice)
-        }
+        Err(error) => Finding::error(what, error.to_string(), advice(&error)),
     };
     here.into_iter().chain([finding]).collect()
 }
@@ -34,7 +31,11 @@ pub(super) fn probe(asked: &CoordinatorArgs) -> Vec<Finding> {
 fn of_this_host(home: &Home) -> Vec<Finding> {
     let running = home.coordinators().into_iter().filter_map(|port| {
         let running = Running::in_directory(&home.coordinator(port)).ok()??;
-        Some(Finding::ok(format!("port {port}"), format!("runs as process {}", running.pid())))
+        let what = format!("port {port}");
+        Some(match machines(Target::here(home, port)) {
+            Ok(_) => Finding::ok(what, format!("runs as process {}", running.pid())),
+            Err(error) => Finding::warning(what, error.to_string(), advice(&error)),
+        })
     });
     running.chain(strays::below(home.path()).iter().map(stray)).collect()
 }
@@ -48,6 +49,10 @@ fn stray(stray: &Running) -> Finding {
         format!("{}: its directory {directory} was removed, so no command reaches it", stray.process()),
         format!("`dora down --force` with its port, or `kill {pid}`, ends it in order"),
     )
+}
+
+fn advice(error: &CommandError) -> String {
+    error.hint().unwrap_or("`dora status` tells more").to_owned()
 }
 
 fn machines(target: Target) -> Result<Vec<MachineInfo>, CommandError> {

@@ -18,8 +18,8 @@ pub(super) fn probe(host: &Host) -> Vec<Finding> {
 fn judge(processes: &HashMap<u32, Process>) -> Vec<Finding> {
     let mut sorted: Vec<&Process> = processes.values().filter(|process| process.state != 'Z').collect();
     sorted.sort_by_key(|process| process.id);
-    let keepers: Vec<Finding> =
-        sorted.iter().filter(|process| process.is_keeper()).map(|keeper| judge_keeper(keeper, processes)).collect();
+    let keepers = sorted.iter().filter(|process| process.is_keeper() && !is_guard(process, processes));
+    let keepers: Vec<Finding> = keepers.map(|keeper| judge_keeper(keeper, processes)).collect();
     let lost = sorted.iter().filter(|process| process.is_node && !is_kept(process, processes));
     let lost: Vec<Finding> = lost.map(|node| judge_lost(node)).collect();
     let none = keepers.is_empty() && lost.is_empty();
@@ -32,8 +32,10 @@ fn judge_keeper(keeper: &Process, processes: &HashMap<u32, Process>) -> Finding 
     let nodes = processes.values().filter(|process| process.parent == keeper.id).count();
     let count = format!("{nodes} process{}", if nodes == 1 { "" } else { "es" });
     let since = show_age(keeper.age);
-    let supervisor = processes.get(&keeper.parent);
-    let gone = keeper.parent == INIT && !supervisor.is_some_and(|init| init.line().contains("dora"));
+    // Above it is its guard, and above that who started both.
+    let started = processes.get(&keeper.parent).filter(|above| above.is_keeper()).unwrap_or(keeper);
+    let supervisor = processes.get(&started.parent);
+    let gone = started.parent == INIT && !supervisor.is_some_and(|init| init.line().contains("dora"));
     let end = format!("`kill -9 {}` ends it with all its nodes", keeper.id);
     if gone && !keeper.is_lasting() {
         return Finding::warning(what, format!("{count}, for {since}; what started it is gone"), end);
@@ -41,7 +43,7 @@ fn judge_keeper(keeper: &Process, processes: &HashMap<u32, Process>) -> Finding 
     let of = match supervisor {
         _ if gone => "a dataflow that has outlived its daemon".to_owned(),
         Some(parent) => format!("`{}`", parent.line()),
-        None => format!("process {}", keeper.parent),
+        None => format!("process {}", started.parent),
     };
     let detail = format!("{count} of {of}, for {since}");
     match keeper.state {
@@ -52,6 +54,11 @@ fn judge_keeper(keeper: &Process, processes: &HashMap<u32, Process>) -> Finding 
         ),
         _ => Finding::ok(what, detail),
     }
+}
+
+/// Whether it is the guard of a keeper, which has the same command line.
+fn is_guard(process: &Process, processes: &HashMap<u32, Process>) -> bool {
+    processes.values().any(|child| child.parent == process.id && child.is_keeper())
 }
 
 fn judge_lost(node: &Process) -> Finding {
@@ -126,6 +133,13 @@ mod tests {
         let fake = fake.add(8, 7, 'S', "dora keeper", "").add(9, 8, 'S', "camera", NODE).add(10, 9, 'S', "child", NODE);
         let findings = fake.findings();
         assert_eq!(findings, [Finding::ok("keeper 8", "1 process of `dora run robot.yml`, for 2 h")]);
+    }
+
+    #[test]
+    fn a_keeper_and_its_guard_are_one() {
+        let fake = FakeProcesses::new().add(1, 0, 'S', "init", "").add(7, 1, 'S', "dora run robot.yml", "");
+        let fake = fake.add(8, 7, 'S', "dora keeper", "").add(9, 8, 'S', "dora keeper", "").add(10, 9, 'S', "a", NODE);
+        assert_eq!(fake.findings(), [Finding::ok("keeper 9", "1 process of `dora run robot.yml`, for 2 h")]);
     }
 
     #[test]
