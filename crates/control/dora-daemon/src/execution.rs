@@ -6,7 +6,7 @@ use dora_gateways::{DataflowEvent, Outcome, Trouble};
 use dora_message::supervision::{Figures, FinalReport, FromKeeper, LaunchPlan};
 
 use crate::{
-    keeper::{Control, Keeper, KeeperError, Received, bond_of},
+    keeper::{Control, Keeper, KeeperError, Received},
     lines::Beginnings,
     outcome::Record,
     tap::TapReader,
@@ -65,9 +65,7 @@ pub struct Execution {
 impl Execution {
     /// Starts `exe keeper` and has it execute the plan. `exe` is usually the program that runs: `dora`.
     pub fn start(exe: &Path, plan: &LaunchPlan) -> Result<Self, KeeperError> {
-        let keeper = Keeper::start(exe, &bond_of(plan))?;
-        keeper.launch(plan)?;
-        Ok(Self::of(keeper, Record::new(plan)))
+        Ok(Self::of(Keeper::start(exe, plan)?, Record::new(plan)))
     }
     /// A dataflow that this keeper runs, as far as the record goes.
     pub(crate) fn of(keeper: Keeper, record: Record) -> Self {

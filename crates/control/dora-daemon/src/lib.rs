@@ -43,6 +43,7 @@ pub use adoption::become_subreaper;
 pub use build::{
     Build, BuildControl, BuildError, BuildOptions, BuildProblem, FailedLine, Pins, PinsError, Refresh, Sources,
 };
+pub use dora_keeper::cleanup::{Cleanup, kill_marked};
 pub use dora_message::result::NodeResult;
 pub use execution::{Event, Execution};
 pub use executor::{Daemon, DaemonOptions, Home, RegistrationError, file_identity};

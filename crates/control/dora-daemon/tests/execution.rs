@@ -11,7 +11,6 @@ use std::{
 
 use dora_daemon::{Event, Execution, NodeResult, PrepareOptions, prepare};
 use dora_gateways::{DataflowEvent, Outcome, Trouble};
-use dora_keeper::start::Bond;
 use dora_message::supervision::ExitStatus;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -175,7 +174,9 @@ fn dropping_ends_everything() {
 
 #[test]
 fn a_keeper_that_cannot_be_started() {
-    let error = dora_daemon::Keeper::start(Path::new("/does/not/exist"), &Bond::Tied).unwrap_err();
+    let loaded = dora_descriptor::parse("a.yml", "nodes: [{ id: a, path: 'true' }]", &Default::default()).unwrap();
+    let plan = prepare(&loaded.dataflow, Path::new("/"), &PrepareOptions::default()).unwrap().plan;
+    let error = Execution::start(Path::new("/does/not/exist"), &plan).unwrap_err();
     assert!(error.to_string().starts_with("cannot start `/does/not/exist keeper`"), "{error}");
 }
 

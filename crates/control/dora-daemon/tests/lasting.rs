@@ -320,6 +320,16 @@ fn daemons_do_not_take_each_others_keepers() {
 
 #[test]
 fn an_adopted_keeper_that_dies_is_a_trouble_of_its_own() {
+    an_adopted_keeper_dies(false);
+}
+
+/// Nobody is there any more whom it belonged to.
+#[test]
+fn nothing_is_left_of_an_adopted_keeper_and_its_guard() {
+    an_adopted_keeper_dies(true);
+}
+
+fn an_adopted_keeper_dies(without_guard: bool) {
     let machine = Machine::new();
     let text = r#"
 nodes:
@@ -333,6 +343,12 @@ nodes:
     daemon.kill();
     let mut adopted = machine.adopt(&plan, 2).unwrap();
     let node = witness(adopted.nodes[0].pid.unwrap());
+    if without_guard {
+        let guard = Pid::from_raw(adopted.execution.keeper_pid() as i32).unwrap();
+        kill_process(guard, Signal::KILL).unwrap();
+        daemon.assert_keeper_is_gone();
+        assert_lives(&leaver);
+    }
     adopted.execution.kill();
     let outcome = until(&mut adopted.execution, |event| match event {
         Event::Finished(outcome) => Some(outcome.clone()),

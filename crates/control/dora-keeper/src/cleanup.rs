@@ -1,7 +1,9 @@
 //! Kills what nodes have left behind: children and grandchildren in whatever process group or session.
 //!
-//! Works for a process that is a child subreaper: everything its children ever forked stays its descendant. It must not
-//! know of nodes.
+//! Works for a process that is a child subreaper: everything its children ever forked stays its descendant. `marked` is for
+//! what has fallen to nobody of ours. It must not know of nodes.
+
+mod marked;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,6 +16,8 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, PidfdFlags, Signal, WaitOptions, getpid, pidfd_open, pidfd_send_signal, waitpid},
 };
+
+pub use marked::kill_marked;
 
 /// What was found and what became of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,11 +35,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// Descendants that fork while they are being killed are caught in the next round, because their children become ours.
 pub fn kill_descendants(spared: &[u32]) -> Cleanup {
+    kill_all(|| descendants(spared))
+}
+
+/// Kills whatever a look finds, until it finds nothing.
+fn kill_all(look: impl Fn() -> Found) -> Cleanup {
     let deadline = Instant::now() + PATIENCE;
     let mut cleanup = Cleanup::default();
     let mut counted = HashSet::new();
     loop {
-        let Descendants { living, mut has_changed } = descendants(spared);
+        let Found { living, mut has_changed } = look();
         let mut dying = Vec::new();
         let mut unkillable = Vec::new();
         for process in living {
@@ -103,17 +112,22 @@ impl Process {
 }
 
 /// What one look at all processes has found.
-struct Descendants {
+struct Found {
     living: Vec<Process>,
     /// One of them had ended.
     has_changed: bool,
 }
 
+/// The numbers of all processes.
+fn numbers() -> impl Iterator<Item = Pid> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw))
+}
+
 /// All living descendants of this process, without the spared ones and theirs. Those that have ended are reaped.
-fn descendants(spared: &[u32]) -> Descendants {
+fn descendants(spared: &[u32]) -> Found {
     let mut children: HashMap<i32, Vec<Process>> = HashMap::new();
-    let numbers = fs::read_dir("/proc").into_iter().flatten().flatten();
-    for pid in numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw)) {
+    for pid in numbers() {
         if let Some(process) = Process::read(pid) {
             children.entry(process.parent).or_default().push(process);
         }
@@ -134,7 +148,7 @@ fn descendants(spared: &[u32]) -> Descendants {
             }
         }
     }
-    Descendants { living, has_changed }
+    Found { living, has_changed }
 }
 
 /// Waits until all are dead and reaps those that are our children. False: the deadline has come.

@@ -10,8 +10,8 @@
 //!
 //! A keeper whose guard is killed dies with it, and the supervisor cleans up: only who kills supervisor and guard in one
 //! moment leaves something behind. A keeper that may outlive its supervisor is different in two ways: its guard watches
-//! nobody but the keeper, and when the guard is killed the keeper goes on, because nodes must not notice. Only who kills
-//! both leaves something behind then, and only if the supervisor has not started that keeper itself. Neither bears the name of `dora`, so that `pkill -9 dora` hits the supervisor alone.
+//! nobody but the keeper, and when the guard is killed the keeper goes on, because nodes must not notice. Who kills
+//! both leaves something behind then, which the supervisor finds by its environment ([`crate::cleanup`]). Neither bears the name of `dora`, so that `pkill -9 dora` hits the supervisor alone.
 #![allow(unsafe_code)]
 
 use std::{

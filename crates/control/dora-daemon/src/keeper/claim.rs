@@ -55,7 +55,7 @@ impl Owner {
 }
 
 /// What kind of keeper a plan wants.
-pub(crate) fn bond_of(plan: &LaunchPlan) -> Bond {
+pub(super) fn bond_of(plan: &LaunchPlan) -> Bond {
     let name = |lasting: &LastingPlan| keeper_name(named::own_uid(), &lasting.owner, &plan.dataflow_id);
     plan.lasting.as_ref().map_or(Bond::Tied, |lasting| Bond::Lasting { name: name(lasting) })
 }
@@ -123,7 +123,8 @@ pub(crate) fn claim(
     let mut fds = fds.into_iter();
     let state: Option<KeeperState> = read(fds.by_ref().take(1).collect(), state_len);
     let state = state.ok_or(AdoptError::NotUnderstood)?;
-    let lasting = Lasting::new(None, state.keeper, state.guard, fds.collect()).ok_or(AdoptError::NotUnderstood)?;
+    let lasting =
+        Lasting::new(None, *dataflow, state.keeper, state.guard, fds.collect()).ok_or(AdoptError::NotUnderstood)?;
     named::set_patience(&socket, None).map_err(AdoptError::System)?;
     let keeper = Keeper::of(socket, Processes::Lasting(lasting)).map_err(AdoptError::System)?;
     Ok((keeper, state))
@@ -148,11 +149,11 @@ fn reached(error: io::Error) -> AdoptError {
 }
 
 /// The processes of a keeper that was started to outlive us: it tells of them before it is told anything.
-pub(super) fn greeted(socket: &OwnedFd, mut guard: Child) -> io::Result<Processes> {
+pub(super) fn greeted(socket: &OwnedFd, mut guard: Child, dataflow: DataflowId) -> io::Result<Processes> {
     match hello(socket) {
         Ok((pid, pidfds)) => {
             let guard_pid = guard.id();
-            let lasting = Lasting::new(Some(guard), pid, Some(guard_pid), pidfds);
+            let lasting = Lasting::new(Some(guard), dataflow, pid, Some(guard_pid), pidfds);
             lasting.map(Processes::Lasting).ok_or_else(|| io::ErrorKind::InvalidData.into())
         }
         Err(error) => {

@@ -27,8 +27,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::de::DeserializeOwned;
 
 use crate::{adoption, tap::TapReader};
+pub(crate) use claim::claim;
 pub use claim::{AdoptError, Owner, adoptable, incarnation};
-pub(crate) use claim::{bond_of, claim};
 pub use control::Control;
 use processes::Processes;
 
@@ -113,33 +113,34 @@ pub enum Received {
 }
 
 impl Keeper {
-    /// Starts `exe keeper`. `exe` is a program that calls [`dora_keeper::run`] then, as `dora` does.
-    pub fn start(exe: &Path, bond: &Bond) -> Result<Self, KeeperError> {
+    /// Starts `exe keeper` and has it execute a plan. `exe` is a program that calls [`dora_keeper::run`] then, as `dora`
+    /// does.
+    pub fn start(exe: &Path, plan: &LaunchPlan) -> Result<Self, KeeperError> {
+        let bond = claim::bond_of(plan);
         let started = || {
-            let (child, socket) = dora_keeper::start::start(exe, bond)?;
+            let (child, socket) = dora_keeper::start::start(exe, &bond)?;
             adoption::register(child.id());
             let processes = match bond {
                 Bond::Tied => Processes::Tied(child),
-                Bond::Lasting { .. } => claim::greeted(&socket, child)?,
+                Bond::Lasting { .. } => claim::greeted(&socket, child, plan.dataflow_id)?,
             };
             Keeper::of(socket, processes)
         };
-        started().map_err(|source| KeeperError::Start { program: exe.to_owned(), source })
+        let keeper = started().map_err(|source| KeeperError::Start { program: exe.to_owned(), source })?;
+        keeper.launch(plan).map_err(KeeperError::Launch)?;
+        Ok(keeper)
     }
 
     fn of(socket: OwnedFd, processes: Processes) -> io::Result<Self> {
         Ok(Keeper { processes, control: Control::new(socket)?, buffer: vec![0; MAX_PACKET], end: None })
     }
 
-    /// Has the plan executed. A keeper executes one plan.
-    pub fn launch(&self, plan: &LaunchPlan) -> Result<(), KeeperError> {
-        let launch = || {
-            let json = serde_json::to_vec(plan)?;
-            let memory = memfd_with("dora-plan", &json)?;
-            self.control.send(&ToKeeper::Launch { plan_len: json.len() as u64 }, Some(&memory))
-        };
-        launch().map_err(KeeperError::Launch)
+    fn launch(&self, plan: &LaunchPlan) -> io::Result<()> {
+        let json = serde_json::to_vec(plan)?;
+        let memory = memfd_with("dora-plan", &json)?;
+        self.control.send(&ToKeeper::Launch { plan_len: json.len() as u64 }, Some(&memory))
     }
+
     /// To give orders.
     pub fn control(&self) -> &Control {
         &self.control

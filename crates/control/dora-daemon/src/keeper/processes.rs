@@ -7,7 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dora_keeper::cleanup::Cleanup;
+use dora_keeper::cleanup::{Cleanup, kill_marked};
+use dora_message::id::DataflowId;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, Signal, WaitOptions, pidfd_send_signal, waitpid},
@@ -34,6 +35,7 @@ pub(super) enum Processes {
 pub(super) struct Lasting {
     /// The guard, if this process has started it.
     child: Option<Child>,
+    dataflow: DataflowId,
     pid: u32,
     guard_pid: Option<u32>,
     keeper: OwnedFd,
@@ -43,9 +45,15 @@ pub(super) struct Lasting {
 
 impl Lasting {
     /// `pidfds`: what came with the first packet of the keeper. `None`: that of the keeper was not among them.
-    pub(super) fn new(child: Option<Child>, pid: u32, guard_pid: Option<u32>, pidfds: Vec<OwnedFd>) -> Option<Self> {
+    pub(super) fn new(
+        child: Option<Child>,
+        dataflow: DataflowId,
+        pid: u32,
+        guard_pid: Option<u32>,
+        pidfds: Vec<OwnedFd>,
+    ) -> Option<Self> {
         let mut pidfds = pidfds.into_iter();
-        let lasting = Lasting { child, pid, guard_pid, keeper: pidfds.next()?, guard: pidfds.next() };
+        let lasting = Lasting { child, dataflow, pid, guard_pid, keeper: pidfds.next()?, guard: pidfds.next() };
         lasting.pids().for_each(adoption::register);
         Some(lasting)
     }
@@ -129,8 +137,11 @@ impl Processes {
                 }
                 let status = lasting.reap();
                 let pids: Vec<u32> = lasting.pids().collect();
-                // What an adopted one has left was for its guard to kill, and is not ours.
-                Some((status, adoption::inherit(&pids)))
+                let inherited = adoption::inherit(&pids);
+                // What an adopted one has left was for its guard to kill; without a guard it has fallen to init.
+                let marked = kill_marked(&lasting.dataflow);
+                let survivors = [inherited.survivors, marked.survivors].concat();
+                Some((status, Cleanup { killed: inherited.killed + marked.killed, survivors }))
             }
         }
     }
