@@ -429,6 +429,55 @@ fn a_guard_that_is_killed_takes_nothing_with_it() {
 }
 
 #[test]
+fn what_nobody_heard_is_told_to_who_comes() {
+    let dir = tempfile::tempdir().unwrap();
+    let go = dir.path().join("go");
+    let script = format!("until [ -e {} ]; do sleep 0.01; done; exit 3", go.display());
+    let twice = RestartRule { max_restarts: 2, ..always() };
+    let plan = lasting(plan().sh("a", &script).restart(twice).sh("b", "exec sleep 1000"));
+    let mut run = Run::launch(&plan);
+    run.until(|packet| matches!(packet, FromKeeper::Spawned { node, .. } if node.as_str() == "b").then_some(()));
+    drop(run.link);
+    fs::write(go, "").unwrap();
+    let mut incarnation = 1;
+    let (link, state) = loop {
+        incarnation += 1;
+        let (link, state) = attach(&plan, incarnation);
+        if !state.ends.is_empty() {
+            break (link, state);
+        }
+    };
+    // Some supervisor between may have heard of it.
+    let heard = |text: &str| text == "node `a`: max restarts (2) exceeded, giving up";
+    assert!(state.warnings.iter().all(|warning| heard(warning)) && state.warnings.len() <= 1, "{:?}", state.warnings);
+    assert_eq!(state.nodes[0].restarts, 2);
+    link.tell(&ToKeeper::Kill);
+    link.finish();
+    run.keeper.wait().unwrap();
+}
+
+#[test]
+fn a_keeper_alone_sleeps() {
+    let mut run = supervised(lasting(plan().helper("a", "serve").sh("b", "exec sleep 1000")));
+    run.until(|packet| matches!(packet, FromKeeper::Spawned { node, .. } if node.as_str() == "b").then_some(()));
+    run.kill();
+    let (link, state) = run.attach(2);
+    drop(link);
+    let switches = || status_kib(state.keeper, "voluntary_ctxt_switches");
+    // It has seen the end of the connection when it sleeps again.
+    let is_asleep = || {
+        let before = switches();
+        std::thread::sleep(Duration::from_millis(300));
+        switches() == before
+    };
+    assert!((0..20).any(|_| is_asleep()), "it is woken again and again");
+    let (link, _) = run.attach(3);
+    link.tell(&ToKeeper::Kill);
+    link.finish();
+    run.is_gone();
+}
+
+#[test]
 fn who_looked_at_an_output_and_died_holds_nothing() {
     let plan = lasting(plan().helper("a", "send-while-tapped").output());
     let mut run = Run::launch(&plan);

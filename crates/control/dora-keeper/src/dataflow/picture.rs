@@ -1,23 +1,28 @@
 //! What the next supervisor has to know of the dataflow, and what becomes of what the last one wanted to see.
 
-use dora_message::supervision::{KeeperState, NodeLife, NodeStanding, StartState};
+use dora_message::supervision::{FinalReport, KeeperState, NodeLife, NodeStanding, StartState};
 
 use super::{Barrier, Dataflow, barrier::Hold};
 use crate::{guest::Guest, node::Life, supervisor::SupervisorLink};
 
 impl Dataflow {
-    /// All that is known of the nodes. Who keeps them is for the caller to say.
-    pub(crate) fn picture(&self) -> KeeperState {
+    /// All that is known of the nodes, for a supervisor that is told by whom they are kept, and what nobody has heard.
+    pub(crate) fn picture(
+        &self,
+        guard: Option<u32>,
+        warnings: Vec<String>,
+        report: Option<FinalReport>,
+    ) -> KeeperState {
         KeeperState {
-            keeper: 0,
-            guard: None,
+            keeper: std::process::id(),
+            guard,
             plan: self.plan.clone(),
             start: self.start_state(),
             stopping: self.stopping,
             nodes: (0..self.nodes.len()).map(|number| self.standing_of(number)).collect(),
             ends: self.ends.clone(),
-            warnings: Vec::new(),
-            report: None,
+            warnings,
+            report,
         }
     }
 

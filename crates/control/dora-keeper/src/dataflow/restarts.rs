@@ -45,8 +45,7 @@ impl Dataflow {
             Verdict::Restart(restart) => Some(restart),
             Verdict::Exceeded { max_restarts } => {
                 let node = &self.plan.nodes[number].id;
-                let message = format!("node `{node}`: max restarts ({max_restarts}) exceeded, giving up");
-                link.send(&FromKeeper::Warning { message });
+                link.warn(format!("node `{node}`: max restarts ({max_restarts}) exceeded, giving up"));
                 None
             }
             Verdict::Over => None,

@@ -57,13 +57,7 @@ impl Keeper {
 
     fn state(&self) -> Option<KeeperState> {
         let report = self.ending.as_ref().map(|ending| ending.report.clone());
-        Some(KeeperState {
-            keeper: std::process::id(),
-            guard: self.guard.living(),
-            warnings: self.link.unheard(),
-            report,
-            ..self.dataflow.as_ref()?.picture()
-        })
+        Some(self.dataflow.as_ref()?.picture(self.guard.living(), self.link.unheard(), report))
     }
 
     pub(super) fn orphan_deadline(&self) -> Option<Instant> {
