@@ -1,5 +1,7 @@
 //! A build as `dora build` and `dora run` show it: a line for whatever happens, and an error that helps.
 
+use std::io;
+
 use dora_daemon::{Build, BuildError, Sources, become_subreaper};
 use dora_descriptor::{Loaded, model::LogLevel};
 use dora_gateways::{BuildEvent, NodeMistake, Progress, Trouble};
@@ -11,7 +13,12 @@ const MOST_MISTAKES: usize = 12;
 
 /// From now on Ctrl-C is heard, and does not end the process by itself.
 pub(crate) fn listen() -> Result<Interrupts, CommandError> {
-    Interrupts::listen().map_err(|error| CommandError::failed(format!("cannot listen for Ctrl-C: {error}")))
+    listening(Interrupts::listen())
+}
+
+/// The same for some of the signals.
+pub(crate) fn listening(interrupts: io::Result<Interrupts>) -> Result<Interrupts, CommandError> {
+    interrupts.map_err(|error| CommandError::failed(format!("cannot listen for Ctrl-C: {error}")))
 }
 
 /// Builds; gives each line for the user to `tell`. Ctrl-C ends the build and all that it has started.

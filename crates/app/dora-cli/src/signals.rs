@@ -5,6 +5,7 @@
 //! can act on it, is not lost: the next who can is told. It must not know what each of them means.
 
 use std::{
+    ffi::c_int,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
@@ -36,9 +37,23 @@ struct Heard {
 }
 
 impl Interrupts {
-    /// Hears them from now on.
+    /// Hears all of them from now on.
     pub(crate) fn listen() -> io::Result<Self> {
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+        Self::listen_to(&[SIGINT, SIGTERM, SIGHUP])
+    }
+
+    /// Hears those of a terminal: Ctrl-C, and that it is gone.
+    pub(crate) fn of_terminal() -> io::Result<Self> {
+        Self::listen_to(&[SIGINT, SIGHUP])
+    }
+
+    /// Hears the one that services are ended with.
+    pub(crate) fn of_services() -> io::Result<Self> {
+        Self::listen_to(&[SIGTERM])
+    }
+
+    fn listen_to(signals: &[c_int]) -> io::Result<Self> {
+        let mut signals = Signals::new(signals)?;
         let handle = signals.handle();
         let heard = Arc::new(Mutex::new(Heard::default()));
         let shared = Arc::clone(&heard);

@@ -19,6 +19,8 @@ pub(crate) struct Blueprint {
     pub nodes: Vec<NodeRequirement>,
     /// Nodes that nobody starts: they join by themselves.
     pub dynamic: BTreeSet<NodeId>,
+    /// Nodes that exchange no messages: they may be programs that know nothing of dora and never connect.
+    pub plain: BTreeSet<NodeId>,
     outputs: BTreeMap<NodeId, Vec<DataId>>,
 }
 
@@ -52,10 +54,12 @@ impl Blueprint {
                 resources: Resources { cpu_millis: 0, memory: node.shared_memory_pool_size.unwrap_or(0) },
             }
         });
+        let is_plain = |node: &&Node| node.inputs.is_empty() && node.outputs.is_empty() && !is_dynamic(node);
         let outputs = |node: &Node| (node.id.clone(), node.outputs.keys().cloned().collect());
         Ok(Self {
             nodes: nodes.collect(),
             dynamic: dataflow.nodes.iter().filter(is_dynamic).map(|node| node.id.clone()).collect(),
+            plain: dataflow.nodes.iter().filter(is_plain).map(|node| node.id.clone()).collect(),
             outputs: dataflow.nodes.iter().map(outputs).collect(),
         })
     }

@@ -46,7 +46,7 @@ pub use build::{
 pub use dora_keeper::cleanup::{Cleanup, kill_marked};
 pub use dora_message::result::NodeResult;
 pub use execution::{Event, Execution};
-pub use executor::{Daemon, DaemonOptions, Home, RegistrationError, file_identity};
+pub use executor::{Daemon, DaemonOptions, Home, Lasting, Orphan, RegistrationError, file_identity, stop_orphans};
 pub use keeper::{AdoptError, Control, Keeper, KeeperError, Owner, Received, adoptable, incarnation};
 pub use prepare::{Mistake, PrepareError, PrepareOptions, Prepared, Problem, default_memory_budget, prepare};
 pub use python::{Imported, Interpreter, PythonModule, Stranger, imported, interpreter};

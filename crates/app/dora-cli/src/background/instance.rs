@@ -119,6 +119,12 @@ impl Running {
         serde_json::from_slice(&std::fs::read(&self.path).ok()?).ok()
     }
 
+    /// Asks it to end, and what it runs with it.
+    pub(crate) fn interrupt(&self) {
+        // One that is gone has nothing to be asked.
+        let _ = pidfd_send_signal(&self.process, Signal::INT);
+    }
+
     /// Asks it to end.
     pub(crate) fn terminate(&self) {
         // One that is gone has nothing to be asked.

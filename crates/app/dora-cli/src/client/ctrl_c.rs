@@ -1,5 +1,7 @@
 //! Ctrl-C, SIGTERM and SIGHUP as something that can be awaited.
 
+use std::io;
+
 use tokio::sync::watch;
 
 use crate::{building, error::CommandError, signals::Interrupts};
@@ -13,7 +15,12 @@ pub(crate) struct CtrlC {
 impl CtrlC {
     /// Hears them from now on.
     pub(crate) fn listen() -> Result<Self, CommandError> {
-        let interrupts = building::listen()?;
+        Self::of(Interrupts::listen())
+    }
+
+    /// Hears some of them.
+    pub(crate) fn of(interrupts: io::Result<Interrupts>) -> Result<Self, CommandError> {
+        let interrupts = building::listening(interrupts)?;
         let (sender, count) = watch::channel(0);
         interrupts.tell(move |number| {
             sender.send_replace(number);

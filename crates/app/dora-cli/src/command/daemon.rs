@@ -1,8 +1,8 @@
 //! `dora daemon`: the process that runs the nodes of one machine for a coordinator. `dora up` starts it in the background.
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+use std::{collections::BTreeMap, fmt, path::PathBuf, process::ExitCode, time::Duration};
 
-use dora_daemon::{Daemon, DaemonOptions, RegistrationError, become_subreaper};
+use dora_daemon::{Daemon, DaemonOptions, Lasting, RegistrationError, become_subreaper};
 use dora_gateways::{MachineId, StopOptions, Urgency};
 use dora_rpc::{Role, RpcConfig, RpcService};
 
@@ -13,6 +13,8 @@ use crate::{
     error::CommandError,
     home::Home,
     python_module,
+    signals::Interrupts,
+    units,
 };
 
 const EXAMPLES: &str = "\
@@ -24,7 +26,9 @@ Examples:
 `dora up` starts one in the background, with a coordinator. For a coordinator on another host, first
 run the `dora context add` line that `dora up --interface` printed there. Losing the coordinator stops
 nothing: the daemon looks for it again. The first Ctrl-C asks the nodes to stop and ends the daemon
-when they have, the second sends them SIGTERM, the third SIGKILL.
+when they have, the second sends them SIGTERM, the third SIGKILL. Ended by SIGTERM, or killed, it leaves
+the nodes running: the next daemon of this machine takes them up, also one of another version. Without
+one they are stopped after `--orphan-timeout`.
 Exit code: 0 when it was asked to end, 1 when the coordinator does not take it, 101 after a panic.";
 
 /// Exit code of a process that Ctrl-C ended, as shells report it.
@@ -55,6 +59,9 @@ pub(crate) struct MachineArgs {
     /// What `deploy.labels` in a dataflow file can ask for: `gpu=yes,arm=left`.
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',', value_parser = parse_label)]
     labels: Vec<(String, String)>,
+    /// So long nodes go on without their daemon before they are stopped; `never`: until it is back.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_orphan_timeout)]
+    orphan_timeout: OrphanTimeout,
     /// Let nodes be command lines for a shell (`path: shell`); DORA_ALLOW_SHELL_NODES=true does the same.
     #[arg(long)]
     allow_shell_nodes: bool,
@@ -70,8 +77,30 @@ impl MachineArgs {
     pub(super) fn to_arguments(&self) -> Vec<String> {
         let labels = self.labels.iter().map(|(key, value)| format!("--labels={key}={value}"));
         let shell = self.allow_shell_nodes.then(|| "--allow-shell-nodes".to_owned());
-        std::iter::once(format!("--machine-id={}", self.name())).chain(labels).chain(shell).collect()
+        let orphans = format!("--orphan-timeout={}", self.orphan_timeout);
+        [format!("--machine-id={}", self.name()), orphans].into_iter().chain(labels).chain(shell).collect()
     }
+}
+
+/// How long nodes go on without their daemon; `None`: for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct OrphanTimeout(Option<Duration>);
+
+impl fmt::Display for OrphanTimeout {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(timeout) => write!(formatter, "{}ms", timeout.as_millis()),
+            None => formatter.write_str("never"),
+        }
+    }
+}
+
+fn parse_orphan_timeout(text: &str) -> Result<OrphanTimeout, String> {
+    if text == "never" {
+        return Ok(OrphanTimeout(None));
+    }
+    let expected = |error: String| format!("{error}, or `never`");
+    units::parse_duration(text).map(|timeout| OrphanTimeout(Some(timeout))).map_err(expected)
 }
 
 /// The name of this host.
@@ -100,6 +129,7 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         labels: arguments.machine.labels.iter().cloned().collect::<BTreeMap<_, _>>(),
         allow_shell: arguments.machine.allow_shell_nodes
             || std::env::var("DORA_ALLOW_SHELL_NODES").is_ok_and(|word| word == "true"),
+        lasting: Some(Lasting { orphan_timeout: arguments.machine.orphan_timeout.0 }),
         python_module: python_module::find(),
         // Survives an update of the program while it runs.
         ..DaemonOptions::new(
@@ -115,7 +145,7 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
 
 /// Serves until the coordinator or somebody here asks for the end.
 async fn serve(target: &Target, options: DaemonOptions, started: Started) -> Result<ExitCode, CommandError> {
-    let mut ctrl_c = CtrlC::listen()?;
+    let (mut ctrl_c, mut sigterm) = (CtrlC::of(Interrupts::of_terminal())?, CtrlC::of(Interrupts::of_services())?);
     let address = client::address_of(target).await?;
     let line = format!("Machine `{}` serves the coordinator at {}", options.machine, target.place());
     let service = RpcService::new(RpcConfig::new(Role::Daemon, options.machine.0.clone()));
@@ -124,6 +154,8 @@ async fn serve(target: &Target, options: DaemonOptions, started: Started) -> Res
         end = daemon.serve(&service, address) => end.map_err(|error| not_taken(error, target)),
         error = announce(&daemon, started, line) => Err(error),
         code = obey(&daemon, &mut ctrl_c) => return Ok(code),
+        // Nodes go on, in the hands of their keepers.
+        _ = sigterm.next() => Ok(()),
         panic = service.failed() => return Ok(background::panicked(&panic)),
     };
     service.stop().await;
@@ -193,6 +225,18 @@ mod tests {
             assert!(parse_machine(bad).is_err(), "{bad}");
         }
         assert!(!host_name().is_empty());
+    }
+
+    #[test]
+    fn an_orphan_timeout_may_be_none_and_goes_on_to_the_daemon() {
+        for (text, timeout) in
+            [("90s", Some(Duration::from_secs(90))), ("1m", Some(Duration::from_secs(60))), ("never", None)]
+        {
+            let parsed = parse_orphan_timeout(text).expect("a timeout");
+            assert_eq!(parsed.0, timeout);
+            assert_eq!(parse_orphan_timeout(&parsed.to_string()), Ok(parsed));
+        }
+        assert!(parse_orphan_timeout("soon").is_err_and(|error| error.ends_with("or `never`")));
     }
 
     #[test]

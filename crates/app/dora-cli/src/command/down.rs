@@ -3,10 +3,12 @@
 use std::{
     fs,
     io::{self, BufRead as _, Write as _},
+    path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
+use dora_daemon::stop_orphans;
 use dora_gateways::{DataflowSummary, DispatcherError, DispatcherGateway as _};
 use dora_rpc::RpcError;
 
@@ -22,6 +24,8 @@ use crate::{
     words::counted,
 };
 
+/// Time that nodes whose daemon is gone have to end by themselves.
+const GRACE: Duration = Duration::from_secs(10);
 /// How long a process may take to end once its work has.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -60,7 +64,7 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         Ok(client) => destroy(&client, arguments.force, here.as_ref())?,
         // It may be ending just now, because another `dora down` has asked it to.
         Err(error) => match &here {
-            Some(local) if local.ends_within(REACH.saturating_sub(began.elapsed())) => local.end()?,
+            Some(local) if local.ends_within(REACH.saturating_sub(began.elapsed())) => local.end().map(drop)?,
             _ => return Err(error),
         },
     }
@@ -78,7 +82,7 @@ fn destroy(client: &Client, force: bool, here: Option<&Local>) -> Result<(), Com
         Err(error) => return Err(client.explain(error)),
     }
     client.await_end(PATIENCE)?;
-    here.map_or(Ok(()), Local::end)
+    here.map_or(Ok(()), |local| local.end().map(drop))
 }
 
 fn ask_to_end(client: &Client, force: bool) -> Result<(), DispatcherError> {
@@ -118,6 +122,8 @@ struct Local {
     daemons: Vec<Running>,
     /// Those whose directories were removed: nobody can ask what they run.
     strays: Vec<Running>,
+    /// The directories of all daemons, those included that do not run any more.
+    directories: Vec<PathBuf>,
 }
 
 impl Local {
@@ -127,10 +133,11 @@ impl Local {
         let home = Home::find()?;
         let (coordinator, daemons) = (home.coordinator(*port), home.daemons(place));
         let strays = [&coordinator, &daemons].into_iter().flat_map(|directory| strays::below(directory)).collect();
-        let directories = fs::read_dir(daemons).into_iter().flatten().flatten();
-        let running = directories.map(|directory| Running::in_directory(&directory.path()));
+        let entries = fs::read_dir(daemons).into_iter().flatten().flatten();
+        let directories: Vec<_> = entries.map(|entry| entry.path()).collect();
+        let running = directories.iter().map(|directory| Running::in_directory(directory));
         let daemons = running.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
-        Ok(Some(Self { coordinator: Running::in_directory(&coordinator)?, daemons, strays }))
+        Ok(Some(Self { coordinator: Running::in_directory(&coordinator)?, daemons, strays, directories }))
     }
 
     /// Ends processes whose directories were removed, if that is wanted: their nodes end with them.
@@ -146,19 +153,21 @@ impl Local {
             ))
             .with_hint("`dora down --force` ends them in order, and the nodes that they run"));
         }
-        self.strays.iter().for_each(Running::terminate);
+        self.strays.iter().for_each(Running::interrupt);
         await_ends(&self.strays)?;
         print(&format!("ended: {names}\n"))
     }
 
     /// Ends daemons whose coordinator is gone.
     fn end_what_is_left(&self, place: &Place) -> Result<ExitCode, CommandError> {
-        if self.daemons.is_empty() {
-            print(&format!("no coordinator at {place}, nothing to do\n"))?;
-            return Ok(ExitCode::SUCCESS);
+        let stopped = self.end()?;
+        let ended = [(self.daemons.len(), "daemon"), (stopped, "dataflow")];
+        let ended: Vec<_> =
+            ended.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| counted(count, what)).collect();
+        match ended.is_empty() {
+            true => print(&format!("no coordinator at {place}, nothing to do\n"))?,
+            false => print(&format!("no coordinator at {place}; {} ended\n", ended.join(" and ")))?,
         }
-        self.end()?;
-        print(&format!("no coordinator at {place}; {} ended\n", counted(self.daemons.len(), "daemon")))?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -167,10 +176,13 @@ impl Local {
         self.coordinator.as_ref().is_none_or(|process| process.await_end(limit))
     }
 
-    /// Waits for the end of all. A daemon that the coordinator did not know yet hears of it from us.
-    fn end(&self) -> Result<(), CommandError> {
-        self.daemons.iter().for_each(Running::terminate);
-        await_ends(self.coordinator.iter().chain(&self.daemons))
+    /// Waits for the end of all. A daemon that the coordinator did not know yet hears of it from us; what a daemon that is
+    /// gone has left running is stopped. How many dataflows that were.
+    fn end(&self) -> Result<usize, CommandError> {
+        self.daemons.iter().for_each(Running::interrupt);
+        await_ends(self.coordinator.iter().chain(&self.daemons))?;
+        let stopped = self.directories.iter().map(|directory| stop_orphans(directory, GRACE));
+        stopped.sum::<Result<usize, _>>().map_err(|orphan| CommandError::failed(orphan.to_string()))
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use dora_gateways::{DispatcherError, NodeExecutorGateway, ResourceManagerGateway, StopOptions, Urgency};
-use dora_rpc::{MainThread, Reply};
+use dora_gateways::{
+    DispatcherError, MachineId, NodeExecutorCall, NodeExecutorGateway, ResourceManagerGateway, StopOptions, Urgency,
+};
+use dora_rpc::{Gateway, MainThread, Reply};
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{Dispatcher, Running, stop::stopped};
@@ -30,11 +32,22 @@ impl Dispatcher {
     }
 }
 
+impl Running {
+    /// Whether any of these machines has nodes of it, or it has no nodes yet.
+    fn is_on_any_of(&self, machines: &[(MachineId, Gateway<NodeExecutorCall>)]) -> bool {
+        let has = &self.progress.borrow().sources;
+        has.is_empty() || machines.iter().any(|(machine, _)| has.contains_key(machine))
+    }
+}
+
 async fn end_all(shared: Shared, running: Vec<Running>) {
+    let there = shared.resources.executors().await.unwrap_or_default();
     let mut stops = JoinSet::new();
     for running in running {
+        // Nobody hears an order to stop in order where no daemon is.
+        let is_heard = running.is_on_any_of(&there);
         stops.spawn(async move {
-            if timeout(ORDERLY_STOP, stopped(&running, StopOptions::default())).await.is_err() {
+            if !is_heard || timeout(ORDERLY_STOP, stopped(&running, StopOptions::default())).await.is_err() {
                 let kill = StopOptions { urgency: Urgency::Kill, ..StopOptions::default() };
                 let _ = timeout(LAST_STOP, stopped(&running, kill)).await;
             }
@@ -42,7 +55,7 @@ async fn end_all(shared: Shared, running: Vec<Running>) {
     }
     stops.join_all().await;
     let mut daemons = JoinSet::new();
-    for (machine, executor) in shared.resources.executors().await.unwrap_or_default() {
+    for (machine, executor) in there {
         let leader = shared.leader;
         daemons.spawn(async move {
             if let Err(error) = executor.shut_down(leader, StopOptions::default()).await {

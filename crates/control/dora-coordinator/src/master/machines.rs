@@ -75,6 +75,7 @@ impl DataflowMaster {
         if attempt != intended.attempt || *machine != intended.machine {
             return Err(DataflowMasterError::OldAttempt { node, attempt, current: intended.attempt });
         }
+        let state = self.job.understood(&node, state);
         let Some(seen) = self.nodes.get_mut(&node).filter(|seen| seen.sequence < sequence) else { return Ok(()) };
         (seen.sequence, seen.pid, seen.restarts, seen.state) = (sequence, pid, restarts, Some(state.clone()));
         self.observe(machine, node, Found { attempt, state });
@@ -187,7 +188,8 @@ impl DataflowMaster {
                 found.get(id).map(|found| found.attempt).filter(|it| Some(*it) == attempt).map(|it| (id.clone(), it)),
             );
         }
-        for (id, found) in found {
+        for (id, mut found) in found {
+            found.state = self.job.understood(&id, found.state);
             if let Some(seen) = self.nodes.get_mut(&id) {
                 seen.state = Some(found.state.clone());
             }

@@ -51,6 +51,11 @@ pub(crate) struct Before {
 }
 
 impl Job {
+    /// What a node does, as far as it matters: one that exchanges no messages runs as soon as its process does.
+    fn understood(&self, node: &NodeId, state: NodeState) -> NodeState {
+        if state == NodeState::Starting && self.blueprint.plain.contains(node) { NodeState::Running } else { state }
+    }
+
     /// What a node does, as others wait for it: nobody starts a dynamic node, so nobody waits for it.
     fn awaited(&self, node: &NodeId, state: NodeState) -> NodeState {
         let to_come = matches!(state, NodeState::Waiting | NodeState::Starting | NodeState::Restarting);

@@ -5,7 +5,7 @@ use dora_message::{result::NodeResult, supervision::ExitStatus};
 
 use crate::{
     daemon::{Heard, Reach},
-    world::{PAIR, World, all, idle, named, submission, worlds},
+    world::{LOOSE, PAIR, World, all, idle, named, submission, worlds},
 };
 
 #[tokio::test(start_paused = true)]
@@ -183,6 +183,19 @@ async fn unknown_names_come_with_near_ones() {
         world.submit(PAIR).await.unwrap();
         let error = world.dispatcher.stop(DataflowSelector::Only, options).await.unwrap_err();
         assert_eq!(error.to_string(), "2 dataflows run; say which one");
+    })
+    .await;
+}
+
+/// Programs that know nothing of dora never connect, so nobody waits for that.
+#[tokio::test(start_paused = true)]
+async fn a_dataflow_without_messages_runs_as_soon_as_its_processes_do() {
+    worlds(async |world| {
+        let machine = world.daemon("here").await;
+        machine.with(move |daemon| daemon.reach = Reach::Starting).await;
+        let id = world.submit(LOOSE).await.unwrap();
+        assert_eq!(world.wait(id, DataflowState::Running).await, DataflowState::Running);
+        assert_eq!(world.node("left").await, NodeState::Running);
     })
     .await;
 }

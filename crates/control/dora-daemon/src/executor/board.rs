@@ -8,9 +8,11 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use dora_gateways::{Attempt, DataflowEvent, NodeState, NodeUpdate, ObservedNode, Outcome};
-use dora_message::id::NodeId;
+use dora_gateways::{Attempt, DataflowEvent, NodeOutcome, NodeState, NodeUpdate, ObservedNode, Outcome, Trouble};
+use dora_message::{id::NodeId, result::NodeResult};
 use tokio::sync::{Notify, watch};
+
+use crate::adopted::Adopted;
 
 /// The nodes of one dataflow on this machine.
 #[derive(Debug)]
@@ -80,6 +82,34 @@ impl Board {
             state.stopping = true;
             state.set_where(|entry| !matches!(entry.state, NodeState::Ended(_)), &NodeState::Stopping);
         });
+    }
+
+    /// The keeper was taken up: what its nodes do.
+    pub(super) fn take_up(&self, adopted: &Adopted) {
+        self.change(|state| {
+            (state.flowing, state.stopping) = (adopted.flowing, adopted.stopping);
+            for node in &adopted.nodes {
+                state.set(&node.node, node.state.clone(), |entry| {
+                    (entry.pid, entry.restarts) = (node.pid, node.restarts);
+                });
+            }
+        });
+    }
+
+    /// How it ended if its keeper is gone in this way: nodes whose end is not known are lost.
+    pub(super) fn lost(&self, how: &str) -> Outcome {
+        let state = self.lock();
+        let outcome = |(node, entry): (&NodeId, &Entry)| NodeOutcome {
+            node: node.clone(),
+            result: match &entry.state {
+                NodeState::Ended(result) => result.clone(),
+                _ => NodeResult::Lost,
+            },
+            never_connected: false,
+            last_stderr: Vec::new(),
+        };
+        let trouble = Some(Trouble::KeeperDied { how: how.to_owned() });
+        Outcome { nodes: state.nodes.iter().map(outcome).collect(), trouble, ..Outcome::default() }
     }
 
     /// Something has happened.
@@ -208,9 +238,6 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use dora_gateways::NodeOutcome;
-    use dora_message::result::NodeResult;
-
     use super::*;
 
     fn states(board: &Board) -> Vec<NodeState> {

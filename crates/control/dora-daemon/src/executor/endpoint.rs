@@ -12,11 +12,11 @@ use dora_message::id::NodeId;
 use dora_rpc::{
     EpochGuard, FencingToken, Gateway, MainThread, MainThreadExecutor, Reply, RpcEndpoint, RpcStream, StaleLeader,
 };
-use tokio::sync::watch;
+use tokio::{runtime::Handle, sync::watch};
 
 use super::{
-    asked, metrics, options::DaemonOptions, report::Reporter, run::Run, shutdown::Shutdown, stopper::ending,
-    worker::Worker,
+    asked, follow::Follower, keeping::Keeping, metrics, options::DaemonOptions, report::Reporter, run::Run,
+    shutdown::Shutdown, stopper::ending, worker::Worker,
 };
 
 pub(super) type Result<T> = std::result::Result<T, NodeExecutorError>;
@@ -24,12 +24,16 @@ pub(super) type Result<T> = std::result::Result<T, NodeExecutorError>;
 /// Runs the nodes of one machine.
 pub(super) struct NodeExecutor {
     pub(super) options: Arc<DaemonOptions>,
+    /// `None`: keepers end with the daemon.
+    keeping: Option<Arc<Keeping>>,
     guard: EpochGuard,
     /// Counts the signs of life of the leader.
     heartbeats: watch::Sender<u64>,
     /// What runs, and what has ended while its master does not know it yet.
     pub(super) dataflows: BTreeMap<DataflowId, Dataflow>,
     pub(super) shutdown: Shutdown,
+    /// Changed when the coordinator is to be told anew what runs here.
+    pub(super) redeclare: watch::Sender<()>,
 }
 
 /// A dataflow and who is told about it.
@@ -99,7 +103,8 @@ impl RpcEndpoint for NodeExecutor {
 
     fn on_stop(&mut self, main: &mut MainThread<Self>) {
         let kill = StopOptions { urgency: Urgency::Kill, ..StopOptions::default() };
-        for Dataflow { run, .. } in self.dataflows.values() {
+        let goes_on = |run: &Run| self.keeping.is_some() && run.started.get().is_some();
+        for Dataflow { run, .. } in self.dataflows.values().filter(|dataflow| !goes_on(&dataflow.run)) {
             let run = run.clone();
             run.stop(kill);
             main.then(async move { run.board.over().await }, |_, _, ()| {});
@@ -114,7 +119,9 @@ fn not_served<T: dora_rpc::Message>(reply: Reply<T, NodeExecutorError>, what: &s
 impl NodeExecutor {
     pub(super) fn new(options: Arc<DaemonOptions>) -> Self {
         NodeExecutor {
+            keeping: Keeping::new(&options).map(Arc::new),
             options,
+            redeclare: watch::Sender::new(()),
             guard: EpochGuard::default(),
             heartbeats: watch::Sender::new(0),
             dataflows: BTreeMap::new(),
@@ -130,6 +137,11 @@ impl NodeExecutor {
     /// Serves this leader from now on, and no earlier one.
     pub(super) fn admit(&mut self, leader: FencingToken) -> std::result::Result<(), StaleLeader> {
         self.guard.admit(leader)
+    }
+
+    /// How keepers outlive this daemon, if they do.
+    pub(super) fn keeping(&self) -> Option<Arc<Keeping>> {
+        self.keeping.clone()
     }
 
     /// The leader that is served.
@@ -174,10 +186,15 @@ impl NodeExecutor {
         let follows = self.options.home.is_some();
         let run = Arc::new(Run::new(spawn.nodes.clone(), spawn.submission.watched, follows));
         let master = spawn.master.clone();
-        let worker = Worker::new(self.options.clone(), spawn, run.clone());
+        let worker = Worker::new(self.options.clone(), spawn, self.follower(main.executor(), id, run.clone()));
         worker.start().map_err(|error| system("start a thread for the dataflow", &error))?;
         self.add(main, id, run, Some(master));
         Ok(())
+    }
+
+    /// Who follows a dataflow.
+    pub(super) fn follower(&self, executor: MainThreadExecutor<Self>, dataflow: DataflowId, run: Arc<Run>) -> Follower {
+        Follower { dataflow, run, keeping: self.keeping.clone(), runtime: Handle::current(), executor }
     }
 
     /// A dataflow is here from now on, and this master is told about it.

@@ -44,6 +44,13 @@ impl Feed {
         Feed { state: Mutex::new(state) }
     }
 
+    /// Of a dataflow that has run before.
+    pub(super) fn resumed() -> Self {
+        let feed = Feed::new(None, false);
+        feed.lock().recent = Some(Recent::resumed());
+        feed
+    }
+
     /// Tells everybody.
     pub(super) fn publish(&self, event: DataflowEvent) {
         let queues = self.lock().note(&event);

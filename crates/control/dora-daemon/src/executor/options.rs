@@ -1,8 +1,9 @@
 //! What a daemon is started with.
 
-use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, thread};
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, thread, time::Duration};
 
 use dora_gateways::{MachineId, Resources};
+use dora_message::supervision::ORPHAN_TIMEOUT;
 use dora_store::Artifacts;
 
 use crate::{prepare::total_memory, python::PythonModule};
@@ -20,6 +21,8 @@ pub struct DaemonOptions {
     pub keeper: PathBuf,
     /// Where it keeps files. `None`: nowhere; dataflow files are on this machine, and nobody asks for what was.
     pub home: Option<Home>,
+    /// How nodes live on without the daemon. `None`, or no home: they end with it.
+    pub lasting: Option<Lasting>,
     /// Nodes may be command lines for a shell.
     pub allow_shell: bool,
     /// What Python nodes get as module `dora`, where `uv` makes an environment for them.
@@ -28,12 +31,26 @@ pub struct DaemonOptions {
     pub inherited_env: Vec<(OsString, OsString)>,
 }
 
+/// How nodes live on when their daemon is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lasting {
+    /// So long they wait for the next daemon before they are stopped in order; `None`: for ever.
+    pub orphan_timeout: Option<Duration>,
+}
+
+impl Default for Lasting {
+    fn default() -> Self {
+        Lasting { orphan_timeout: Some(ORPHAN_TIMEOUT) }
+    }
+}
+
 /// The directories of a daemon. They are made when something is put there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {
     /// Shared by all daemons of a user on a machine: `artifacts/<sha256>` and `work/<dataflow>/`.
     pub shared: PathBuf,
-    /// Of this daemon alone: `dataflows/<dataflow>.json`.
+    /// Of this daemon alone, and of those that come after it on the same machine: `dataflows/<dataflow>.json`,
+    /// `reports/<dataflow>.json`.
     pub own: PathBuf,
 }
 
@@ -45,9 +62,9 @@ impl Home {
 }
 
 impl DaemonOptions {
-    /// A daemon that runs for long.
+    /// A daemon that runs for long. Its nodes do not notice when it is gone for a while.
     pub fn new(machine: MachineId, keeper: PathBuf, home: Home) -> Self {
-        Self { machine, home: Some(home), ..Self::in_process(keeper) }
+        Self { machine, home: Some(home), lasting: Some(Lasting::default()), ..Self::in_process(keeper) }
     }
 
     /// A daemon in the process of a command, with which it begins and ends: it makes no files besides those of the nodes.
@@ -58,6 +75,7 @@ impl DaemonOptions {
             resources: of_this_machine(),
             keeper,
             home: None,
+            lasting: None,
             allow_shell: false,
             python_module: PythonModule::default(),
             inherited_env: std::env::vars_os().collect(),

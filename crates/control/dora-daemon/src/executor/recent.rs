@@ -21,6 +21,8 @@ pub(super) struct Recent {
     printed: VecDeque<Printed>,
     cost: usize,
     counts: HashMap<NodeId, u64>,
+    /// Lines were printed before any of these.
+    resumed: bool,
 }
 
 /// Lines that were read at one time.
@@ -40,6 +42,11 @@ impl Printed {
 }
 
 impl Recent {
+    /// The lines of a dataflow that has run before.
+    pub(super) fn resumed() -> Self {
+        Recent { resumed: true, ..Recent::default() }
+    }
+
     pub(super) fn add(&mut self, node: &NodeId, stream: OutputStream, time_ns: u64, lines: &[String]) {
         *self.counts.entry(node.clone()).or_default() += lines.len() as u64;
         let printed = Printed { node: node.clone(), stream, time_ns, lines: lines.into() };
@@ -55,8 +62,8 @@ impl Recent {
         self.printed.iter()
     }
 
-    /// How many lines a node has printed in all.
-    pub(super) fn count(&self, node: &NodeId) -> u64 {
-        self.counts.get(node).copied().unwrap_or(0)
+    /// How many lines a node has printed in all, if that is known.
+    pub(super) fn count(&self, node: &NodeId) -> Option<u64> {
+        (!self.resumed).then(|| self.counts.get(node).copied().unwrap_or(0))
     }
 }

@@ -7,17 +7,26 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dora_gateways::DataflowId;
+use dora_gateways::{DataflowEvent, DataflowId};
 use dora_message::{id::NodeId, supervision::LaunchPlan};
 use serde::{Deserialize, Serialize};
 
-use super::{options::Home, place};
+use super::{feed::Feed, options::Home, place, run::Started};
 
 /// One dataflow. Fields are added with a default; none is renamed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) dataflow: DataflowId,
     pub(super) logs: Vec<LogFiles>,
+}
+
+/// Remembers a dataflow that runs, where there is a place for it.
+pub(super) fn remember(home: Option<&Home>, dataflow: DataflowId, started: &Started, feed: &Feed) {
+    let Some(home) = home else { return };
+    if let Err(error) = (Record { dataflow, logs: started.logs.clone() }).write(home) {
+        let message = format!("the log files will not be found once the dataflow has ended: {error}");
+        feed.publish(DataflowEvent::Warning(message));
+    }
 }
 
 /// The log files of a node.

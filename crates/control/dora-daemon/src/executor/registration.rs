@@ -10,7 +10,7 @@ use dora_rpc::{
 };
 use tokio::{sync::watch, time::timeout};
 
-use super::{endpoint::NodeExecutor, options::DaemonOptions, place::file_identity};
+use super::{endpoint::NodeExecutor, options::DaemonOptions, place::file_identity, takeover};
 
 /// The endpoint of a coordinator that knows its daemons.
 const RESOURCE_MANAGER: &str = "resource_manager";
@@ -59,9 +59,17 @@ pub(super) struct Registration<'a> {
 impl Registration<'_> {
     /// Keeps being registered until the daemon is over.
     pub(super) async fn keep(&self) -> Result<(), RegistrationError> {
+        let executor = self.server.executor();
+        if let (Some(keeping), Some(home)) =
+            (executor.call(|executor, _| executor.keeping()).await?, &self.options.home)
+        {
+            takeover::take_up(executor, keeping, home.clone()).await;
+        }
+        let mut redeclare = self.server.executor().call(|executor, _| executor.redeclare.subscribe()).await?;
         // Tells this process from the one before it.
         let incarnation = uuid::Uuid::now_v7().as_u64_pair().0;
         loop {
+            redeclare.mark_unchanged();
             let registered = tokio::select! {
                 registered = RetryingRegistration::default().run(|| self.register(incarnation)) => registered?,
                 () = self.until_over() => return Ok(()),
@@ -71,6 +79,7 @@ impl Registration<'_> {
             tokio::select! {
                 // What is still under way on the connection is of a registration that is over.
                 () = self.until_lost(&resources, &registered) => resources.disconnect(),
+                Ok(()) = redeclare.changed() => {}
                 () = self.until_over() => {
                     // Where nobody hears it, nobody waits for it either.
                     let _ = resources.unregister_daemon(self.machine()).await;

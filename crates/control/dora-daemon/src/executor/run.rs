@@ -4,9 +4,10 @@ use std::sync::OnceLock;
 
 use dora_gateways::{Attempt, EdgeOutcome, OutputId, StopOptions, Watching};
 use dora_message::{id::NodeId, supervision::LaunchPlan};
+use tokio::sync::watch;
 
 use super::{board::Board, feed::Feed, figures::Questions, record::LogFiles, stopper::Stopper, taps::Taps};
-use crate::{keeper::Control, outcome};
+use crate::{adopted::Adopted, keeper::Control, outcome};
 
 /// A dataflow that is built, runs, or has ended.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(super) struct Run {
     pub(super) taps: Taps,
     /// Set when its keeper has the nodes.
     pub(super) started: OnceLock<Started>,
+    /// Its master knows how it ended.
+    known: watch::Sender<bool>,
 }
 
 /// What is known of a dataflow once its keeper has it.
@@ -44,14 +47,41 @@ impl Started {
 impl Run {
     /// `follows`: somebody may ask for its lines.
     pub(super) fn new(nodes: Vec<(NodeId, Attempt)>, watched: Option<Watching>, follows: bool) -> Self {
+        Self::with(nodes, Feed::new(watched, follows))
+    }
+
+    /// One that the daemon before this one has left.
+    pub(super) fn left(nodes: Vec<(NodeId, Attempt)>) -> Self {
+        Self::with(nodes, Feed::resumed())
+    }
+
+    fn with(nodes: Vec<(NodeId, Attempt)>, feed: Feed) -> Self {
         Run {
-            feed: Feed::new(watched, follows),
+            feed,
             board: Board::new(nodes),
             stopper: Stopper::default(),
             questions: Questions::default(),
             taps: Taps::default(),
             started: OnceLock::new(),
+            known: watch::Sender::new(false),
         }
+    }
+
+    /// Its keeper was taken up: what it does now.
+    pub(super) fn take_up(&self, adopted: &Adopted) {
+        self.stopper.runs(adopted.execution.control());
+        self.started.get_or_init(|| Started::new(adopted.execution.keeper_pid(), &adopted.plan));
+        self.board.take_up(adopted);
+    }
+
+    /// Its master knows how it ended.
+    pub(super) fn is_known(&self) {
+        self.known.send_replace(true);
+    }
+
+    /// Completes when its master knows how it ended.
+    pub(super) async fn known(&self) {
+        let _ = self.known.subscribe().wait_for(|known| *known).await;
     }
 
     /// Its keeper, and the outputs that its nodes have, while they run.

@@ -73,6 +73,7 @@ impl NodeExecutor {
         let same = self.dataflows.get_mut(&id).filter(|dataflow| Arc::ptr_eq(&dataflow.run, run));
         let Some(dataflow) = same else { return };
         dataflow.reported = true;
+        run.is_known();
         if dataflow.run.feed.is_awaited() && !self.shutdown.asked {
             let run = run.clone();
             main.schedule(KEPT_FOR_WATCHER, move |executor, _| executor.forget(id, &run));
@@ -81,7 +82,7 @@ impl NodeExecutor {
         }
     }
 
-    fn forget(&mut self, id: DataflowId, run: &Arc<Run>) {
+    pub(super) fn forget(&mut self, id: DataflowId, run: &Arc<Run>) {
         self.dataflows.retain(|other, dataflow| *other != id || !Arc::ptr_eq(&dataflow.run, run));
         if self.shutdown.asked && self.dataflows.is_empty() {
             self.shutdown.finish();

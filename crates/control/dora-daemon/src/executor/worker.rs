@@ -7,7 +7,6 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread,
-    time::{Duration, Instant},
 };
 
 use dora_gateways::{
@@ -15,45 +14,39 @@ use dora_gateways::{
 };
 use dora_message::{id::NodeId, result::NodeResult, supervision::LaunchPlan};
 
-use tokio::runtime::Handle;
-
 use super::{
     building,
+    follow::Follower,
     options::DaemonOptions,
     part,
     place::{self, Place},
-    record::{LogFiles, Record},
-    run::{Run, Started},
+    record,
+    run::Started,
     trouble::panicked,
 };
 use crate::{
     build::Sources,
-    execution::{Event, Execution},
+    execution::Execution,
     prepare::{PrepareOptions, prepare},
 };
 
 /// The stack of the thread: pages that are not used cost nothing.
-const STACK: usize = 1 << 20;
-/// Time that a keeper has to kill all nodes when it is told to.
-const KILL_TIME: Duration = Duration::from_secs(1);
+pub(super) const STACK: usize = 1 << 20;
 
 /// What a dataflow is made of.
 pub(super) struct Worker {
     options: Arc<DaemonOptions>,
     dataflow: DataflowId,
     submission: Submission,
-    nodes: Vec<NodeId>,
+    nodes: Vec<(NodeId, Attempt)>,
     hold: bool,
-    run: Arc<Run>,
-    runtime: Handle,
+    follower: Follower,
 }
 
 impl Worker {
-    /// To be called on a task: threads that read from nodes come back to its runtime.
-    pub(super) fn new(options: Arc<DaemonOptions>, spawn: SpawnNodes, run: Arc<Run>) -> Self {
+    pub(super) fn new(options: Arc<DaemonOptions>, spawn: SpawnNodes, follower: Follower) -> Self {
         let SpawnNodes { dataflow, submission, nodes, hold, .. } = spawn;
-        let nodes = nodes.into_iter().map(|(node, _): (_, Attempt)| node).collect();
-        Worker { options, dataflow, submission, nodes, hold, run, runtime: Handle::current() }
+        Worker { options, dataflow, submission, nodes, hold, follower }
     }
 
     /// Begins, in a thread of its own.
@@ -64,18 +57,17 @@ impl Worker {
 
     fn work(self) {
         let executed = catch_unwind(AssertUnwindSafe(|| self.execute()));
-        let outcome = match executed {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(trouble)) => self.without_a_start(trouble),
-            Err(panic) => self.without_a_start(panicked(&*panic)),
+        let trouble = match executed {
+            Ok(Ok(())) => return,
+            Ok(Err(trouble)) => trouble,
+            Err(panic) => panicked(&*panic),
         };
-        self.run.end();
-        self.run.board.finish(outcome);
+        self.follower.end(self.without_a_start(trouble));
     }
 
     /// The outcome of nodes that were not started.
     fn without_a_start(&self, trouble: Trouble) -> Outcome {
-        let lost = |node: &NodeId| NodeOutcome {
+        let lost = |(node, _): &(NodeId, Attempt)| NodeOutcome {
             node: node.clone(),
             result: NodeResult::Lost,
             never_connected: true,
@@ -84,34 +76,28 @@ impl Worker {
         Outcome { nodes: self.nodes.iter().map(lost).collect(), trouble: Some(trouble), ..Outcome::default() }
     }
 
-    fn execute(&self) -> Result<Outcome, Trouble> {
+    fn execute(&self) -> Result<(), Trouble> {
         let plan = self.plan()?;
-        if self.run.stopper.is_asked() {
+        let run = &self.follower.run;
+        if run.stopper.is_asked() {
             return Err(Trouble::Interrupted);
         }
         let execution = Execution::start(&self.options.keeper, &plan)?;
-        self.run.stopper.runs(execution.control());
-        let started = self.run.started.get_or_init(|| Started::new(execution.keeper_pid(), &plan));
+        run.stopper.runs(execution.control());
+        let started = run.started.get_or_init(|| Started::new(execution.keeper_pid(), &plan));
         drop(plan);
-        self.remember(&started.logs);
-        Ok(self.follow(execution))
-    }
-
-    /// For who reads log files, or removes them, after the end. After the start, which is not to wait for it.
-    fn remember(&self, logs: &[LogFiles]) {
-        let Some(home) = &self.options.home else { return };
-        let record = Record { dataflow: self.dataflow, logs: logs.to_vec() };
-        if let Err(error) = record.write(home) {
-            let message = format!("the log files will not be found once the dataflow has ended: {error}");
-            self.run.feed.publish(DataflowEvent::Warning(message));
-        }
+        // For who reads log files, or removes them, after the end. After the start, which is not to wait for it.
+        record::remember(self.options.home.as_ref(), self.dataflow, started, &run.feed);
+        self.follower.follow(execution);
+        Ok(())
     }
 
     /// Everything that comes before the first process of a node.
     fn plan(&self) -> Result<LaunchPlan, Trouble> {
         let submission = &self.submission;
         let place = self.place()?;
-        let part = part::take(&submission.descriptor, &place.file, &self.nodes)?;
+        let ids: Vec<NodeId> = self.nodes.iter().map(|(node, _)| node.clone()).collect();
+        let part = part::take(&submission.descriptor, &place.file, &ids)?;
         let (sources, told) = self.build(&part.dataflow, &place)?;
         let options = PrepareOptions {
             dataflow_id: self.dataflow.0,
@@ -127,12 +113,15 @@ impl Worker {
         };
         let prepared = prepare(&part.dataflow, &place.base, &options)?;
         let news = prepared.warnings.into_iter().filter(|warning| !told.contains(warning));
-        news.for_each(|warning| self.run.feed.publish(DataflowEvent::Warning(warning)));
-        let plan = LaunchPlan { descriptor: part.whole, hold: self.hold, ..prepared.plan };
-        if self.run.feed.is_heard() {
+        news.for_each(|warning| self.follower.run.feed.publish(DataflowEvent::Warning(warning)));
+        let lasting = self.follower.keeping.as_ref().map(|keeping| keeping.plan(self.dataflow, self.nodes.clone()));
+        let lasting =
+            lasting.transpose().map_err(|error| Trouble::CannotRun(format!("no room for its report: {error}")))?;
+        let plan = LaunchPlan { descriptor: part.whole, hold: self.hold, lasting, ..prepared.plan };
+        if self.follower.run.feed.is_heard() {
             let event =
                 DataflowEvent::Planned { machine: self.options.machine.clone(), plan: Box::new(self.shown(&plan)) };
-            self.run.feed.publish(event);
+            self.follower.run.feed.publish(event);
         }
         Ok(plan)
     }
@@ -158,11 +147,11 @@ impl Worker {
         if self.submission.build == BuildMode::Nothing {
             return Ok((build.found(), warnings));
         }
-        self.run.stopper.builds(build.control())?;
-        self.run.board.building();
-        warnings.iter().for_each(|warning| self.run.feed.publish(DataflowEvent::Warning(warning.clone())));
-        let built = build.run(&mut |event| self.run.feed.publish(DataflowEvent::Build(event)));
-        self.run.stopper.built()?;
+        self.follower.run.stopper.builds(build.control())?;
+        self.follower.run.board.building();
+        warnings.iter().for_each(|warning| self.follower.run.feed.publish(DataflowEvent::Warning(warning.clone())));
+        let built = build.run(&mut |event| self.follower.run.feed.publish(DataflowEvent::Build(event)));
+        self.follower.run.stopper.built()?;
         Ok((built?, warnings))
     }
 
@@ -173,35 +162,5 @@ impl Worker {
             plan.nodes.iter_mut().for_each(|node| node.env.clear());
         }
         plan
-    }
-
-    fn follow(&self, mut execution: Execution) -> Outcome {
-        let Run { feed, board, stopper, .. } = &*self.run;
-        let mut kill_at = None;
-        loop {
-            let left = kill_at.map(|at: Instant| at.saturating_duration_since(Instant::now()));
-            match execution.next_event(left) {
-                Event::Happened(event) => {
-                    // Before it is published: who watches closely may hold that up.
-                    board.note(&event);
-                    feed.publish(event);
-                }
-                Event::Ready => board.ready(),
-                Event::Woken if stopper.kills() => kill_at = Some(Instant::now() + KILL_TIME),
-                Event::TimedOut if kill_at.is_some() => {
-                    kill_at = None;
-                    let message = "the keeper, which runs the nodes, does not answer; it is killed, and they with it";
-                    feed.publish(DataflowEvent::Warning(message.to_owned()));
-                    execution.kill();
-                }
-                Event::Figures { serial, figures } => self.run.questions.answer(serial, figures),
-                Event::Tapped { tap, reader } => self.run.taps.opened(tap, reader, &self.runtime),
-                Event::TapOver { tap, .. } => self.run.taps.over(tap),
-                Event::Woken | Event::TimedOut => {}
-                Event::Finished(outcome) => return outcome,
-                // Its keepers are tied to it.
-                Event::LetGo => return self.without_a_start(Trouble::KeeperDied { how: "let go of it".to_owned() }),
-            }
-        }
     }
 }

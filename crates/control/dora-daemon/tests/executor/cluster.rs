@@ -34,7 +34,9 @@ impl Cluster {
         let service = RpcService::new(config);
         let dir = tempfile::tempdir().unwrap();
         let home = Home { shared: dir.path().join("home"), own: dir.path().join("home/daemons/1") };
-        let options = DaemonOptions::new(MachineId("here".to_owned()), HELPER.into(), home);
+        // What a test leaves running is to end with it.
+        let options =
+            DaemonOptions { lasting: None, ..DaemonOptions::new(MachineId("here".to_owned()), HELPER.into(), home) };
         let daemon = Daemon::start(&service, options).unwrap();
         let executor = service.connect(&Address::here(), "node_executor").await.unwrap();
         Cluster { service, daemon, executor, dir }

@@ -64,7 +64,7 @@ async fn a_daemon_comes_back_to_the_next_coordinator_with_all_that_it_runs() {
         let mut master = Master::start(&service, "master");
         let text = "nodes: [{ id: a, path: sleep, args: '1000' }]";
         let submission = submission(cluster.dir.path(), text);
-        registration.executor.spawn_nodes(LEADER, spawn(1, submission, &master)).await.unwrap();
+        registration.executor.spawn_nodes(LEADER, spawn(1, submission.clone(), &master)).await.unwrap();
         master.until("a", &NodeState::Starting).await;
         // Without heartbeats it registers again, as the same daemon.
         let Some(Heard::Registered(again)) = heard.recv().await else { panic!("it did not register again") };
@@ -78,6 +78,9 @@ async fn a_daemon_comes_back_to_the_next_coordinator_with_all_that_it_runs() {
         assert_eq!(back.running[0].nodes[0].state, NodeState::Starting);
         back.executor.heartbeat(next).await.unwrap();
         assert!(matches!(back.executor.heartbeat(LEADER).await, Err(NodeExecutorError::Stale(_))));
+        // The way to the master was that of the registration before: the next leader says whom to tell.
+        let resumed = SpawnNodes { resumed: true, ..spawn(1, submission, &master) };
+        back.executor.spawn_nodes(next, resumed).await.unwrap();
         daemon.shut_down(StopOptions::default()).await.unwrap();
         serving.await.unwrap().unwrap();
         assert!(master.finished().await.is_success());

@@ -66,12 +66,15 @@ impl Tail {
         self.last.push_back(Key::new(record.ts.timestamp_millis(), &record.msg));
     }
 
-    /// How many lines, from the first of `recent` on, are in the files already. `printed` is how many there were in all.
-    fn overlap(&self, recent: &[Key], printed: u64) -> u64 {
-        let evicted = printed.saturating_sub(recent.len() as u64);
-        let counted = self.count.saturating_sub(evicted);
-        if self.complete && self.agrees(counted, recent) {
-            return counted;
+    /// How many lines, from the first of `recent` on, are in the files already. `printed` is how many there were in all, if
+    /// that is known.
+    fn overlap(&self, recent: &[Key], printed: Option<u64>) -> u64 {
+        if let Some(printed) = printed.filter(|_| self.complete) {
+            let evicted = printed.saturating_sub(recent.len() as u64);
+            let counted = self.count.saturating_sub(evicted);
+            if self.agrees(counted, recent) {
+                return counted;
+            }
         }
         // Every way in which the two can overlap: the one in which most lines are the same is meant.
         let ways = 1..self.last.len() + recent.len();
@@ -142,27 +145,29 @@ mod tests {
     #[test]
     fn counting_tells_equal_lines_apart() {
         let files = tail(true, &[(1, "a"); 3]);
-        assert_eq!(files.overlap(&recent(&[(1, "a"); 5]), 5), 3);
-        assert_eq!(files.overlap(&recent(&[(1, "a"); 2]), 5), 0);
+        assert_eq!(files.overlap(&recent(&[(1, "a"); 5]), Some(5)), 3);
+        assert_eq!(files.overlap(&recent(&[(1, "a"); 2]), Some(5)), 0);
         // The files are ahead of the news.
-        assert_eq!(files.overlap(&recent(&[(1, "a")]), 1), 3);
-        assert_eq!(files.overlap(&[], 0), 3);
-        assert_eq!(files.overlap(&[], 3), 0);
+        assert_eq!(files.overlap(&recent(&[(1, "a")]), Some(1)), 3);
+        assert_eq!(files.overlap(&[], Some(0)), 3);
+        assert_eq!(files.overlap(&[], Some(3)), 0);
     }
 
     #[test]
     fn what_was_left_out_is_made_up_for_by_looking() {
         let told = recent(&[(3, "c"), (4, "d"), (5, "e"), (6, "f")]);
-        assert_eq!(tail(false, &[(1, "a"), (2, "b"), (3, "c"), (4, "d")]).overlap(&told, 6), 2);
+        assert_eq!(tail(false, &[(1, "a"), (2, "b"), (3, "c"), (4, "d")]).overlap(&told, Some(6)), 2);
         // A count that does not fit is not believed.
-        assert_eq!(tail(true, &[(3, "c"), (4, "d")]).overlap(&told, 6), 2);
+        assert_eq!(tail(true, &[(3, "c"), (4, "d")]).overlap(&told, Some(6)), 2);
         // The files are ahead of the news.
-        assert_eq!(tail(false, &[(4, "d"), (5, "e"), (6, "f"), (7, "g")]).overlap(&told[1..], 9), 4);
+        assert_eq!(tail(false, &[(4, "d"), (5, "e"), (6, "f"), (7, "g")]).overlap(&told[1..], Some(9)), 4);
         // Nothing is in both.
-        assert_eq!(tail(false, &[(1, "a"), (2, "b")]).overlap(&told, 6), 0);
-        assert_eq!(tail(false, &[]).overlap(&told, 6), 0);
+        assert_eq!(tail(false, &[(1, "a"), (2, "b")]).overlap(&told, Some(6)), 0);
+        assert_eq!(tail(false, &[]).overlap(&told, Some(6)), 0);
+        // Whoever has been taken up has printed before, nobody knows how much.
+        assert_eq!(tail(true, &[(1, "a"), (2, "b"), (3, "c"), (4, "d")]).overlap(&told, None), 2);
         // More was told than there is in the files.
-        assert_eq!(tail(false, &[(4, "d"), (5, "e")]).overlap(&told, 6), 3);
+        assert_eq!(tail(false, &[(4, "d"), (5, "e")]).overlap(&told, Some(6)), 3);
     }
 
     #[test]

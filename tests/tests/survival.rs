@@ -1,0 +1,208 @@
+//! Coordinators and daemons are killed while dataflows run: nodes do not notice, and what comes next takes them up.
+
+use std::{fs, time::Duration};
+
+use dora_tests::{Cluster, Finished, PATIENCE, Workbench, await_end, await_gone, marked_processes};
+use rustix::process::{Signal, kill_process};
+use serde_json::Value;
+
+/// A number every 5 ms on an edge that loses nothing, and one on an edge that may.
+const FLOW: &str = "\
+nodes:
+  - id: ticker
+    path: '{node}'
+    args: ticker 600
+    inputs: { tick: { source: dora/timer/millis/5, queue_size: 1000 } }
+    outputs: [data]
+  - id: sink
+    path: '{node}'
+    args: sink
+    inputs: { data: { source: ticker/data, queue_policy: backpressure } }
+";
+
+fn dora(bench: &Workbench, line: &str) -> Finished {
+    bench.dora(line.split_whitespace()).finish()
+}
+
+#[track_caller]
+fn expect_in(text: &str, expected: &[&str]) {
+    for part in expected {
+        assert!(text.contains(part), "no `{part}` in\n{text}");
+    }
+}
+
+#[track_caller]
+fn start(bench: &Workbench, file: &str, name: &str) {
+    dora(bench, &format!("start {file} --detach --name {name}")).expect_code(0);
+}
+
+/// The state of a dataflow in the list.
+#[track_caller]
+fn state(bench: &Workbench, name: &str) -> String {
+    let list = dora(bench, "list --format json").expect_code(0);
+    let all = list.stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect(line));
+    let found = all.filter(|dataflow| dataflow["name"] == name).map(|dataflow| dataflow["status"].clone()).next();
+    found.and_then(|status| status.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// A dataflow whose only node is a program that knows nothing of dora.
+fn plain(bench: &Workbench, body: &str) {
+    bench.script("plain.sh", body);
+    bench.dataflow("plain.yml", "nodes:\n  - { id: plain, path: plain.sh }\n");
+}
+
+fn kills() -> usize {
+    if std::env::var_os("DORA_TEST_FULL").is_some() { 40 } else { 3 }
+}
+
+#[test]
+fn nodes_do_not_notice_that_their_daemon_is_killed() {
+    let bench = Workbench::new();
+    let cluster = Cluster::up(&bench);
+    bench.dataflow("flow.yml", FLOW);
+    start(&bench, "flow.yml", "flow");
+    plain(&bench, "i=0; while [ ! -e enough ]; do i=$((i+1)); echo line $i; sleep 0.01; done; echo printed $i");
+    start(&bench, "plain.yml", "plain");
+    let nodes = [bench.process(" ticker 600"), bench.process(" sink"), bench.process("plain.sh")];
+    let followed = bench.dora(["logs", "flow", "--follow", "-n", "sink"]);
+    followed.await_text("receiving");
+    for _ in 0..kills() {
+        cluster.kill("daemon");
+        dora(&bench, "up").expect_code(0);
+    }
+    assert_eq!(bench.process("plain.sh"), nodes[2], "it is the same process");
+    expect_in(&dora(&bench, "node list --dataflow plain").expect_code(0).stdout, &["plain"]);
+    let followed = followed.finish();
+    assert!(followed.code.is_some(), "it ends with the dataflow");
+    expect_in(
+        &dora(&bench, "logs flow -n sink").expect_code(0).stdout,
+        &["received 600 from 0 to 599, in order: true"],
+    );
+    assert_eq!(state(&bench, "flow"), "Finished");
+    // Nothing of what was printed all the time is missing, and nothing is there twice.
+    let following = bench.dora(["logs", "plain", "--follow", "--tail", "0"]);
+    bench.write("enough", "");
+    following.finish().expect_code(0);
+    let logs = dora(&bench, "logs plain").expect_code(0).stdout;
+    let said: Vec<&str> = logs.lines().filter_map(|line| line.split_once("plain: ").map(|(_, text)| text)).collect();
+    let (last, lines) = said.split_last().expect("lines");
+    assert_eq!(*last, format!("printed {}", lines.len()));
+    lines.iter().enumerate().for_each(|(index, line)| assert_eq!(*line, format!("line {}", index + 1)));
+    cluster.down();
+    assert_eq!(marked_processes(bench.mark()), [].into());
+}
+
+#[test]
+fn what_ends_without_a_daemon_is_known_to_the_next() {
+    let bench = Workbench::new();
+    let cluster = Cluster::up(&bench);
+    plain(&bench, "while [ ! -e go ]; do sleep 0.02; done; echo bye; exit 3");
+    start(&bench, "plain.yml", "plain");
+    let node = bench.process("plain.sh");
+    // Both are gone.
+    cluster.kill("daemon");
+    cluster.kill("coordinator");
+    bench.write("go", "");
+    await_end(node);
+    dora(&bench, "up").expect_code(0);
+    dora(&bench, "logs plain --follow").expect_code(0);
+    assert_eq!(state(&bench, "plain"), "Failed");
+    expect_in(&dora(&bench, "logs plain").expect_code(0).stdout, &["bye"]);
+    let ended = dora(&bench, "stop plain");
+    expect_in(&format!("{}{}", ended.stdout, ended.stderr), &["ended already", "code 3"]);
+    cluster.down();
+    assert_eq!(marked_processes(bench.mark()), [].into());
+}
+
+#[test]
+fn a_daemon_that_is_ended_leaves_its_nodes_to_the_next() {
+    let bench = Workbench::new();
+    let cluster = Cluster::up(&bench);
+    bench.dataflow("flow.yml", &FLOW.replace("600", "0"));
+    start(&bench, "flow.yml", "flow");
+    let (daemon, node) = (cluster.process("daemon"), bench.process(" ticker 0"));
+    kill_process(daemon, Signal::TERM).expect("a daemon");
+    await_end(daemon);
+    assert_eq!(bench.process(" ticker 0"), node);
+    dora(&bench, "up").expect_code(0);
+    expect_in(&dora(&bench, "node list").expect_code(0).stdout, &["ticker", "Running"]);
+    // All that can be done to nodes can be done again.
+    expect_in(&dora(&bench, "top --once").expect_code(0).stdout, &["ticker"]);
+    dora(&bench, "topic echo ticker/data --count 3").expect_code(0);
+    dora(&bench, "node stop sink").expect_code(0);
+    dora(&bench, "stop flow").expect_code(0);
+    assert_eq!(state(&bench, "flow"), "Finished");
+    cluster.down();
+    assert_eq!(marked_processes(bench.mark()), [].into());
+}
+
+#[test]
+fn orphans_are_stopped_in_order_and_the_next_daemon_knows_it() {
+    let bench = Workbench::new();
+    let cluster = Cluster::guard(&bench);
+    dora(&bench, "up --orphan-timeout 300ms").expect_code(0);
+    bench.dataflow("flow.yml", &FLOW.replace("600", "0"));
+    start(&bench, "flow.yml", "flow");
+    let node = bench.process(" ticker 0");
+    cluster.kill("daemon");
+    await_end(node);
+    let reports = bench.home().join("daemons/6013");
+    let machine = fs::read_dir(&reports).expect("a directory").flatten().next().expect("a machine").path();
+    dora(&bench, "up").expect_code(0);
+    dora(&bench, "logs flow --follow").expect_code(0);
+    assert_eq!(state(&bench, "flow"), "Finished");
+    expect_in(&dora(&bench, "logs flow").expect_code(0).stdout, &["ticker: stopped: Manual"]);
+    assert_eq!(fs::read_dir(machine.join("reports")).expect("a directory").count(), 0, "it was taken");
+    cluster.down();
+    assert_eq!(marked_processes(bench.mark()), [].into());
+}
+
+#[test]
+fn down_stops_what_a_dead_daemon_has_left() {
+    for kill_both in [false, true] {
+        let bench = Workbench::new();
+        let cluster = Cluster::up(&bench);
+        bench.dataflow("flow.yml", &FLOW.replace("600", "0"));
+        start(&bench, "flow.yml", "flow");
+        cluster.kill("daemon");
+        if kill_both {
+            cluster.kill("coordinator");
+        }
+        let down = dora(&bench, "down --force").expect_code(0);
+        match kill_both {
+            true => expect_in(&down.stdout, &["no coordinator", "1 dataflow ended"]),
+            false => expect_in(&down.stdout, &["destroyed successfully"]),
+        }
+        assert_eq!(marked_processes(bench.mark()), [].into());
+    }
+}
+
+/// Whatever is killed, and when: it never runs twice, and `list` tells the truth in the end.
+#[test]
+fn a_start_that_is_interrupted_leaves_nothing_or_what_the_list_shows() {
+    let rounds = if std::env::var_os("DORA_TEST_FULL").is_some() { 60 } else { 6 };
+    let bench = Workbench::new();
+    let cluster = Cluster::up(&bench);
+    bench.dataflow("flow.yml", &FLOW.replace("600", "0"));
+    for round in 0..rounds {
+        let starting = bench.dora(["start", "flow.yml", "--detach", "--name", "flow"]);
+        std::thread::sleep(Duration::from_millis(round as u64 * 7 % 60));
+        cluster.kill(["daemon", "coordinator"][round % 2]);
+        let answer = starting.finish();
+        dora(&bench, "up").expect_code(0);
+        let processes = || {
+            let all = marked_processes(bench.mark());
+            all.values().filter(|line| line.trim_end().ends_with(" ticker 0")).count()
+        };
+        let shown = state(&bench, "flow");
+        if answer.code == Some(0) || shown == "Running" {
+            expect_in(&dora(&bench, "stop flow").stdout, &["has been stopped"]);
+        } else {
+            dora(&bench, "stop --all");
+        }
+        assert!(processes() == 0, "round {round}: {shown}, {answer:?}");
+        dora(&bench, "clean --all");
+    }
+    cluster.down();
+    await_gone(bench.mark(), PATIENCE);
+}
