@@ -120,8 +120,8 @@ pub(crate) struct Start<E: RpcEndpoint> {
     pub capacity: usize,
     /// How long work that is under way is waited for when it stops.
     pub grace: Duration,
-    /// Work that blocks is done by the thread that runs the endpoint.
-    pub blocks_in_place: bool,
+    /// Work that blocks is done by the thread that runs the endpoint, and takes so long before and after.
+    pub blocks_in_place: Option<Duration>,
 }
 
 impl<E: RpcEndpoint> Start<E> {

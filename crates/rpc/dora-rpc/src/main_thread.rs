@@ -23,7 +23,7 @@ pub struct MainThread<E: RpcEndpoint> {
     pub(crate) timers: JoinSet<Then<E>>,
     executor: MainThreadExecutor<E>,
     stop: watch::Sender<bool>,
-    blocks_in_place: bool,
+    blocks_in_place: Option<Duration>,
 }
 
 /// Work beside the main thread, and what follows from it there.
@@ -33,7 +33,7 @@ type Work<E> = Pin<Box<dyn Future<Output = Then<E>> + Send>>;
 pub(crate) fn bind<E: RpcEndpoint>(
     capacity: usize,
     stop: watch::Sender<bool>,
-    blocks_in_place: bool,
+    blocks_in_place: Option<Duration>,
 ) -> (MainThread<E>, mpsc::Receiver<Then<E>>) {
     let (actions, queue) = mpsc::channel(capacity);
     let executor = MainThreadExecutor { actions };
@@ -83,8 +83,14 @@ impl<E: RpcEndpoint> MainThread<E> {
         work: impl FnOnce() -> T + Send + 'static,
         next: impl FnOnce(&mut E, &mut Self, T) + Send + 'static,
     ) {
-        if self.blocks_in_place {
-            return self.then(async move { work() }, next);
+        if let Some(time) = self.blocks_in_place {
+            let work = async move {
+                sleep(time).await;
+                let value = work();
+                sleep(time).await;
+                value
+            };
+            return self.then(work, next);
         }
         self.work.spawn_blocking(move || {
             let value = work();

@@ -44,8 +44,9 @@ pub struct RpcConfig {
     pub grace: Duration,
     /// Calls within this process are turned into bytes as well, so that tests see what another process would.
     pub force_serialization: bool,
-    /// Work that blocks is done by the thread that runs the service: a simulation so has one order of things.
-    pub blocks_in_place: bool,
+    /// Work that blocks is done by the thread that runs the service, and takes so long before and after: a simulation so has
+    /// one order of things, and what happens meanwhile.
+    pub blocks_in_place: Option<Duration>,
 }
 
 impl RpcConfig {
@@ -62,7 +63,7 @@ impl RpcConfig {
             handshake_timeout: Duration::from_secs(2),
             grace: Duration::from_secs(10),
             force_serialization: false,
-            blocks_in_place: false,
+            blocks_in_place: None,
         }
     }
 }

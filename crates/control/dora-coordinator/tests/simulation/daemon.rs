@@ -47,7 +47,7 @@ pub struct About {
 impl Daemon {
     /// Starts a daemon that registers with the coordinator, in the runtime that is entered.
     pub fn start(me: About, dice: Rng) {
-        let service = RpcService::new(config(Role::Daemon));
+        let service = RpcService::new(config(Role::Daemon, Duration::ZERO));
         let heartbeats = watch::Sender::new(0);
         let beats = heartbeats.subscribe();
         let daemon = Self { me: me.clone(), guard: EpochGuard::default(), heartbeats, dataflows: BTreeMap::new() };
@@ -197,9 +197,9 @@ fn not_served<T: dora_rpc::Message>(reply: Reply<T, NodeExecutorError>) {
     reply.err(NodeExecutorError::NotServed { what: "a stream".to_owned() });
 }
 
-/// Of all services of the simulation.
-pub fn config(role: Role) -> RpcConfig {
-    RpcConfig { deadline: Duration::from_secs(5), blocks_in_place: true, ..RpcConfig::new(role, "simulated") }
+/// Of all services of the simulation. A disk takes so long, twice.
+pub fn config(role: Role, disk: Duration) -> RpcConfig {
+    RpcConfig { deadline: Duration::from_secs(5), blocks_in_place: Some(disk), ..RpcConfig::new(role, "simulated") }
 }
 
 /// No endpoint panics.

@@ -88,11 +88,12 @@ pub fn story(dice: &mut Rng) -> Vec<(Ms, Event)> {
     for _ in 0..dice.u8(0..4) {
         story.push((dice.u64(2000..FAULTY), Event::List));
     }
+    let commands: Vec<Ms> = story.iter().map(|(at, _)| *at).collect();
     for _ in 0..dice.u8(1..9) {
-        // Half of them while something else happens.
+        // Half of them in the middle of a command.
         let at = match dice.bool() {
             true => dice.u64(1000..FAULTY),
-            false => story[dice.usize(..story.len())].0 + dice.u64(..300),
+            false => commands[dice.usize(..commands.len())] + dice.u64(..300),
         };
         story.extend(fault(dice, at));
     }

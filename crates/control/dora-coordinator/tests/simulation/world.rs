@@ -71,7 +71,7 @@ impl World {
         let events = story(&mut dice).into_iter().enumerate();
         let agenda = events.map(|(number, (at, event))| ((at, number), event)).collect();
         let host = Host::new(0, 1000);
-        let service = host.enter(|| RpcService::new(config(Role::Client)));
+        let service = host.enter(|| RpcService::new(config(Role::Client, Duration::ZERO)));
         let client = Client {
             service,
             network: network.clone(),
@@ -390,9 +390,9 @@ impl World {
             HeartbeatConfig { interval: Duration::from_secs(1), timeout: Duration::from_secs(3), failures: 2 };
         let machine_timeout = Duration::from_millis(MACHINE_TIMEOUT);
         let options = CoordinatorOptions { heartbeat, machine_timeout, ..CoordinatorOptions::new(store) };
-        let rules = self.rules.clone();
+        let (rules, disk) = (self.rules.clone(), Duration::from_millis(self.dice.u64(..40)));
         let service = self.processes[&pid].host.enter(|| {
-            let service = RpcService::new(config(Role::Coordinator));
+            let service = RpcService::new(config(Role::Coordinator, disk));
             if let Err(error) = Coordinator::start(&service, options) {
                 rules.broke(error.to_string());
             }
