@@ -3,6 +3,7 @@
 //! What a role has to tell it prints in one line, which tests wait for.
 
 mod consumers;
+mod counted;
 mod dynamic;
 mod fork;
 mod producers;
@@ -40,6 +41,10 @@ fn main() -> ExitCode {
         "crashing-sink" => restarts::sink(number, second),
         "relay" => restarts::relay(),
         "fail-first" => restarts::fail_first(),
+        "pump" => counted::pump(number),
+        "tally" => counted::tally(),
+        "ask" => counted::ask(),
+        "answer" => counted::answer(),
         "cycle" => dynamic::cycle(number),
         "keep" => dynamic::keep(),
         "fork" => fork::read_in_child(),
