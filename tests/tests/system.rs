@@ -35,7 +35,7 @@ fn a_coordinator_that_is_started_anew_leads_on() {
     for _ in 0..2 {
         let restarted = there("system restart coordinator").expect_code(0);
         let after = cluster.process("coordinator");
-        assert_eq!(restarted.stdout, format!("restarted dora coordinator: process {after}, port 7002\n"));
+        assert_eq!(restarted.stdout, format!("restarted dora coordinator, port 7002: process {after}\n"));
         assert_ne!(after, before);
         assert_eq!((bench.process(" ticker"), there("list -q --status running").stdout), (node, id.clone()));
         // It is on the network, as before, and the daemon is back.

@@ -195,7 +195,7 @@ fn not_taken(error: RegistrationError, target: &Target) -> CommandError {
 }
 
 /// Reads a name that can stand in a path.
-fn parse_machine(text: &str) -> Result<String, String> {
+pub(super) fn parse_machine(text: &str) -> Result<String, String> {
     let is_plain = |char: char| char.is_alphanumeric() || matches!(char, '.' | '-' | '_');
     let is_name = text.starts_with(char::is_alphanumeric) && text.chars().all(is_plain) && text.len() <= 64;
     match is_name {

@@ -20,7 +20,7 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   dora logs                            the only dataflow that runs, all nodes
-  dora logs camera-rig                 by name, or by id; also when it has ended
+  dora logs camera-rig                 by name, by id, or by the beginning of an id; also when it has ended
   dora logs camera-rig -n camera -f    one node, and what it prints from now on
   dora logs camera-rig --tail 100 --level warn
   dora logs camera-rig --since 10m --grep timeout

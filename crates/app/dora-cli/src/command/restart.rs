@@ -15,7 +15,7 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Examples:
-  dora restart camera              by name, or by id
+  dora restart camera              by name, by id, or by the beginning of an id
   dora restart camera --force      kill its nodes first
 
 What runs is stopped as `dora stop` does it; what has ended is started again. The dataflow file is

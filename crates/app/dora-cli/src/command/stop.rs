@@ -23,7 +23,7 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   dora stop                        the only one that runs; on a terminal you are asked which one
-  dora stop camera                 by name, or by id
+  dora stop camera                 by name, by id, or by the beginning of an id
   dora stop --all
   dora stop camera --grace-duration 30s
   dora stop camera --force         SIGKILL at once

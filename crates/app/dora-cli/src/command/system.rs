@@ -1,11 +1,16 @@
 //! `dora system`: the processes of `dora up`, looked at and started anew.
 
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::{Subcommand, ValueEnum};
 use dora_gateways::{DispatcherGateway as _, MachineId};
 
 use super::{
+    daemon::{host_name, parse_machine},
     print, status,
     up::{REGISTRATION, one_at_a_time},
 };
@@ -26,16 +31,19 @@ const DETACHED: &str = "--detached";
 const EXAMPLES: &str = "\
 Examples:
   dora system status                 the same as `dora status`
-  dora system restart coordinator    for a new version of `dora`, say";
+  dora system restart coordinator    for a new version of `dora`, say
+  dora system restart daemon";
 
 const RESTART_EXAMPLES: &str = "\
 Examples:
   dora system restart coordinator
   dora system restart coordinator --coordinator-port 7000
+  dora system restart daemon
+  dora system restart daemon --machine-id robot
 
 The process that `dora up` has started ends in order, and is started again with the options that it had, by the version
-of `dora` that is called here. Dataflows go on meanwhile, and have the same ids and names afterwards. It returns when
-the machines that were there are there again.
+of `dora` that is called here. Dataflows go on meanwhile, with the same processes, ids and names. It returns when the
+machines that were there are there again.
 Exit code: 0 then, 1 when something is not as before, 2 when the coordinator is not of this host.";
 
 /// The processes behind dataflows: how they are, and starting them anew.
@@ -59,6 +67,9 @@ struct Restart {
     /// Which one.
     #[arg(value_name = "PROCESS", value_enum)]
     process: Process,
+    /// Of the daemons of this host the one with this name; that of `dora up` if none is given.
+    #[arg(long, value_name = "NAME", value_parser = parse_machine)]
+    machine_id: Option<String>,
     #[command(flatten)]
     coordinator: CoordinatorArgs,
 }
@@ -67,35 +78,53 @@ struct Restart {
 enum Process {
     /// What decides and remembers.
     Coordinator,
+    /// What runs the nodes of this machine.
+    Daemon,
 }
 
 pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     match &arguments.verb {
         Verb::Status(arguments) => status::execute(arguments),
-        Verb::Restart(Restart { process: Process::Coordinator, coordinator }) => restart_coordinator(coordinator),
+        Verb::Restart(arguments) => restart(arguments),
     }
 }
 
-fn restart_coordinator(arguments: &CoordinatorArgs) -> Result<ExitCode, CommandError> {
-    let target = Target::resolve(arguments)?;
+fn restart(arguments: &Restart) -> Result<ExitCode, CommandError> {
+    if let (Process::Coordinator, Some(_)) = (arguments.process, &arguments.machine_id) {
+        return Err(CommandError::usage("a coordinator has no `--machine-id`", "`--coordinator-port` tells which one"));
+    }
+    let target = Target::resolve(&arguments.coordinator)?;
     let Place::Here { port } = *target.place() else {
-        let what = format!("the coordinator at {} is restarted on its own host", target.place());
-        return Err(CommandError::usage(what, "`dora system restart coordinator` there"));
+        let what = format!("the coordinator at {} is restarted on its own host, with its daemons", target.place());
+        return Err(CommandError::usage(what, "`dora system restart` there"));
     };
     let home = Home::find()?;
     // One that does not run, or hangs, is told.
-    let machines = machines(&Client::connect_to(target)?)?;
-    let directory = home.coordinator(port);
-    let _turn = one_at_a_time(&directory)?;
-    let gone = || CommandError::failed(format!("the coordinator with port {port} has just ended"));
-    let running = Running::in_directory(&directory)?.ok_or_else(gone)?;
+    let machines = machines(&Client::connect_to(target.clone())?)?;
+    let _turn = one_at_a_time(&home.coordinator(port))?;
+    let (who, directory) = arguments.process_of(&home, port);
+    let running = Running::in_directory(&directory)?;
+    let running = running.ok_or_else(|| CommandError::failed(format!("no dora {who}, runs on this host")))?;
     let line = command_line(&running)?;
     end(&running)?;
     launch(&home, &directory, &line)?;
-    let back = await_machines(&Client::connect_to(Target::here(&home, port))?, machines);
-    let pid = Running::in_directory(&directory)?.ok_or_else(gone)?.pid();
-    print(&format!("restarted dora coordinator: process {pid}, port {port}\n"))?;
+    let back = await_machines(&Client::connect_to(target)?, machines);
+    let pid = Running::in_directory(&directory)?.map_or_else(|| "-".to_owned(), |running| running.pid().to_string());
+    print(&format!("restarted dora {who}: process {pid}\n"))?;
     Ok(if back { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl Restart {
+    /// What the process is called, and where it runs.
+    fn process_of(&self, home: &Home, port: u16) -> (String, PathBuf) {
+        match self.process {
+            Process::Coordinator => (format!("coordinator, port {port}"), home.coordinator(port)),
+            Process::Daemon => {
+                let machine = self.machine_id.clone().unwrap_or_else(host_name);
+                (format!("daemon, machine {machine}"), home.daemon(&Place::Here { port }, &machine))
+            }
+        }
+    }
 }
 
 /// The machines that are there.
