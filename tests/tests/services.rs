@@ -152,6 +152,9 @@ fn a_daemon_whose_coordinator_is_gone_is_ended_too() {
     let bench = Workbench::new();
     let cluster = Cluster::up(&bench);
     cluster.kill("coordinator");
+    let list = dora(&bench, "list").expect_code(1);
+    let daemon = format!("but a daemon does (process {})", cluster.process("daemon"));
+    expect_in(&list.stderr, &["no coordinator runs on this host with port 6013", &daemon, "`dora up` starts one"]);
     let down = dora(&bench, "down").expect_code(0);
     expect_in(&down.stdout, &["no coordinator at 127.0.0.1:6013; 1 daemon ended"]);
     assert_eq!(marked_processes(bench.mark()), [].into());

@@ -99,6 +99,12 @@ impl Running {
         }
     }
 
+    /// All that run in the directories of this one.
+    pub(crate) fn all_in(directory: &Path) -> Result<Vec<Self>, CommandError> {
+        let directories = std::fs::read_dir(directory).into_iter().flatten().flatten();
+        directories.filter_map(|directory| Self::in_directory(&directory.path()).transpose()).collect()
+    }
+
     /// Its number.
     pub(crate) fn pid(&self) -> Pid {
         self.pid

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::{
     background::{Running, strays},
-    client::DEFAULT_PORT,
+    client::{DEFAULT_PORT, Place},
     error::{CommandError, without_number},
     home::{Home, VARIABLE},
     port_holder::{self, Holder},
@@ -31,7 +31,10 @@ fn in_home(home: &Home, port: u16, reason: &str) -> CommandError {
     }
     match port_holder::of(port) {
         Some(holder) => of_somebody_else(home, port, &holder),
-        None => not_running(port),
+        None => match Running::all_in(&home.daemons(&Place::Here { port })) {
+            Ok(daemons) => not_running(port, daemons.first()),
+            Err(error) => error,
+        },
     }
 }
 
@@ -81,8 +84,16 @@ fn of_somebody_else(home: &Home, port: u16, holder: &Holder) -> CommandError {
     })
 }
 
-fn not_running(port: u16) -> CommandError {
+/// Nobody decides; a daemon of this host may run on without.
+fn not_running(port: u16, daemon: Option<&Running>) -> CommandError {
     let up = for_port("--port", port);
+    if let Some(daemon) = daemon {
+        let pid = daemon.pid();
+        let what = format!("no coordinator runs on this host with port {port}, but a daemon does (process {pid})");
+        return CommandError::failed(what).with_hint(format!(
+            "`dora up{up}` starts one, which takes up the dataflows that the daemon goes on running"
+        ));
+    }
     CommandError::failed(format!("no coordinator runs on this host with port {port}")).with_hint(format!(
         "`dora up{up}` starts one; `--coordinator-addr HOST` or `--context NAME` name one elsewhere"
     ))

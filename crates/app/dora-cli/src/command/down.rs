@@ -133,11 +133,9 @@ impl Local {
         let home = Home::find()?;
         let (coordinator, daemons) = (home.coordinator(*port), home.daemons(place));
         let strays = [&coordinator, &daemons].into_iter().flat_map(|directory| strays::below(directory)).collect();
-        let entries = fs::read_dir(daemons).into_iter().flatten().flatten();
-        let directories: Vec<_> = entries.map(|entry| entry.path()).collect();
-        let running = directories.iter().map(|directory| Running::in_directory(directory));
-        let daemons = running.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
-        Ok(Some(Self { coordinator: Running::in_directory(&coordinator)?, daemons, strays, directories }))
+        let directories = fs::read_dir(&daemons).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        let (coordinator, daemons) = (Running::in_directory(&coordinator)?, Running::all_in(&daemons)?);
+        Ok(Some(Self { coordinator, daemons, strays, directories }))
     }
 
     /// Ends processes whose directories were removed, if that is wanted: their nodes end with them.

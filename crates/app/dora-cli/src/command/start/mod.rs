@@ -196,7 +196,9 @@ impl Arguments {
             stop_after: None,
         };
         let detail = Detail { verbose: self.verbose, told: Vec::new() };
-        let ended = watch.follow(interrupts, printer, detail).map_err(|error| client.explain(error))?;
+        let goes_on = format!("the dataflow goes on; `dora logs {id} --follow` looks again");
+        let lost = |error| client.explain(error).with_hint(goes_on);
+        let ended = watch.follow(interrupts, printer, detail).map_err(lost)?;
         match ended.never_started() {
             Some(trouble) => Err(building::trouble(loaded, trouble)),
             None => Ok(ended.exit_code()),
