@@ -49,6 +49,30 @@ fn a_coordinator_that_is_started_anew_leads_on() {
 }
 
 #[test]
+fn a_daemon_that_is_started_anew_goes_on_with_its_nodes() {
+    let bench = Workbench::new();
+    let cluster = Cluster::guard(&bench);
+    dora(&bench, "up --machine-id robot --labels arm=left").expect_code(0);
+    bench.dataflow("flow.yml", TICKS);
+    dora(&bench, "start flow.yml --name demo --detach").expect_code(0);
+    let (node, before) = (bench.process(" ticker"), cluster.process("daemon"));
+    let restarted = dora(&bench, "system restart daemon --machine-id robot").expect_code(0);
+    let after = cluster.process("daemon");
+    assert_eq!(restarted.stdout, format!("restarted dora daemon, machine robot: process {after}\n"));
+    assert!(after != before && bench.process(" ticker") == node);
+    expect_in(&dora(&bench, "status").expect_code(0).stdout, &["robot", "arm=left", "Active dataflows: 1"]);
+    let followed = bench.dora(["logs", "demo", "--follow", "--tail", "1"]);
+    followed.await_count("node: tick ", 3);
+    dora(&bench, "stop demo").expect_code(0);
+    followed.finish().expect_code(0);
+    expect_in(&dora(&bench, "list").expect_code(0).stdout, &["demo", "Finished"]);
+    let other = dora(&bench, "system restart daemon --machine-id rob").expect_code(1);
+    expect_in(&other.stderr, &["no dora daemon, machine rob, runs on this host"]);
+    cluster.down();
+    assert_eq!(marked_processes(bench.mark()), [].into());
+}
+
+#[test]
 fn what_cannot_be_started_anew_is_refused() {
     let bench = Workbench::new();
     let _cluster = Cluster::guard(&bench);
@@ -100,11 +124,16 @@ fn what_the_units_of_the_guide_start_works_together() {
     bench.dataflow("flow.yml", TICKS);
     dora(&bench, "start flow.yml --name demo --detach").expect_code(0);
     let node = bench.process(" ticker");
-    // The unit of the coordinator is restarted.
+    // Both units are restarted, one after the other.
     coordinator.signal(Signal::TERM);
     coordinator.finish().expect_code(0);
     let coordinator = bench.dora(["coordinator"]);
     coordinator.await_text("Listening on port 6013");
+    daemon.signal(Signal::TERM);
+    daemon.finish().expect_code(0);
+    let daemon = bench.dora(["daemon"]);
+    daemon.await_text("serves the coordinator at 127.0.0.1:6013");
+    assert_eq!(bench.process(" ticker"), node);
     dora(&bench, "stop demo").expect_code(0);
     assert!(!marked_processes(bench.mark()).contains_key(&node.as_raw_nonzero().get()));
     for service in [daemon, coordinator] {

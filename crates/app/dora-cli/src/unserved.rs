@@ -2,12 +2,11 @@
 
 use crate::error::CommandError;
 
-/// Verbs that later versions serve, with what helps today. Of several words the first are a group that is served.
+/// Verbs that later versions serve, with what helps today. Of two words the second is a verb of a group that is served.
 const VERBS: &[(&str, &str)] = &[
     ("cluster", RUN),
     ("savepoint", "what a dataflow must remember, its nodes keep; `dora restart` runs it again from the start"),
     ("version", "`dora --version` tells it"),
-    ("system restart daemon", "nodes would end with their daemon; `dora down --force` and `dora up` start both anew"),
     ("runtime", "`dora run FILE` starts the nodes of a dataflow"),
     ("node add", EDIT),
     ("node remove", EDIT),
@@ -109,7 +108,6 @@ mod tests {
         assert_eq!(refused("help record").as_deref(), Some(expected));
         assert!(refused("node add --from-yaml a.yml").is_some_and(|text| text.starts_with("`dora node add` is not")));
         assert!(refused("help node connect").is_some());
-        assert!(refused("system restart daemon").is_some() && refused("system restart coordinator").is_none());
         assert_eq!((refused("node"), refused("node list"), refused("help")), (None, None, None));
         assert_eq!(refused("rnu a.yml"), None);
         assert_eq!(refused("run up"), None);
