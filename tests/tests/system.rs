@@ -6,7 +6,7 @@ use dora_tests::{
     Cluster, Finished, PATIENCE, Running, Workbench, await_gone, dora as binary, marked_processes,
     page::{Step, sections},
 };
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process};
 
 const TICKS: &str =
     "nodes: [{ id: node, path: '{node}', args: ticker, inputs: { tick: dora/timer/millis/5 }, outputs: [data] }]\n";
@@ -66,6 +66,10 @@ fn a_daemon_that_is_started_anew_goes_on_with_its_nodes() {
     dora(&bench, "stop demo").expect_code(0);
     followed.finish().expect_code(0);
     expect_in(&dora(&bench, "list").expect_code(0).stdout, &["demo", "Finished"]);
+    kill_process(after, Signal::STOP).expect("it runs");
+    let stopped = dora(&bench, "system restart daemon --machine-id robot").expect_code(1);
+    expect_in(&stopped.stderr, &[&format!("`kill -CONT {after}` lets it go on")]);
+    kill_process(after, Signal::CONT).expect("it runs");
     let other = dora(&bench, "system restart daemon --machine-id rob").expect_code(1);
     expect_in(&other.stderr, &["no dora daemon, machine rob, runs on this host"]);
     cluster.down();

@@ -163,6 +163,8 @@ impl Local {
         let ended: Vec<_> =
             ended.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| counted(count, what)).collect();
         match ended.is_empty() {
+            // What has lost its directories was told of.
+            true if !self.strays.is_empty() => {}
             true => print(&format!("no coordinator at {place}, nothing to do\n"))?,
             false => print(&format!("no coordinator at {place}; {} ended\n", ended.join(" and ")))?,
         }

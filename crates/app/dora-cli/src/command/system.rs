@@ -151,15 +151,21 @@ fn of_up(arguments: Vec<String>) -> Option<Vec<String>> {
 }
 
 fn end(running: &Running) -> Result<(), CommandError> {
+    let pid = running.pid();
+    if running.process().is_stopped() {
+        return Err(CommandError::failed(format!("process {pid} is stopped, and does not end before it goes on"))
+            .with_hint(format!(
+                "`kill -CONT {pid}` lets it go on; `kill -9 {pid}` and `dora up` start it anew at once"
+            )));
+    }
     running.terminate();
     if running.await_end(PATIENCE) {
         return Ok(());
     }
     let log = Path::join(running.directory(), "log");
-    Err(CommandError::failed(format!("process {} has not ended after {PATIENCE:?}", running.pid())).with_hint(format!(
-        "look at {}; `kill -9 {}` and `dora up` start it anew, and what runs goes on meanwhile",
-        log.display(),
-        running.pid()
+    Err(CommandError::failed(format!("process {pid} has not ended after {PATIENCE:?}")).with_hint(format!(
+        "look at {}; `kill -9 {pid}` and `dora up` start it anew, and what runs goes on meanwhile",
+        log.display()
     )))
 }
 
