@@ -242,7 +242,10 @@ pub struct NodeEnd {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{FromKeeper, ToKeeper},
+        *,
+    };
 
     #[test]
     fn neighbours_talk_and_others_do_not() {
@@ -278,6 +281,57 @@ mod tests {
         "ends":[{"node":"c","status":{"kind":"code","code":3},"cause":"own","never_connected":true,"last_stderr":["x"]}],
         "warnings":["w"],
         "report":{"edges":[],"orphans_killed":1}}"#;
+
+    /// Orders of version 1: a keeper of this version obeys them.
+    const ORDERS_1: [&str; 13] = [
+        r#"{"type":"launch","plan_len":9}"#,
+        r#"{"type":"release"}"#,
+        r#"{"type":"figures","serial":1}"#,
+        r#"{"type":"stop_node","node":"a","ending":{"ask":{"grace_ms":5}}}"#,
+        r#"{"type":"restart_node","node":"a","ending":"hurry"}"#,
+        r#"{"type":"restart_node","node":"a","ending":"kill"}"#,
+        r#"{"type":"tap","tap":1,"node":"a","output":"out","capacity":4}"#,
+        r#"{"type":"untap","tap":1}"#,
+        r#"{"type":"publish","node":"a","output":"out","message":{"tag":0,"len":1,"header_len":0}}"#,
+        r#"{"type":"stop","grace_ms":5}"#,
+        r#"{"type":"hurry"}"#,
+        r#"{"type":"kill"}"#,
+        r#"{"type":"dismiss"}"#,
+    ];
+
+    /// Reports of version 1: a supervisor of this version understands them.
+    const REPORTS_1: [&str; 16] = [
+        r#"{"type":"hello","version":1,"pid":7}"#,
+        r#"{"type":"spawned","node":"a","pid":7}"#,
+        r#"{"type":"ready"}"#,
+        r#"{"type":"all_ready"}"#,
+        r#"{"type":"tapped","tap":1,"bit":2,"capacity":4}"#,
+        r#"{"type":"tap_over","tap":1,"reason":"the node has ended"}"#,
+        r#"{"type":"figures","serial":1,"len":9}"#,
+        r#"{"type":"lines","node":"a","stream":"stdout","time_ns":1,"lines":["x"],"partial":false}"#,
+        r#"{"type":"missed","node":"a","lines":3}"#,
+        r#"{"type":"restarting","node":"a","status":{"kind":"code","code":3},"restart":1,"delay_ms":0}"#,
+        r#"{"type":"exited","node":"a","status":{"kind":"spawn_failed","error":"no"},"cause":"cascading",
+            "never_connected":true,"last_stderr":[]}"#,
+        r#"{"type":"joined","node":"a","pid":null,"joins":1}"#,
+        r#"{"type":"left","node":"a","in_order":true,"joins":1}"#,
+        r#"{"type":"warning","message":"w"}"#,
+        r#"{"type":"failed","reason":"r"}"#,
+        r#"{"type":"finished","report_len":9}"#,
+    ];
+
+    #[test]
+    fn orders_and_reports_of_version_1_are_understood_and_said_still() {
+        let value = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap();
+        for json in ORDERS_1 {
+            let order: ToKeeper = serde_json::from_str(json).unwrap();
+            assert_eq!(serde_json::to_value(order).unwrap(), value(json));
+        }
+        for json in REPORTS_1 {
+            let report: FromKeeper = serde_json::from_str(json).unwrap();
+            assert_eq!(serde_json::to_value(report).unwrap(), value(json));
+        }
+    }
 
     #[test]
     fn what_version_1_has_said_is_understood() {
