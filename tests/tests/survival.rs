@@ -3,7 +3,7 @@
 use std::{fs, time::Duration};
 
 use dora_tests::{Cluster, Finished, PATIENCE, Workbench, await_end, await_gone, marked_processes};
-use rustix::process::{Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// A number every 5 ms on an edge that loses nothing, and one on an edge that may.
@@ -158,6 +158,29 @@ fn orphans_are_stopped_in_order_and_the_next_daemon_knows_it() {
 }
 
 #[test]
+fn what_is_left_of_a_dataflow_without_daemon_and_keeper_ends_with_the_next_daemon() {
+    let bench = Workbench::new();
+    let cluster = Cluster::up(&bench);
+    plain(&bench, "(setsid sleep 1000 &); exec sleep 2000");
+    start(&bench, "plain.yml", "plain");
+    let (leaver, node) = (bench.process("sleep 1000"), bench.process("sleep 2000"));
+    cluster.kill("daemon");
+    // The guard first: it would clean up.
+    let processes = marked_processes(bench.mark());
+    let keepers = processes.iter().filter(|(_, line)| line.contains(" keeper --lasting "));
+    let keepers: Vec<Pid> = keepers.filter_map(|(pid, _)| Pid::from_raw(*pid)).collect();
+    assert_eq!(keepers.len(), 2, "{processes:?}");
+    keepers.iter().for_each(|keeper| kill_process(*keeper, Signal::KILL).expect("a process of ours"));
+    await_end(node);
+    assert_eq!(bench.process("sleep 1000"), leaver, "nobody was there to end it");
+    dora(&bench, "up").expect_code(0);
+    await_end(leaver);
+    assert_eq!(state(&bench, "plain"), "Failed");
+    cluster.down();
+    assert_eq!(marked_processes(bench.mark()), [].into());
+}
+
+#[test]
 fn down_stops_what_a_dead_daemon_has_left() {
     for kill_both in [false, true] {
         let bench = Workbench::new();
@@ -188,8 +211,9 @@ fn a_start_that_is_interrupted_leaves_nothing_or_what_the_list_shows() {
         let starting = bench.dora(["start", "flow.yml", "--detach", "--name", "flow"]);
         std::thread::sleep(Duration::from_millis(round as u64 * 7 % 60));
         cluster.kill(["daemon", "coordinator"][round % 2]);
-        let answer = starting.finish();
+        // `start` waits for the machine.
         dora(&bench, "up").expect_code(0);
+        let answer = starting.finish();
         let processes = || {
             let all = marked_processes(bench.mark());
             all.values().filter(|line| line.trim_end().ends_with(" ticker 0")).count()

@@ -43,7 +43,6 @@ pub use adoption::become_subreaper;
 pub use build::{
     Build, BuildControl, BuildError, BuildOptions, BuildProblem, FailedLine, Pins, PinsError, Refresh, Sources,
 };
-pub use dora_keeper::cleanup::{Cleanup, kill_marked};
 pub use dora_message::result::NodeResult;
 pub use execution::{Event, Execution};
 pub use executor::{Daemon, DaemonOptions, Home, Lasting, Orphan, RegistrationError, file_identity, stop_orphans};

@@ -17,7 +17,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, WaitOptions, getpid, pidfd_open, pidfd_send_signal, waitpid},
 };
 
-pub use marked::kill_marked;
+pub use marked::{abandoned, kill_marked};
 
 /// What was found and what became of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

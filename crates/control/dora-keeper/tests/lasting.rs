@@ -408,6 +408,7 @@ fn a_keeper_that_is_killed_without_a_supervisor_leaves_nothing() {
         let (link, state) = run.attach(2);
         drop(link);
         witnesses.iter().for_each(Witness::sees_life);
+        assert!(!dora_keeper::cleanup::abandoned().contains(&run.plan.dataflow_id), "it has a keeper");
         kill_process(Pid::from_raw(state.keeper as i32).unwrap(), Signal::KILL).unwrap();
         witnesses.iter().for_each(Witness::sees_death);
         run.is_gone();

@@ -4,6 +4,7 @@
 use std::{panic::AssertUnwindSafe, panic::catch_unwind, sync::Arc, thread};
 
 use dora_gateways::DataflowId;
+use dora_keeper::cleanup::{abandoned, kill_marked};
 use dora_rpc::MainThreadExecutor;
 use tokio::{
     runtime::Handle,
@@ -16,7 +17,7 @@ use super::{
     follow::Follower,
     keeping::{Bequest, Keeping},
     options::Home,
-    record,
+    record::{self, Record},
     run::{Run, Started},
     trouble::panicked,
     worker::STACK,
@@ -48,7 +49,11 @@ pub(super) async fn take_up(executor: MainThreadExecutor<NodeExecutor>, keeping:
     }
     taking.join_all().await;
     let reading = heir.clone();
-    let _ = spawn_blocking(move || reading.read_reports()).await;
+    let read = spawn_blocking(move || {
+        reading.read_reports();
+        reading.sweep();
+    });
+    let _ = read.await;
 }
 
 /// Takes up what was left.
@@ -119,6 +124,15 @@ impl Heir {
             }
         });
         self.runtime.block_on(added).is_ok()
+    }
+
+    /// Kills what is left of dataflows of this daemon whose keeper and guard were killed while no daemon was there.
+    fn sweep(&self) {
+        let abandoned = abandoned().into_iter().map(DataflowId);
+        for dataflow in abandoned.filter(|dataflow| Record::read(&self.home, *dataflow).is_some()) {
+            let killed = kill_marked(&dataflow.0).killed;
+            tracing::warn!(%dataflow, killed, "a dataflow had lost its keeper; what was left of it was killed");
+        }
     }
 
     fn read_reports(&self) {

@@ -1,7 +1,10 @@
 //! What is left of a dataflow whose keeper and guard were both killed: its processes are told by their environment, which
 //! whatever a node starts inherits.
 
-use std::fs;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
 use dora_message::{
     id::DataflowId,
@@ -20,10 +23,31 @@ pub fn kill_marked(dataflow: &DataflowId) -> Cleanup {
     })
 }
 
-/// Environments of other users cannot be read.
+/// Dataflows of which this user has processes, and no keeper: what a keeper has started is its child, or a descendant of
+/// one that is.
+pub fn abandoned() -> BTreeSet<DataflowId> {
+    let mut kept: BTreeMap<DataflowId, bool> = BTreeMap::new();
+    for process in numbers().filter_map(Process::read) {
+        if let Some(dataflow) = mark(process.pid) {
+            *kept.entry(dataflow).or_default() |= is_keeper(process.parent);
+        }
+    }
+    kept.into_iter().filter_map(|(dataflow, kept)| (!kept).then_some(dataflow)).collect()
+}
+
+fn is_keeper(pid: i32) -> bool {
+    fs::read(format!("/proc/{pid}/comm")).is_ok_and(|name| name == b"keeper\n")
+}
+
 fn has_mark(pid: Pid, dataflow: &DataflowId) -> bool {
-    let environment = fs::read(format!("/proc/{}/environ", pid.as_raw_pid())).unwrap_or_default();
-    environment.split(|byte| *byte == 0).filter_map(config).any(|config| config.dataflow_id == *dataflow)
+    mark(pid).is_some_and(|mark| mark == *dataflow)
+}
+
+/// The dataflow that a process belongs to. Environments of other users cannot be read.
+fn mark(pid: Pid) -> Option<DataflowId> {
+    let environment = fs::read(format!("/proc/{}/environ", pid.as_raw_pid())).ok()?;
+    let config = environment.split(|byte| *byte == 0).find_map(config)?;
+    Some(config.dataflow_id)
 }
 
 fn config(variable: &[u8]) -> Option<NodeConfig> {
@@ -49,12 +73,14 @@ mod tests {
             let child = command.arg("1000").env(NODE_CONFIG_ENV, config).stdin(Stdio::null()).spawn().unwrap();
             (dataflow_id, child)
         });
-        let ((mine, mut child), (_, mut stranger)) = (mine, other);
+        let ((mine, mut child), (other, mut stranger)) = (mine, other);
+        assert!([mine, other].iter().all(|dataflow| abandoned().contains(dataflow)));
         assert_eq!(kill_marked(&mine), Cleanup { killed: 1, survivors: Vec::new() });
         assert!(!child.wait().is_ok_and(|status| status.success()));
         assert_eq!(stranger.try_wait().unwrap(), None);
         stranger.kill().unwrap();
         stranger.wait().unwrap();
         assert_eq!(kill_marked(&mine), Cleanup::default());
+        assert!(!abandoned().contains(&mine));
     }
 }
