@@ -147,6 +147,40 @@ fn down_refuses_while_dataflows_run_unless_it_is_forced() {
     dora(&bench, "down").expect_code(0);
 }
 
+/// It lets its node end first: `dora up` does not take it for one that stays.
+#[test]
+fn what_is_just_ending_is_waited_for_and_started_anew() {
+    let bench = Workbench::new();
+    let cluster = Cluster::up(&bench);
+    bench.script("slow.sh", "trap 'sleep 1; exit 0' TERM; echo working; while :; do sleep 0.1; done");
+    bench.write("a.yml", "nodes: [{ id: slow, path: slow.sh }]\n");
+    let starting = bench.dora(["start", "a.yml", "--attach", "--name", "rig"]);
+    starting.await_text("slow: working");
+    let before = cluster.process("daemon");
+    rustix::process::kill_process(before, Signal::INT).expect("it runs");
+    let instance = bench.home().join("daemons/6013");
+    let told = || {
+        fs::read_dir(&instance)
+            .expect("a directory")
+            .flatten()
+            .any(|machine| fs::read_to_string(machine.path().join("instance")).is_ok_and(|text| text == "\"ending\""))
+    };
+    let began = std::time::Instant::now();
+    while !told() {
+        assert!(began.elapsed() < PATIENCE, "it never says that it ends");
+    }
+    let up = dora(&bench, "up").expect_code(0);
+    expect_in(&up.stderr, &[&format!("note: process {before} is just ending; another one is started when it has")]);
+    expect_in(&up.stdout, &["dora coordinator runs already", "started dora daemon"]);
+    assert_ne!(cluster.process("daemon"), before);
+    starting.finish();
+    let (down, up) = (bench.dora(["down"]), bench.dora(["up"]));
+    down.finish().expect_code(0);
+    up.finish().expect_code(0);
+    dora(&bench, "down").expect_code(0);
+    assert_eq!(marked_processes(bench.mark()), [].into());
+}
+
 #[test]
 fn a_daemon_whose_coordinator_is_gone_is_ended_too() {
     let bench = Workbench::new();

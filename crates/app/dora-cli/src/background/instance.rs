@@ -31,6 +31,9 @@ use crate::{
 /// The name of the file.
 pub(super) const INSTANCE: &str = "instance";
 
+/// What stands in it from when the process has begun to end.
+const ENDING: &str = "ending";
+
 /// This process, as the only one that runs in a directory.
 #[derive(Debug)]
 pub(crate) struct Instance {
@@ -55,7 +58,11 @@ impl Instance {
         loop {
             let file = open().map_err(|error| file_error("write", &path, &error))?;
             match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Ok(Self { file, path })),
+                Ok(()) => {
+                    // What the one before told is not true of this one.
+                    file.set_len(0).map_err(|error| file_error("write", &path, &error))?;
+                    return Ok(Ok(Self { file, path }));
+                }
                 Err(Errno::AGAIN | Errno::ACCESS) => {}
                 Err(error) => return Err(file_error("lock", &path, &error.into())),
             }
@@ -64,6 +71,12 @@ impl Instance {
                 return Ok(Err(running));
             }
         }
+    }
+
+    /// Tells others that this process has begun to end: who wants one that stays must wait, and start another.
+    pub(crate) fn ends(&self) {
+        // Who cannot read it finds out a little later.
+        let _ = self.tell(&ENDING);
     }
 
     /// Tells others something about this process.
@@ -125,6 +138,11 @@ impl Running {
         serde_json::from_slice(&std::fs::read(&self.path).ok()?).ok()
     }
 
+    /// Whether it has begun to end.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.about::<String>().is_some_and(|word| word == ENDING)
+    }
+
     /// Asks it to end, and what it runs with it.
     pub(crate) fn interrupt(&self) {
         // One that is gone has nothing to be asked.
@@ -184,7 +202,12 @@ mod tests {
         instance.tell(&[1, 2, 3]).expect("our own file");
         instance.tell(&[4]).expect("our own file");
         assert_eq!(std::fs::read(&instance.path).ok().as_deref(), Some(&b"[4]"[..]));
+        instance.ends();
+        assert_eq!(std::fs::read(&instance.path).ok().as_deref(), Some(&b"\"ending\""[..]));
         drop(instance);
+        let next = Instance::take(&place.path().join("a")).expect("writable").expect("nobody else");
+        assert_eq!(std::fs::read(&next.path).ok().as_deref(), Some(&b""[..]));
+        drop(next);
         assert!(Running::in_directory(&place.path().join("a")).expect("readable").is_none());
     }
 }

@@ -138,13 +138,18 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
             dora_daemon::Home { shared: home.path().to_owned(), own: directory },
         )
     };
-    let code = client::runtime()?.block_on(serve(&target, options, started));
+    let code = client::runtime()?.block_on(serve(&target, options, started, &instance));
     drop(instance);
     code
 }
 
 /// Serves until the coordinator or somebody here asks for the end.
-async fn serve(target: &Target, options: DaemonOptions, started: Started) -> Result<ExitCode, CommandError> {
+async fn serve(
+    target: &Target,
+    options: DaemonOptions,
+    started: Started,
+    instance: &Instance,
+) -> Result<ExitCode, CommandError> {
     let (mut ctrl_c, mut sigterm) = (CtrlC::of(Interrupts::of_terminal())?, CtrlC::of(Interrupts::of_services())?);
     let address = client::address_of(target).await?;
     let line = format!("Machine `{}` serves the coordinator at {}", options.machine, target.place());
@@ -153,11 +158,12 @@ async fn serve(target: &Target, options: DaemonOptions, started: Started) -> Res
     let end = tokio::select! {
         end = daemon.serve(&service, address) => end.map_err(|error| not_taken(error, target)),
         error = announce(&daemon, started, line) => Err(error),
-        code = obey(&daemon, &mut ctrl_c) => return Ok(code),
+        code = obey(&daemon, &mut ctrl_c, instance) => return Ok(code),
         // Nodes go on, in the hands of their keepers.
         _ = sigterm.next() => Ok(()),
         panic = service.failed() => return Ok(background::panicked(&panic)),
     };
+    instance.ends();
     service.stop().await;
     end.map(|()| ExitCode::SUCCESS)
 }
@@ -172,7 +178,7 @@ async fn announce(daemon: &Daemon, started: Started, line: String) -> CommandErr
 }
 
 /// Does what each Ctrl-C means; comes back when nothing is left to be meant.
-async fn obey(daemon: &Daemon, ctrl_c: &mut CtrlC) -> ExitCode {
+async fn obey(daemon: &Daemon, ctrl_c: &mut CtrlC, instance: &Instance) -> ExitCode {
     loop {
         let urgency = match ctrl_c.next().await {
             1 => Urgency::Ask,
@@ -180,6 +186,7 @@ async fn obey(daemon: &Daemon, ctrl_c: &mut CtrlC) -> ExitCode {
             3 => Urgency::Kill,
             _ => return ExitCode::from(EXIT_INTERRUPTED),
         };
+        instance.ends();
         // One that has ended already says so by itself.
         let _ = daemon.shut_down(StopOptions { grace: None, urgency }).await;
     }

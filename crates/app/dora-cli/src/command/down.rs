@@ -1,7 +1,7 @@
 //! `dora down`: ends the coordinator and its daemons.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{self, BufRead as _, Write as _},
     path::PathBuf,
     process::ExitCode,
@@ -12,7 +12,7 @@ use dora_daemon::stop_orphans;
 use dora_gateways::{DataflowSummary, DispatcherError, DispatcherGateway as _};
 use dora_rpc::RpcError;
 
-use super::{list::Status, print};
+use super::{list::Status, print, up::one_at_a_time};
 use crate::{
     background::{Running, strays},
     choice,
@@ -53,6 +53,7 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let began = Instant::now();
     let target = Target::resolve(&arguments.coordinator)?;
     let place = target.place().clone();
+    let _turn = turn(&place)?;
     let here = Local::find(&place)?;
     if let Some(local) = &here {
         local.end_strays(arguments.force)?;
@@ -70,6 +71,13 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     }
     print("Coordinator and daemons destroyed successfully\n")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Holds back a `dora up` that would find what is just ending; and another `dora down`, which then finds nothing.
+fn turn(place: &Place) -> Result<Option<File>, CommandError> {
+    let Place::Here { port } = place else { return Ok(None) };
+    let directory = Home::find()?.coordinator(*port);
+    directory.exists().then(|| one_at_a_time(&directory)).transpose()
 }
 
 /// Has the coordinator end its daemons and itself, and waits until they are gone.

@@ -30,6 +30,9 @@ use crate::{
 /// A daemon that has lost its coordinator tries again at least every few seconds.
 pub(super) const REGISTRATION: Duration = Duration::from_secs(10);
 
+/// One that has begun to end lets its nodes end first.
+const ENDING: Duration = Duration::from_secs(30);
+
 const EXAMPLES: &str = "\
 Examples:
   dora up
@@ -68,7 +71,7 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     home::make_private(&directory)?;
     let _turn = one_at_a_time(&directory)?;
     let wanted = arguments.network.entrance(port);
-    match Running::in_directory(&directory)? {
+    match staying(&directory)? {
         Some(running) => already_there(&running, &wanted, arguments, Target::here(&home, port))?,
         None => {
             no_stray(&directory, port)?;
@@ -90,6 +93,19 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         print(&format!("\nOn other hosts, this makes it known:\n  {}\n", lines.join("\n  ")))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Who runs there and stays. The end of one that has begun to end is waited for.
+fn staying(directory: &Path) -> Result<Option<Running>, CommandError> {
+    let Some(running) = Running::in_directory(directory)?.filter(Running::is_ending) else {
+        return Running::in_directory(directory);
+    };
+    tell_note(&format!("process {} is just ending; another one is started when it has", running.pid()));
+    match running.await_end(ENDING) {
+        true => Ok(None),
+        false => Err(CommandError::failed(format!("process {} has not ended after {ENDING:?}", running.pid()))
+            .with_hint(format!("look at {}; `kill -9 {}` ends it", directory.join("log").display(), running.pid()))),
+    }
 }
 
 /// What somebody should know who may expect something else.
@@ -119,7 +135,13 @@ fn no_stray(directory: &Path, port: u16) -> Result<(), CommandError> {
 /// running.
 pub(super) fn one_at_a_time(directory: &Path) -> Result<File, CommandError> {
     let path = directory.join("up");
-    let lock = File::create(&path).and_then(|file| file.lock().map(|()| file));
+    let lock = File::create(&path).and_then(|file| {
+        if file.try_lock().is_err() {
+            tell_note("another `dora up` or `dora down` is at work; this waits until it is done");
+            file.lock()?;
+        }
+        Ok(file)
+    });
     lock.map_err(|error| file_error("lock", &path, &error))
 }
 
@@ -149,7 +171,7 @@ fn already_there(
 fn start_daemon(home: &Home, arguments: &Arguments, port: u16) -> Result<(), CommandError> {
     let machine = arguments.machine.name();
     let directory = home.daemon(&Place::Here { port }, &machine);
-    if let Some(running) = Running::in_directory(&directory)? {
+    if let Some(running) = staying(&directory)? {
         print(&format!("dora daemon runs already: process {}, machine {machine}\n", running.pid()))?;
         return await_registration(home, port, machine, &running, &directory);
     }

@@ -125,18 +125,16 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         ..CoordinatorOptions::new(arguments.store.open(&directory)?)
     };
     let entrance = arguments.network.entrance(arguments.port);
-    client::runtime()?.block_on(serve(&home, &entrance, options, |lines| {
-        instance.tell(&entrance)?;
-        started.ready(&lines)
-    }))
+    client::runtime()?.block_on(serve(&home, &entrance, options, &instance, started))
 }
 
-/// Serves until somebody asks for the end; `ready` is told where it listens.
+/// Serves until somebody asks for the end.
 async fn serve(
     home: &Home,
     entrance: &Entrance,
     options: CoordinatorOptions,
-    ready: impl FnOnce(Vec<String>) -> Result<(), CommandError>,
+    instance: &Instance,
+    started: Started,
 ) -> Result<ExitCode, CommandError> {
     let mut ctrl_c = CtrlC::listen()?;
     let doors = entrance.doors(home)?;
@@ -145,12 +143,14 @@ async fn serve(
     for door in doors.listen_on {
         service.listen(door).await.map_err(|error| entrance.explain(error))?;
     }
-    ready(entrance.lines(home))?;
+    instance.tell(entrance)?;
+    started.ready(&entrance.lines(home))?;
     let code = tokio::select! {
         _ = ctrl_c.next() => ExitCode::SUCCESS,
         () = coordinator.ended() => ExitCode::SUCCESS,
         panic = service.failed() => return Ok(background::panicked(&panic)),
     };
+    instance.ends();
     tokio::select! {
         () = service.stop() => {}
         _ = ctrl_c.next() => {}
