@@ -6,11 +6,13 @@ use bench_common::{Csv, FIELDS, Outcome, now_ns, wait_until_quiet};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use std::fs::{self, File};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// No measurement takes longer than this.
-const LIMIT_S: i64 = 180;
+const LIMIT_S: u64 = 180;
 
 /// A system with dora's command line and node API.
 #[derive(Clone)]
@@ -220,10 +222,18 @@ fn peer_program(options: &Options, peer: &str) -> PathBuf {
 }
 
 /// Sleeps until the process has ended, without polling, which would disturb what is measured.
-fn ends_within(child: &Child, seconds: i64) -> Outcome<bool> {
-    let process = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
-    let limit = Timespec { tv_sec: seconds, tv_nsec: 0 };
-    Ok(poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&limit))? > 0)
+fn ends_within(child: &Child, seconds: u64) -> Outcome<bool> {
+    ended_within(&pidfd_open(Pid::from_child(child), PidfdFlags::empty())?, Duration::from_secs(seconds))
+}
+
+/// The same of any process.
+pub fn ended_within(process: &OwnedFd, limit: Duration) -> Outcome<bool> {
+    Ok(poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&Timespec::try_from(limit)?))? > 0)
+}
+
+/// The id of a process as the kernel's calls want it.
+pub fn pid_of(pid: u32) -> Outcome<Pid> {
+    Pid::from_raw(i32::try_from(pid)?).ok_or_else(|| "no process has the id 0".into())
 }
 
 /// Ends a dataflow as Ctrl-C does, and by force if that does not help within five seconds.

@@ -1,79 +1,16 @@
 //! The control plane: how long its commands take, what it costs while nothing happens, how fast lines come through.
 
-use crate::bench::{Bench, System};
+use crate::bench::Bench;
+use crate::cluster::Cluster;
 use crate::flow::{Node, Queue};
 use crate::life::{Stamps, cpu_ns, last_first, read_stamps, repeats, row, status_field};
 use bench_common::{Outcome, now_ns, sleep_ms};
-use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 
 /// Lines that the printer prints while they are followed.
 const LINES: usize = 300_000;
-
-/// A coordinator and a daemon in a directory of their own, which go down with this.
-struct Cluster<'a> {
-    bench: &'a Bench,
-    system: &'a System,
-    home: PathBuf,
-    port: u16,
-    /// How long `dora up` took.
-    up_us: f64,
-}
-
-impl<'a> Cluster<'a> {
-    fn up(bench: &'a Bench, system: &'a System) -> Outcome<Self> {
-        let home = bench.directory("home")?;
-        // Free now, and hardly taken within the next milliseconds. A peer that always takes its own port ignores it.
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut cluster = Self { bench, system, home, port, up_us: 0.0 };
-        cluster.up_us = cluster.timed(&["up"])?;
-        Ok(cluster)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.bench.cli(self.system);
-        command.args(arguments).env("DORA_HOME", &self.home).env("DORA_COORDINATOR_PORT", self.port.to_string());
-        command
-    }
-
-    /// Runs a command to its end; microseconds that it took.
-    fn timed(&self, arguments: &[&str]) -> Outcome<f64> {
-        let log = self.home.join("bench.log");
-        let file = fs::File::options().create(true).append(true).open(&log)?;
-        let mut command = self.command(arguments);
-        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
-        let started = now_ns();
-        let status = command.status()?;
-        let took = (now_ns() - started) as f64 / 1e3;
-        if status.success() {
-            Ok(took)
-        } else {
-            Err(format!("dora {}: {status}; see {}", arguments.join(" "), log.display()).into())
-        }
-    }
-
-    /// Processes of this cluster whose first argument is this word.
-    fn processes(&self, role: &str) -> Vec<u32> {
-        let home = format!("DORA_HOME={}", self.home.display());
-        let is_it = |pid: &u32| {
-            let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
-            read("cmdline").split('\0').nth(1) == Some(role) && read("environ").split('\0').any(|entry| entry == home)
-        };
-        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_it).collect()
-    }
-}
-
-impl Drop for Cluster<'_> {
-    fn drop(&mut self) {
-        if let Err(error) = self.timed(&["down", "--force"]) {
-            eprintln!("   {error}");
-        }
-    }
-}
 
 /// Commands, idleness, lines.
 pub fn everything(bench: &Bench) -> Outcome<()> {
@@ -142,7 +79,7 @@ fn idle(cluster: &Cluster<'_>) -> Outcome<()> {
     cluster.timed(&["start", "--detach", "--name", "idle", &file.to_string_lossy()])?;
     sleep_ms(2_000);
     for role in ["coordinator", "daemon"] {
-        let [pid] = cluster.processes(role)[..] else { return Err(format!("there is not one {role}").into()) };
+        let pid = cluster.process(role)?;
         let before = cpu_ns(pid);
         sleep_ms(window_ms);
         let permille = cpu_ns(pid).saturating_sub(before) as f64 / (window_ms as f64 * 1e3);

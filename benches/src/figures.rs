@@ -43,6 +43,12 @@ impl Figures {
         self.values(peer, metric, size, |row| row.middle)
     }
 
+    /// The worst that was seen in any turn.
+    pub fn worst(&self, peer: &str, metric: &str, size: usize) -> Option<f64> {
+        let rows = self.0.iter().filter(|row| (&*row.peer, &*row.metric, row.size) == (peer, metric, size));
+        rows.map(|row| row.worst).max_by(f64::total_cmp)
+    }
+
     /// A latency at each place, in microseconds.
     pub fn p50_placed(&self, peer: &str, metric: &str, size: usize) -> Option<String> {
         let values: Vec<String> = PLACES

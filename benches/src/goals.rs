@@ -1,6 +1,7 @@
 //! What was promised, held against what was measured: the table of docs/performance.md.
 
 mod python;
+mod recovery;
 
 use crate::figures::{Figures, Latest};
 use crate::place::PLACES;
@@ -31,6 +32,7 @@ pub fn table(figures: &Figures) -> String {
     goals.life();
     goals.logs();
     goals.control();
+    goals.recovery();
     goals.python();
     goals.table.text()
 }

@@ -6,6 +6,7 @@
 //! programs of benches/peers. This program starts them, waits, and reads the rows that they wrote.
 
 mod bench;
+mod cluster;
 mod control;
 mod figures;
 mod flow;
@@ -15,6 +16,7 @@ mod logs;
 mod options;
 mod place;
 mod python;
+mod recovery;
 mod table;
 mod transport;
 
@@ -84,6 +86,7 @@ fn measure(bench: &Bench, group: &str) -> Outcome<()> {
         "idle" => life::idle(bench),
         "logs" => logs::lines(bench),
         "control" => control::everything(bench),
+        "recovery" => recovery::everything(bench),
         "python" => python::everything(bench),
         _ => Err("no such group".into()),
     }

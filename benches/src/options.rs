@@ -10,7 +10,7 @@ Measures dora, the floor of the machine and other systems in one run, and prints
 Usage: dora-bench [options]
 
   --only GROUPS      Some groups: oneway,async,pingpong,copy,throughput,fanout,chain,startup,edges,release,restart,stop,idle,
-                     logs,control,python
+                     logs,control,recovery,python
   --peer PEERS       What to compare with: floor,iceoryx2,dora-rs (default: floor,iceoryx2)
   --rounds N         How often everything is measured (default 3; the table shows the median of the rounds)
   --quick            Fewer turns and messages, one round
@@ -30,7 +30,7 @@ Examples:
 ";
 
 /// All groups of measurements, in the order in which they run.
-pub const GROUPS: [&str; 16] = [
+pub const GROUPS: [&str; 17] = [
     "oneway",
     "async",
     "pingpong",
@@ -46,6 +46,7 @@ pub const GROUPS: [&str; 16] = [
     "idle",
     "logs",
     "control",
+    "recovery",
     "python",
 ];
 const PEERS: [&str; 3] = ["floor", "iceoryx2", "dora-rs"];

@@ -26,6 +26,12 @@ impl Stream {
         Self { metric, size, gap_ms: GAP_MS, variant, receive: "blocking", queue, plan }
     }
 
+    /// One way and lossless, `count` messages with `gap_ms` in between.
+    pub fn steady(metric: &str, gap_ms: u64, count: usize) -> Self {
+        let stream = Self::one_way(metric, 8, "value");
+        Self { gap_ms, queue: Queue::Lossless(1_000), plan: Plan { count, ..stream.plan }, ..stream }
+    }
+
     /// Back to back, lossless.
     pub fn back_to_back(metric: String, size: usize, variant: &'static str, queue: usize, plan: Plan) -> Self {
         Self { metric, size, gap_ms: 0, variant, receive: "blocking", queue: Queue::Lossless(queue), plan }
@@ -69,7 +75,8 @@ impl Stream {
         bench.dataflow(system, &format!("{}_{}", self.metric, self.size), nodes)
     }
 
-    fn pair(&self) -> Vec<Node> {
+    /// Its sender and its receiver, `src` and `sink`.
+    pub fn pair(&self) -> Vec<Node> {
         vec![self.sender(), self.receiver("sink", "src/out")]
     }
 }
