@@ -1,6 +1,9 @@
 //! Coordinators and daemons are killed while dataflows run: nodes do not notice, and what comes next takes them up.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use dora_tests::{Cluster, Finished, PATIENCE, Workbench, await_end, await_gone, marked_processes};
 use rustix::process::{Pid, Signal, kill_process};
@@ -153,6 +156,30 @@ fn orphans_are_stopped_in_order_and_the_next_daemon_knows_it() {
     assert_eq!(state(&bench, "flow"), "Finished");
     expect_in(&dora(&bench, "logs flow").expect_code(0).stdout, &["ticker: stopped: Manual"]);
     assert_eq!(fs::read_dir(machine.join("reports")).expect("a directory").count(), 0, "it was taken");
+    cluster.down();
+    assert_eq!(marked_processes(bench.mark()), [].into());
+}
+
+#[test]
+fn a_daemon_that_hangs_holds_up_nobody_who_prints() {
+    let bench = Workbench::new();
+    let cluster = Cluster::up(&bench);
+    // More than all queues between node and daemon hold together.
+    plain(&bench, "while [ ! -e go ]; do sleep 0.02; done; seq 100000; touch printed; exec sleep 1000");
+    start(&bench, "plain.yml", "plain");
+    let daemon = cluster.process("daemon");
+    kill_process(daemon, Signal::STOP).expect("a daemon");
+    bench.write("go", "");
+    let deadline = Instant::now() + PATIENCE;
+    while !bench.path().join("printed").exists() {
+        assert!(Instant::now() < deadline, "it waits for the daemon");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    kill_process(daemon, Signal::CONT).expect("a daemon");
+    dora(&bench, "stop plain").expect_code(0);
+    let lines = dora(&bench, "logs plain").expect_code(0).stdout;
+    let numbers = lines.lines().filter_map(|line| line.split_once("plain: ")?.1.parse::<u32>().ok());
+    assert!(numbers.eq(1..=100_000), "lines are missing");
     cluster.down();
     assert_eq!(marked_processes(bench.mark()), [].into());
 }
