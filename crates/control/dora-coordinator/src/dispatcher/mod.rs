@@ -20,7 +20,10 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use dora_gateways::{DataflowEvent, DataflowId, DataflowMasterCall, DataflowSummary, DispatcherCall, DispatcherError};
+use dora_gateways::{
+    DataflowEvent, DataflowId, DataflowMasterCall, DataflowMasterGateway, DataflowSummary, DispatcherCall,
+    DispatcherError,
+};
 use dora_rpc::{Gateway, MainThread, RpcEndpoint, RpcStream};
 use dora_store::DataflowRecord;
 use tokio::sync::watch;
@@ -96,16 +99,25 @@ impl RpcEndpoint for Dispatcher {
             Call::Wait { dataflow, until, reply } => self.wait(main, dataflow, until, reply),
             Call::Stop { dataflow, options, reply } => self.stop(main, dataflow, options, reply),
             Call::Restart { dataflow, options, reply } => self.restart(main, dataflow, options, reply),
-            Call::StopNode { dataflow, node, options, reply } => self.stop_node(main, dataflow, node, options, reply),
+            Call::StopNode { dataflow, node, options, reply } => {
+                self.pass_on(main, dataflow, reply, move |it| async move { it.master.stop_node(node, options).await });
+            }
             Call::RestartNode { dataflow, node, options, reply } => {
-                self.restart_node(main, dataflow, node, options, reply);
+                self.pass_on(
+                    main,
+                    dataflow,
+                    reply,
+                    move |it| async move { it.master.restart_node(node, options).await },
+                );
             }
             Call::List { filter, reply } => self.list(main, filter, reply),
             Call::Info { dataflow, reply } => self.info(main, dataflow, reply),
             Call::Logs { dataflow, query, reply } => self.logs(main, dataflow, query, reply),
             Call::Events { dataflow, watching, reply } => self.events(main, dataflow, watching, reply),
             Call::Tap { dataflow, query, reply } => self.tap(main, dataflow, query, reply),
-            Call::Publish { dataflow, output, message, reply } => self.publish(main, dataflow, output, message, reply),
+            Call::Publish { dataflow, output, message, reply } => {
+                self.pass_on(main, dataflow, reply, move |it| async move { it.master.publish(output, message).await });
+            }
             Call::Machines { reply } => self.machines(main, reply),
             Call::AwaitMachine { machine, reply } => self.await_machine(main, machine, reply),
             Call::Build { submission, reply } => self.build(main, submission, reply),

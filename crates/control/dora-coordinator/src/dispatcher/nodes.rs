@@ -1,49 +1,13 @@
-//! What is done to single nodes of a dataflow that runs.
+//! What is done to single nodes of a dataflow that runs: its master does it.
 
-use dora_gateways::{
-    DataflowMasterError, DataflowMasterGateway, DataflowSelector, DispatcherError, OutputId, RawMessage, StopOptions,
-};
-use dora_message::id::NodeId;
+use dora_gateways::{DataflowMasterError, DataflowSelector, DispatcherError};
 use dora_rpc::{MainThread, Reply};
 
 use super::{Dispatcher, Running, find::Found, refusal::master_refused};
 
 impl Dispatcher {
-    pub(super) fn stop_node(
-        &mut self,
-        main: &mut MainThread<Self>,
-        dataflow: DataflowSelector,
-        node: NodeId,
-        options: StopOptions,
-        reply: Reply<(), DispatcherError>,
-    ) {
-        self.pass_on(main, dataflow, reply, move |it| async move { it.master.stop_node(node, options).await });
-    }
-
-    pub(super) fn restart_node(
-        &mut self,
-        main: &mut MainThread<Self>,
-        dataflow: DataflowSelector,
-        node: NodeId,
-        options: StopOptions,
-        reply: Reply<(), DispatcherError>,
-    ) {
-        self.pass_on(main, dataflow, reply, move |it| async move { it.master.restart_node(node, options).await });
-    }
-
-    pub(super) fn publish(
-        &mut self,
-        main: &mut MainThread<Self>,
-        dataflow: DataflowSelector,
-        output: OutputId,
-        message: RawMessage,
-        reply: Reply<(), DispatcherError>,
-    ) {
-        self.pass_on(main, dataflow, reply, move |it| async move { it.master.publish(output, message).await });
-    }
-
     /// Asks the master of a dataflow that runs.
-    fn pass_on<F>(
+    pub(super) fn pass_on<F>(
         &mut self,
         main: &mut MainThread<Self>,
         dataflow: DataflowSelector,

@@ -52,9 +52,7 @@ async fn what_has_ended_is_forgotten_and_what_runs_is_not() {
 #[tokio::test(start_paused = true)]
 async fn everything_ends_when_nothing_runs_or_it_is_forced() {
     worlds(async |world| {
-        let mut machine = world.daemon("here").await;
-        let id = world.submit(PAIR).await.unwrap();
-        world.wait(id, DataflowState::Running).await;
+        let (mut machine, id) = world.running().await;
         let refused = world.dispatcher.destroy(false).await.unwrap_err();
         assert!(matches!(&refused, DispatcherError::StillRunning { running } if running[0].id == id), "{refused:?}");
         assert_eq!(world.states().await, [DataflowState::Running]);

@@ -6,7 +6,7 @@ use dora_rpc::{HeartbeatConfig, Streamed};
 
 use crate::{
     daemon::Heard,
-    world::{PAIR, SECOND, all, submission, worlds},
+    world::{SECOND, all, submission, worlds},
 };
 
 const SPLIT: &str = "nodes:\n  - { id: left, path: left, deploy: { machine: one } }\n  - { id: right, path: right, deploy: { machine: two } }\n";
@@ -38,9 +38,7 @@ async fn events_of_all_machines_come_in_one_stream_and_the_end_comes_last() {
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_does_not_read_delays_no_heartbeat() {
     worlds(async |world| {
-        let mut machine = world.daemon("here").await;
-        let id = world.submit(PAIR).await.unwrap();
-        world.wait(id, DataflowState::Running).await;
+        let (mut machine, id) = world.running().await;
         let selector = DataflowSelector::Id(id);
         let unread = world.dispatcher.events(selector.clone(), Watching::Closely).await.unwrap();
         machine.expect(|heard| *heard == Heard::Watched).await;
@@ -64,9 +62,7 @@ async fn a_reader_that_does_not_read_delays_no_heartbeat() {
 #[tokio::test(start_paused = true)]
 async fn taps_and_lines_come_from_the_machines_that_have_them() {
     worlds(async |world| {
-        let machine = world.daemon("here").await;
-        let id = world.submit(PAIR).await.unwrap();
-        world.wait(id, DataflowState::Running).await;
+        let (machine, id) = world.running().await;
         let output = OutputId { node: "camera".into(), output: "image".into() };
         let query = TapQuery { outputs: vec![output.clone()], payload: false };
         let messages = all(world.dispatcher.tap(DataflowSelector::Only, query).await.unwrap()).await;
@@ -89,9 +85,7 @@ async fn taps_and_lines_come_from_the_machines_that_have_them() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_goes_on_when_a_machine_returns() {
     worlds(async |world| {
-        let mut machine = world.daemon("here").await;
-        let id = world.submit(PAIR).await.unwrap();
-        world.wait(id, DataflowState::Running).await;
+        let (mut machine, id) = world.running().await;
         let mut events = world.dispatcher.events(DataflowSelector::Only, Watching::Loosely).await.unwrap();
         machine.expect(|heard| *heard == Heard::Watched).await;
         machine.with(|daemon| daemon.disconnect()).await;

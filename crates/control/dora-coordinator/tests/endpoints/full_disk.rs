@@ -4,7 +4,7 @@ use dora_coordinator::CoordinatorOptions;
 use dora_gateways::*;
 use dora_store::{Store, testing::Disk};
 
-use crate::world::{PAIR, World, named, until};
+use crate::world::{World, named, until};
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_acknowledged_while_it_cannot_be_written() {
@@ -12,9 +12,7 @@ async fn nothing_is_acknowledged_while_it_cannot_be_written() {
     let path = directory.path().join("store");
     let disk = Disk::default();
     let world = World::with(false, CoordinatorOptions::new(disk.open(&path).unwrap())).await;
-    let _machine = world.daemon("here").await;
-    let id = world.submit(PAIR).await.unwrap();
-    world.wait(id, DataflowState::Running).await;
+    let (_machine, id) = world.running().await;
 
     disk.fill(true);
     let is_refused = |error: &DispatcherError, what: &str| {

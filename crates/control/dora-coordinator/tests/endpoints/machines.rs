@@ -97,9 +97,7 @@ async fn nodes_of_several_machines_are_released_when_all_are_ready() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_machine_is_waited_for_and_goes_on_when_it_returns() {
     worlds(async |world| {
-        let mut machine = world.daemon("here").await;
-        let id = world.submit(PAIR).await.unwrap();
-        world.wait(id, DataflowState::Running).await;
+        let (mut machine, id) = world.running().await;
         machine.with(|daemon| daemon.hangs = true).await;
         world.silence(&machine).await;
         let info = world.dispatcher.info(DataflowSelector::Only).await.unwrap();
@@ -122,9 +120,7 @@ async fn a_silent_machine_is_waited_for_and_goes_on_when_it_returns() {
 async fn a_machine_is_silent_at_once_when_its_connection_ends_and_is_waited_for() {
     // Only in one process does the connection to an endpoint end with it.
     let world = World::new(false).await;
-    let machine = world.daemon("here").await;
-    let id = world.submit(PAIR).await.unwrap();
-    world.wait(id, DataflowState::Running).await;
+    let (machine, id) = world.running().await;
     machine.stop().await;
     let gone = tokio::time::Instant::now();
     world.silence(&machine).await;
@@ -147,9 +143,7 @@ async fn a_machine_is_silent_at_once_when_its_connection_ends_and_is_waited_for(
 #[tokio::test(start_paused = true)]
 async fn a_stop_reaches_a_silent_machine_when_it_returns() {
     worlds(async |world| {
-        let mut machine = world.daemon("here").await;
-        let id = world.submit(PAIR).await.unwrap();
-        world.wait(id, DataflowState::Running).await;
+        let (mut machine, id) = world.running().await;
         machine.with(|daemon| daemon.hangs = true).await;
         world.silence(&machine).await;
         let stop = world.dispatcher.stop(DataflowSelector::Only, StopOptions::default()).await;
@@ -165,9 +159,7 @@ async fn a_stop_reaches_a_silent_machine_when_it_returns() {
 #[tokio::test(start_paused = true)]
 async fn a_stop_by_force_does_not_wait_for_a_silent_machine() {
     worlds(async |world| {
-        let machine = world.daemon("here").await;
-        let id = world.submit(PAIR).await.unwrap();
-        world.wait(id, DataflowState::Running).await;
+        let (machine, id) = world.running().await;
         machine.with(|daemon| daemon.hangs = true).await;
         world.silence(&machine).await;
         let force = StopOptions { urgency: Urgency::Kill, ..StopOptions::default() };
@@ -202,9 +194,7 @@ async fn what_returns_after_it_was_lost_is_stopped() {
 #[tokio::test(start_paused = true)]
 async fn a_machine_that_does_not_return_is_lost_with_its_nodes() {
     worlds(async |world| {
-        let machine = world.daemon("here").await;
-        let id = world.submit(PAIR).await.unwrap();
-        world.wait(id, DataflowState::Running).await;
+        let (machine, id) = world.running().await;
         machine.with(|daemon| daemon.hangs = true).await;
         assert_eq!(world.wait(id, DataflowState::Finished).await, DataflowState::Failed);
         let info = world.dispatcher.info(DataflowSelector::Id(id)).await.unwrap();
@@ -220,9 +210,7 @@ async fn a_machine_that_does_not_return_is_lost_with_its_nodes() {
 #[tokio::test(start_paused = true)]
 async fn a_machine_that_returns_without_its_nodes_has_lost_them() {
     worlds(async |world| {
-        let mut machine = world.daemon("here").await;
-        let id = world.submit(PAIR).await.unwrap();
-        world.wait(id, DataflowState::Running).await;
+        let (mut machine, id) = world.running().await;
         machine.with(|daemon| daemon.crash()).await;
         machine.incarnation += 1;
         machine.with(|daemon| daemon.hangs = true).await;

@@ -82,9 +82,7 @@ async fn a_restart_runs_the_same_submission_under_a_new_id() {
 #[tokio::test(start_paused = true)]
 async fn single_nodes_are_stopped_and_started_again() {
     worlds(async |world| {
-        let mut machine = world.daemon("here").await;
-        let id = world.submit(PAIR).await.unwrap();
-        world.wait(id, DataflowState::Running).await;
+        let (mut machine, _) = world.running().await;
         let options = StopOptions::default();
         world.dispatcher.restart_node(DataflowSelector::Only, "camera".into(), options).await.unwrap();
         machine.expect(|heard| *heard == Heard::Restart { nodes: vec!["camera".into()] }).await;

@@ -39,9 +39,7 @@ async fn a_dataflow_runs_until_its_nodes_have_ended() {
 #[tokio::test(start_paused = true)]
 async fn a_node_that_fails_fails_the_dataflow_and_comes_first() {
     worlds(async |world| {
-        let machine = world.daemon("here").await;
-        let id = world.submit(PAIR).await.unwrap();
-        world.wait(id, DataflowState::Running).await;
+        let (machine, id) = world.running().await;
         machine.end_node(id, "camera", NodeResult::Success).await;
         machine.end_node(id, "screen", NodeResult::Failed(ExitStatus::Code { code: 3 })).await;
         assert_eq!(world.wait(id, DataflowState::Finished).await, DataflowState::Failed);

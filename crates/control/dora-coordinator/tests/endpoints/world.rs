@@ -56,6 +56,14 @@ impl World {
         self.dispatcher.submit(submission(descriptor)).await
     }
 
+    /// A daemon, and [`PAIR`] on it.
+    pub async fn running(&self) -> (Machine, DataflowId) {
+        let machine = self.daemon("here").await;
+        let id = self.submit(PAIR).await.unwrap();
+        self.wait(id, DataflowState::Running).await;
+        (machine, id)
+    }
+
     pub async fn wait(&self, dataflow: DataflowId, state: DataflowState) -> DataflowState {
         self.dispatcher.within(3600 * SECOND).wait(dataflow, vec![state]).await.unwrap()
     }
