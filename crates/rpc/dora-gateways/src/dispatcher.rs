@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ArtifactHash, BuildStep, DataflowEvent, DataflowId, DataflowInfo, DataflowResult, DataflowSelector, DataflowState,
-    DataflowSummary, LogChunk, LogQuery, MachineId, MachineInfo, NoFit, OutputId, RawMessage, StopOptions, Submission,
-    TapQuery, TappedMessage, Watching, error::coded,
+    DataflowSummary, LogChunk, LogQuery, MachineId, MachineInfo, NoFit, Origin, OutputId, RawMessage, StopOptions,
+    Submission, TapQuery, TappedMessage, Watching, error::coded,
 };
 
 dora_rpc::gateway! {
@@ -53,6 +53,8 @@ dora_rpc::gateway! {
         /// Sends a message to all consumers of an output, as if its node had.
         async fn publish(&self, dataflow: DataflowSelector, output: OutputId, message: RawMessage)
             -> Result<(), DispatcherError> => Publish;
+        /// Whether this file is on all machines: then nothing that lies beside it needs to travel.
+        async fn sees(&self, file: Origin) -> Result<bool, DispatcherError> => Sees;
         /// The machines that daemons have registered.
         async fn machines(&self) -> Result<Vec<MachineInfo>, DispatcherError> => Machines;
         /// Waits until a machine is registered and gives signs of life.

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ArtifactHash, Attempt, BuildStep, DataflowEvent, DataflowId, DataflowMasterCall, LogChunk, LogQuery, MetricQuery,
-    MetricsSnapshot, NodeState, OutputId, RawMessage, StopOptions, Submission, TapQuery, TappedMessage, Watching,
-    error::coded,
+    MetricsSnapshot, NodeState, Origin, OutputId, RawMessage, StopOptions, Submission, TapQuery, TappedMessage,
+    Watching, error::coded,
 };
 
 dora_rpc::gateway! {
@@ -15,6 +15,8 @@ dora_rpc::gateway! {
     pub trait NodeExecutorGateway, calls NodeExecutorCall {
         /// By the resource manager: a sign of life of the leader, answered by one of the daemon.
         async fn heartbeat(&self, leader: FencingToken) -> Result<(), NodeExecutorError> => Heartbeat;
+        /// Whether this file is on the machine: then a dataflow is run where its file is.
+        async fn sees(&self, file: Origin) -> Result<bool, NodeExecutorError> => Sees;
         /// Which of these files it does not have yet.
         async fn missing_artifacts(&self, hashes: Vec<ArtifactHash>) -> Result<Vec<ArtifactHash>, NodeExecutorError>
             => MissingArtifacts;

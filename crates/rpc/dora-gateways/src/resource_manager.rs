@@ -6,8 +6,8 @@ use dora_rpc::{FencingToken, Gateway, RpcError, StaleLeader};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DataflowId, DataflowMasterCall, FileIdentity, MachineId, NoFit, NodeExecutorCall, NodeRequirement,
-    ObservedDataflow, Placement, Resources, error::coded,
+    DataflowId, DataflowMasterCall, MachineId, NoFit, NodeExecutorCall, NodeRequirement, ObservedDataflow, Placement,
+    Resources, error::coded,
 };
 
 dora_rpc::gateway! {
@@ -57,9 +57,6 @@ pub struct DaemonRegistration {
     pub labels: BTreeMap<String, String>,
     /// What the machine has.
     pub resources: Resources,
-    /// Its root directory, as it sees it: who sees the same one sees the same files.
-    #[serde(default)]
-    pub root: Option<FileIdentity>,
     /// The daemon itself: it is called back on the connection on which this came.
     pub executor: Gateway<NodeExecutorCall>,
     /// What it runs already: its keepers have held it while no coordinator, or no daemon, was there.
@@ -90,9 +87,6 @@ pub struct MachineInfo {
     pub resources: Resources,
     /// What of it is free.
     pub free: Resources,
-    /// The root directory, as its daemon sees it.
-    #[serde(default)]
-    pub root: Option<FileIdentity>,
     /// Whether its daemon gives signs of life.
     pub reachable: bool,
 }

@@ -261,7 +261,6 @@ async fn coordinator_and_daemon_reach_each_other_both_ways() {
             incarnation: 5,
             labels: [("gpu".to_owned(), "yes".to_owned())].into(),
             resources: dora_gateways::Resources { cpu_millis: 4000, memory: 1 << 33 },
-            root: None,
             executor: daemon.gateway(),
             running: vec![ObservedDataflow { dataflow: dataflow(), nodes: vec![] }],
         };

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use dora_daemon::file_identity;
 use dora_descriptor::Dataflow;
-use dora_gateways::{Artifact, DispatcherGateway as _, MachineInfo};
+use dora_gateways::{Artifact, DispatcherGateway as _};
 
 use super::{Found, SendError, announce, find, send};
 use crate::{
     client::Client,
+    command::start::origin,
     error::{self, CommandError},
     load,
     progress::Progress,
@@ -17,7 +17,7 @@ use crate::{
 
 /// Sends what the machines of the coordinator need of the files beside a dataflow file; what a submission says of them.
 pub(crate) fn needed(client: &Client, dataflow: &Dataflow, file: &Path) -> Result<Vec<Artifact>, CommandError> {
-    match see_our_files(&client.run(client.dispatcher().machines())?) {
+    match client.run(client.dispatcher().sees(origin(file)))? {
         true => Ok(Vec::new()),
         false => all(client, dataflow, file),
     }
@@ -41,34 +41,5 @@ pub(crate) fn all(client: &Client, dataflow: &Dataflow, file: &Path) -> Result<V
         Ok(()) => Ok(announced.into_iter().map(|file| file.artifact).collect()),
         Err(SendError::Refused(error)) => Err(client.explain(error)),
         Err(error) => Err(CommandError::failed(error.to_string()).with_hint("try again when nobody writes to it")),
-    }
-}
-
-/// Whether every machine has our root directory: then it finds the dataflow file, and all that lies beside it, by itself.
-fn see_our_files(machines: &[MachineInfo]) -> bool {
-    let ours = file_identity(Path::new("/"));
-    ours.is_some() && machines.iter().all(|machine| machine.root == ours)
-}
-
-#[cfg(test)]
-mod tests {
-    use dora_gateways::{MachineId, Resources};
-
-    use super::*;
-
-    #[test]
-    fn files_stay_where_all_machines_see_them() {
-        let machine = |root| MachineInfo {
-            machine: MachineId("a".to_owned()),
-            labels: [].into(),
-            resources: Resources::default(),
-            free: Resources::default(),
-            root,
-            reachable: true,
-        };
-        let ours = file_identity(Path::new("/"));
-        assert!(see_our_files(&[machine(ours.clone())]));
-        assert!(!see_our_files(&[machine(ours), machine(file_identity(Path::new("/proc")))]));
-        assert!(!see_our_files(&[machine(None)]));
     }
 }

@@ -118,6 +118,7 @@ impl RpcEndpoint for Dispatcher {
             Call::Publish { dataflow, output, message, reply } => {
                 self.pass_on(main, dataflow, reply, move |it| async move { it.master.publish(output, message).await });
             }
+            Call::Sees { file, reply } => self.sees(main, file, reply),
             Call::Machines { reply } => self.machines(main, reply),
             Call::AwaitMachine { machine, reply } => self.await_machine(main, machine, reply),
             Call::Build { submission, reply } => self.build(main, submission, reply),

@@ -74,7 +74,6 @@ impl ResourceManager {
             labels: machine.daemon.labels.clone(),
             resources: machine.daemon.resources,
             free: self.holdings.free(name, machine.daemon.resources),
-            root: machine.daemon.root.clone(),
             reachable: machine.reachable,
         };
         self.machines.iter().map(info).collect()

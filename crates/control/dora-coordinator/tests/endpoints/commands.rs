@@ -148,3 +148,18 @@ async fn a_dataflow_of_dynamic_nodes_runs_at_once() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn files_travel_unless_all_machines_see_them() {
+    worlds(async |world| {
+        let sees = async || world.dispatcher.sees(Origin::default()).await.unwrap();
+        let _one = world.daemon("one").await;
+        let two = world.daemon("two").await;
+        assert!(sees().await);
+        two.with(|daemon| daemon.hangs = true).await;
+        assert!(!sees().await, "it may not");
+        two.with(|daemon| (daemon.hangs, daemon.sees) = (false, false)).await;
+        assert!(!sees().await);
+    })
+    .await;
+}

@@ -60,6 +60,8 @@ pub struct Daemon {
     pub hangs: bool,
     /// Spawning is refused.
     pub refuses: bool,
+    /// It sees the files of its clients.
+    pub sees: bool,
     kept: Vec<Box<dyn std::any::Any + Send>>,
 }
 
@@ -108,6 +110,7 @@ impl Daemon {
             obeys: true,
             hangs: false,
             refuses: false,
+            sees: true,
             kept: Vec::new(),
         };
         (daemon, hears)
@@ -289,6 +292,7 @@ impl RpcEndpoint for Daemon {
                     self.say(Heard::Watched);
                 }
             },
+            Call::Sees { reply, .. } => reply.ok(self.sees),
             Call::Logs { reply, .. } => {
                 let (sender, reader) = stream(1);
                 let _ = sender.push(LogChunk::Missed(7));

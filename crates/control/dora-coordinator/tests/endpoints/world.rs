@@ -136,7 +136,6 @@ impl Machine {
             served: self.served,
             labels: self.labels.clone(),
             resources: self.resources,
-            root: None,
             executor: self.server.gateway(),
             running,
         };

@@ -256,7 +256,6 @@ impl Registration {
             served,
             labels: BTreeMap::new(),
             resources: Resources { cpu_millis: 1000, memory: 1 << 30 },
-            root: None,
             executor: self.server.gateway(),
             running,
         };

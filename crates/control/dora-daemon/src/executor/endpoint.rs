@@ -15,7 +15,7 @@ use dora_rpc::{
 use tokio::{runtime::Handle, sync::watch};
 
 use super::{
-    asked, follow::Follower, keeping::Keeping, metrics, options::DaemonOptions, report::Reporter, run::Run,
+    asked, follow::Follower, keeping::Keeping, metrics, options::DaemonOptions, place, report::Reporter, run::Run,
     shutdown::Shutdown, stopper::ending, worker::Worker,
 };
 
@@ -78,6 +78,13 @@ impl RpcEndpoint for NodeExecutor {
                     }
                     Err(error) => reply.err(error),
                 }
+            }
+            Call::Sees { file, reply } => {
+                let options = self.options.clone();
+                main.blocking(
+                    move || place::in_place(&file, options.home.as_ref()),
+                    |_, _, place| reply.ok(place.is_some()),
+                );
             }
             Call::MissingArtifacts { hashes, reply } => match self.artifacts() {
                 Ok(artifacts) => main.blocking(move || artifacts.missing(hashes), |_, _, missing| reply.ok(missing)),

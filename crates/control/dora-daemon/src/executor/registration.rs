@@ -1,7 +1,5 @@
 //! Being known to a coordinator: registered, and again whenever the connection or the heartbeats are lost.
 
-use std::path::Path;
-
 use dora_gateways::{
     DaemonRegistration, MachineId, Registered, ResourceManagerCall, ResourceManagerError, ResourceManagerGateway as _,
 };
@@ -10,7 +8,7 @@ use dora_rpc::{
 };
 use tokio::{sync::watch, time::timeout};
 
-use super::{endpoint::NodeExecutor, options::DaemonOptions, place::file_identity, takeover};
+use super::{endpoint::NodeExecutor, options::DaemonOptions, takeover};
 
 /// The endpoint of a coordinator that knows its daemons.
 const RESOURCE_MANAGER: &str = "resource_manager";
@@ -102,7 +100,6 @@ impl Registration<'_> {
             served,
             labels: self.options.labels.clone(),
             resources: self.options.resources,
-            root: file_identity(Path::new("/")),
             executor: self.server.gateway(),
             running,
         };

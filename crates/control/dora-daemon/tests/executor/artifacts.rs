@@ -6,6 +6,19 @@ use ring::digest::{SHA256, digest};
 
 use crate::cluster::{Cluster, both, lines, rest};
 
+#[tokio::test]
+async fn a_file_is_seen_where_it_is_the_same() {
+    both(async |cluster| {
+        let Origin { path, identity, .. } = cluster.submission("nodes: []").origin;
+        let sees =
+            async |path, identity| cluster.executor.sees(Origin { path, identity, working_dir: None }).await.unwrap();
+        assert!(sees(path.clone(), identity.clone()).await);
+        assert!(!sees(path.with_extension("none"), identity).await);
+        assert!(!sees(path, None).await);
+    })
+    .await;
+}
+
 async fn upload(cluster: &Cluster, hash: ArtifactHash, size: u64, content: &[u8]) -> Result<(), NodeExecutorError> {
     let (sender, stream) = stream(4);
     let content = content.to_vec();
