@@ -65,7 +65,7 @@ impl Workbench {
     pub fn keeper(&self) -> Pid {
         let is_keeper = |(pid, line): (i32, String)| {
             let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            (line.trim_end().ends_with(" keeper") && name.trim() == "keeper").then(|| Pid::from_raw(pid))?
+            (line.contains(" keeper") && name.trim() == "keeper").then(|| Pid::from_raw(pid))?
         };
         leftovers::marked_processes(&self.mark).into_iter().find_map(is_keeper).expect("a keeper")
     }

@@ -227,6 +227,19 @@ fn down_stops_what_a_dead_daemon_has_left() {
     }
 }
 
+#[test]
+fn a_keeper_that_hangs_keeps_no_stop_for_ever() {
+    let bench = Workbench::new();
+    let cluster = Cluster::up(&bench);
+    bench.dataflow("flow.yml", &FLOW.replace("600", "0"));
+    start(&bench, "flow.yml", "flow");
+    kill_process(bench.keeper(), Signal::STOP).expect("a keeper");
+    let stop = dora(&bench, "stop flow --grace-duration 100ms").expect_code(1);
+    expect_in(&format!("{}{}", stop.stdout, stop.stderr), &["keeper"]);
+    cluster.down();
+    assert_eq!(marked_processes(bench.mark()), [].into());
+}
+
 /// Whatever is killed, and when: it never runs twice, and `list` tells the truth in the end.
 #[test]
 fn a_start_that_is_interrupted_leaves_nothing_or_what_the_list_shows() {

@@ -1,10 +1,6 @@
 //! From the start of a keeper, or its taking up, to the end of its dataflow: what it tells goes to board and feed.
 
-use std::{
-    fs,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fs, sync::Arc, time::Instant};
 
 use dora_gateways::{DataflowEvent, DataflowId, Outcome};
 use dora_rpc::MainThreadExecutor;
@@ -16,9 +12,6 @@ use crate::{
     execution::{Event, Execution},
     keeper::AdoptError,
 };
-
-/// Time that a keeper has to kill all nodes when it is told to.
-const KILL_TIME: Duration = Duration::from_secs(1);
 
 /// Follows one dataflow, in its thread.
 pub(super) struct Follower {
@@ -82,7 +75,10 @@ impl Follower {
                     feed.publish(event);
                 }
                 Event::Ready => board.ready(),
-                Event::Woken if stopper.kills() => kill_at = Some(Instant::now() + KILL_TIME),
+                // A stop was asked for, or a more urgent one.
+                Event::Woken => {
+                    kill_at = stopper.patience().and_then(|patience| Instant::now().checked_add(patience)).or(kill_at);
+                }
                 Event::TimedOut if kill_at.is_some() => {
                     kill_at = None;
                     let message = "the keeper, which runs the nodes, does not answer; it is killed, and they with it";
@@ -92,7 +88,7 @@ impl Follower {
                 Event::Figures { serial, figures } => questions.answer(serial, figures),
                 Event::Tapped { tap, reader } => taps.opened(tap, reader, &self.runtime),
                 Event::TapOver { tap, .. } => taps.over(tap),
-                Event::Woken | Event::TimedOut => {}
+                Event::TimedOut => {}
                 Event::Finished(outcome) => return Some(outcome),
                 Event::LetGo => return None,
             }

@@ -16,6 +16,11 @@ use crate::{build::BuildControl, keeper::Control};
 /// Time that nodes have to end by themselves if nobody said how long.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// Time that a keeper has to kill all nodes when it is told to.
+const KILL_TIME: Duration = Duration::from_secs(1);
+/// Time that a keeper has besides what nodes have, however many there are and however busy the machine is.
+const MARGIN: Duration = Duration::from_secs(10);
+
 /// How a single node is stopped.
 pub(super) fn ending(options: StopOptions) -> Ending {
     match options.urgency {
@@ -66,6 +71,19 @@ impl Stopper {
     /// Whether a stop was asked for.
     pub(super) fn is_asked(&self) -> bool {
         self.lock().asked.is_some()
+    }
+
+    /// So long the keeper may take from now on to end everything: it has been told to.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.lock().asked.map(|asked| match asked.urgency {
+            // Half of the grace again is what those have that were asked more firmly.
+            Urgency::Ask => {
+                let grace = asked.grace.unwrap_or(GRACE);
+                grace.saturating_add(grace / 2).saturating_add(MARGIN)
+            }
+            Urgency::Hurry => MARGIN,
+            Urgency::Kill => KILL_TIME,
+        })
     }
 
     /// Whether the nodes are to be killed.
