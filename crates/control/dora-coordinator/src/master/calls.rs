@@ -76,19 +76,32 @@ impl DataflowMaster {
         options: StopOptions,
         reply: Reply<(), DataflowMasterError>,
     ) {
-        if let Some(intended) = self.intended.nodes.get_mut(&node).filter(|node| node.wanted != Wanted::Nothing) {
-            intended.wanted = Wanted::Stopped(options);
-            if let Some(MachineView::Reachable(nodes)) = self.observed.get_mut(&intended.machine)
-                && let Some(found) = nodes.get_mut(&node).filter(|it| !matches!(it.state, NodeState::Ended(_)))
-            {
-                found.state = NodeState::Stopping;
+        let (machine, executor) = match self.executor_of(&node) {
+            Ok(found) => found,
+            Err(error) => return reply.err(error),
+        };
+        let (leader, id, it) = (self.shared.leader, self.job.id, node.clone());
+        let stop = async move { executor.stop_nodes(leader, id, vec![it], options).await };
+        main.then(stop, move |master: &mut Self, main, stopped| {
+            // What was refused changes nothing.
+            if stopped.is_ok() {
+                master.node_stops(&node, options);
+                master.touch(main);
             }
-        }
-        let (leader, id) = (self.shared.leader, self.job.id);
-        self.ask(main, &node.clone(), reply, move |executor| async move {
-            executor.stop_nodes(leader, id, vec![node], options).await
+            reply.send(stopped.map_err(|error| refused(machine, error)));
         });
-        self.touch(main);
+    }
+
+    /// A node was told to stop.
+    fn node_stops(&mut self, node: &NodeId, options: StopOptions) {
+        let intended = self.intended.nodes.get_mut(node).filter(|intended| intended.wanted != Wanted::Nothing);
+        let Some(intended) = intended else { return };
+        intended.wanted = Wanted::Stopped(options);
+        if let Some(MachineView::Reachable(nodes)) = self.observed.get_mut(&intended.machine)
+            && let Some(found) = nodes.get_mut(node).filter(|it| !matches!(it.state, NodeState::Ended(_)))
+        {
+            found.state = NodeState::Stopping;
+        }
     }
 
     fn restart_node(
@@ -137,11 +150,12 @@ impl DataflowMaster {
         if machine.outcome.is_some() {
             return Err(DataflowMasterError::Ended);
         }
-        let silent = || DataflowMasterError::Machine {
-            machine: name.clone(),
-            reason: "its daemon has not registered again yet".to_owned(),
-        };
-        Ok((name.clone(), machine.executor.clone().ok_or_else(silent)?))
+        let refused = |reason: &str| DataflowMasterError::Machine { machine: name.clone(), reason: reason.to_owned() };
+        if !machine.accepted {
+            return Err(refused("it has not taken its nodes yet"));
+        }
+        let executor = machine.executor.clone();
+        Ok((name.clone(), executor.ok_or_else(|| refused("its daemon has not registered again yet"))?))
     }
 
     fn tap(
