@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use dora_gateways::*;
+use dora_message::id::NodeId;
 use dora_rpc::{ConnectError, Gateway, RpcService};
 
 use crate::{
@@ -74,6 +75,21 @@ impl Client {
         if stopped.is_ok() {
             self.rules.stop_acknowledged(dataflow);
         }
+    }
+
+    pub async fn stop_node(self, dataflow: DataflowId, node: NodeId) {
+        let begun = self.trace.now();
+        let options = StopOptions::default();
+        let it = DataflowSelector::Id(dataflow);
+        let stopped = async { self.dispatcher().await?.stop_node(it, node.clone(), options).await }.await;
+        self.end(&format!("stop {node} of {dataflow}"), begun, &stopped);
+    }
+
+    pub async fn clean(self) {
+        let begun = self.trace.now();
+        self.rules.clean_asked();
+        let cleaned = async { self.dispatcher().await?.clean(ListFilter::default()).await }.await;
+        self.end("clean", begun, &cleaned);
     }
 
     pub async fn list(self) -> Result<Vec<DataflowSummary>, DispatcherError> {

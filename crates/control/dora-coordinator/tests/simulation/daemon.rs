@@ -98,6 +98,7 @@ impl Daemon {
             .trace
             .say(&self.me.name, format_args!("starts {} of {dataflow} for epoch {}", ids.join(" "), leader.epoch));
         self.me.rules.commanded(&self.me.name, leader.epoch);
+        self.me.rules.ordered(&self.me.name, dataflow);
         machine.spawn(self.me.trace.now(), dataflow, nodes, hold);
         drop(machine);
         self.take_up(main, dataflow, Some(master));

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use dora_gateways::{DataflowId, Submission, Urgency};
+use dora_message::id::NodeId;
 use fastrand::Rng;
 use uuid::Uuid;
 
@@ -35,12 +36,17 @@ pub enum Event {
     KillKeeper(usize),
     /// The daemon and all keepers are killed.
     KillMachine(usize),
+    /// A machine is without power: it says no goodbye.
+    PowerOff(usize),
     Cut(Site, Site),
     Slow(Site, Site),
     Heal(Site, Site),
     Reset(Site, Site),
     Submit(Box<Submission>),
     Stop(DataflowId, Urgency),
+    StopNode(DataflowId, NodeId),
+    /// Forgets what has ended.
+    Clean,
     List,
 }
 
@@ -59,6 +65,7 @@ impl fmt::Debug for Event {
             Self::WakeDaemon(machine) => write!(f, "the daemon of m{machine} goes on"),
             Self::KillKeeper(machine) => write!(f, "a keeper of m{machine} is killed"),
             Self::KillMachine(machine) => write!(f, "everything on m{machine} is killed"),
+            Self::PowerOff(machine) => write!(f, "m{machine} is without power"),
             Self::Cut(from, to) => write!(f, "nothing goes from {from:?} to {to:?}"),
             Self::Slow(from, to) => write!(f, "it is slow from {from:?} to {to:?}"),
             Self::Heal(from, to) => write!(f, "it is well from {from:?} to {to:?}"),
@@ -67,6 +74,8 @@ impl fmt::Debug for Event {
                 write!(f, "submit {}", submission.id.map_or_else(String::new, |id| id.to_string()))
             }
             Self::Stop(id, urgency) => write!(f, "stop {id} ({urgency:?})"),
+            Self::StopNode(id, node) => write!(f, "stop {node} of {id}"),
+            Self::Clean => f.write_str("clean"),
             Self::List => f.write_str("list"),
         }
     }
@@ -84,9 +93,13 @@ pub fn story(dice: &mut Rng) -> Vec<(Ms, Event)> {
             let urgency = [Urgency::Ask, Urgency::Ask, Urgency::Hurry, Urgency::Kill][dice.usize(..4)];
             story.push((at + dice.u64(1..20_000), Event::Stop(id, urgency)));
         }
+        if dice.u8(..5) == 0 {
+            story.push((at + dice.u64(1..10_000), Event::StopNode(id, "a".into())));
+        }
     }
     for _ in 0..dice.u8(0..4) {
-        story.push((dice.u64(2000..FAULTY), Event::List));
+        let event = if dice.u8(..3) == 0 { Event::Clean } else { Event::List };
+        story.push((dice.u64(2000..FAULTY), event));
     }
     let commands: Vec<Ms> = story.iter().map(|(at, _)| *at).collect();
     for _ in 0..dice.u8(1..9) {
@@ -118,7 +131,10 @@ fn fault(dice: &mut Rng, at: Ms) -> Vec<(Ms, Event)> {
         5..7 => vec![(at, Event::KillDaemon(machine)), (until, Event::StartDaemon(machine))],
         7 => vec![(at, Event::HangDaemon(machine)), (until, Event::WakeDaemon(machine))],
         8 => vec![(at, Event::KillKeeper(machine))],
-        9 => vec![(at, Event::KillMachine(machine)), (until, Event::StartDaemon(machine))],
+        9 => {
+            let end = if dice.bool() { Event::KillMachine(machine) } else { Event::PowerOff(machine) };
+            vec![(at, end), (until, Event::StartDaemon(machine))]
+        }
         10 => vec![
             (at, Event::Cut(here, there)),
             (at, Event::Cut(there, here)),

@@ -2,7 +2,8 @@
 //!
 //!  1. No node ever runs twice at the same time.
 //!  2. A dataflow that was acknowledged is in the store and stays there, under its id and its name. Two that have not ended
-//!     never have one name. What has ended stays as it ended.
+//!     never have one name. What has ended stays as it ended, until somebody has what has ended forgotten.
+//!     A stop that is in the store stays there. Nothing is started before the store knows where.
 //!  3. A node that is reported to have ended so has ended so. It is reported as lost only if its machine gave no sign of life
 //!     for the machine timeout, if its keeper was killed, or if somebody stopped it by force.
 //!  4. Once a stop is acknowledged nothing of the dataflow runs, except where a machine was given up; and nothing of it is
@@ -23,7 +24,7 @@ use std::{
 
 use dora_gateways::{Attempt, DataflowId, DataflowInfo, DataflowState, MachineId, NodeOutcome, NodeState, Urgency};
 use dora_message::{id::NodeId, result::NodeResult};
-use dora_store::DataflowRecord;
+use dora_store::{DataflowRecord, Store};
 
 use crate::{
     machine,
@@ -43,6 +44,7 @@ const AT_ONCE: Ms = 2_500;
 #[derive(Clone)]
 pub struct Rules {
     trace: Trace,
+    store: Store,
     facts: Arc<Mutex<Facts>>,
 }
 
@@ -64,15 +66,19 @@ struct Facts {
     /// When there was no coordinator.
     gaps: Vec<(Ms, Option<Ms>)>,
     acknowledged: BTreeMap<DataflowId, Option<String>>,
+    /// What has ended may be forgotten.
+    cleaned: bool,
     stopped: BTreeSet<DataflowId>,
     forced: BTreeSet<DataflowId>,
     records: BTreeMap<DataflowId, DataflowRecord>,
+    /// Those that were cleaned, as they were last.
+    forgotten: BTreeMap<DataflowId, DataflowRecord>,
     looked: Ms,
 }
 
 impl Rules {
-    pub fn new(trace: Trace) -> Self {
-        Self { trace, facts: Arc::default() }
+    pub fn new(trace: Trace, store: Store) -> Self {
+        Self { trace, store, facts: Arc::default() }
     }
 
     /// What was violated.
@@ -96,11 +102,19 @@ impl Rules {
 
     // ---- 1, 4: processes -------------------------------------------------------------------------------------------
 
+    /// A daemon is told to start nodes.
+    pub fn ordered(&self, machine: &MachineId, dataflow: DataflowId) {
+        let record = self.store.get(dataflow).ok().flatten();
+        if !record.is_some_and(|record| record.placed.iter().any(|place| place.machine == *machine)) {
+            self.broke(format!("rule 2: {machine} is to start {dataflow}, and the store does not know"));
+        }
+    }
+
     /// A process begins.
     pub fn begun(&self, machine: &MachineId, dataflow: DataflowId, node: &NodeId, attempt: Attempt) {
         let mut facts = self.facts();
         let twin = facts.alive.insert((dataflow, node.clone()), machine.clone());
-        let has_ended = facts.records.get(&dataflow).is_some_and(|record| record.state.is_final());
+        let has_ended = facts.record(dataflow).is_some_and(|record| record.state.is_final());
         let is_over = has_ended || facts.stopped.contains(&dataflow);
         // A keeper starts a node of its own again until it hears of the stop.
         let is_known = facts.is_given_up(dataflow, machine);
@@ -195,6 +209,11 @@ impl Rules {
         self.facts().acknowledged.insert(dataflow, name);
     }
 
+    /// Somebody wants what has ended to be forgotten.
+    pub fn clean_asked(&self) {
+        self.facts().cleaned = true;
+    }
+
     /// Somebody wants a dataflow to be stopped.
     pub fn stop_asked(&self, dataflow: DataflowId, urgency: Urgency) {
         if urgency == Urgency::Kill {
@@ -234,7 +253,8 @@ impl Rules {
         let now = self.trace.now();
         let mut mistakes = Vec::new();
         {
-            let facts = self.facts();
+            let mut facts = self.facts();
+            facts.forget(records);
             let found: BTreeMap<_, _> = records.iter().map(|record| (record.id, record)).collect();
             for (id, name) in &facts.acknowledged {
                 match found.get(id) {
@@ -254,6 +274,12 @@ impl Rules {
             for (id, before) in facts.records.iter().filter(|(_, before)| before.state.is_final()) {
                 if found.get(id).is_none_or(|record| record.result != before.result || record.state != before.state) {
                     mistakes.push(format!("rule 2: {id} had ended, and now there is {:?}", found.get(id)));
+                }
+            }
+            for id in facts.records.iter().filter(|(_, before)| before.stop.is_some()).map(|(id, _)| id) {
+                let is_kept = |now: &&DataflowRecord| now.state.is_final() || now.stop.is_some();
+                if !found.get(id).is_some_and(is_kept) {
+                    mistakes.push(format!("rule 2: {id} was to be stopped, and now there is {:?}", found.get(id)));
                 }
             }
             mistakes.extend(records.iter().flat_map(|record| facts.untrue(record, now)));
@@ -288,8 +314,9 @@ impl Rules {
             }
         }
         for (id, info) in infos.iter().filter(|(_, info)| !info.summary.state.is_final()) {
-            if info.summary.state != DataflowState::Running {
-                open.push(format!("rule 7: {id} is {:?}", info.summary.state));
+            let stops = facts.record(*id).is_some_and(|record| record.stop.is_some());
+            if info.summary.state != DataflowState::Running || stops {
+                open.push(format!("rule 7: {id} is {:?}, to be stopped: {stops}", info.summary.state));
             }
             for node in &info.nodes {
                 let truth = truth(machines, *id, node.machine.as_ref(), &node.node);
@@ -340,6 +367,29 @@ fn truth(
 }
 
 impl Facts {
+    /// What has ended and was cleaned is not asked for any more.
+    fn forget(&mut self, records: &[DataflowRecord]) {
+        if !self.cleaned {
+            return;
+        }
+        let led: BTreeSet<_> = self.alive.keys().map(|(id, _)| *id).filter(|id| !self.has_given_up(*id)).collect();
+        let stays = |id: &DataflowId| led.contains(id) || records.iter().any(|record| record.id == *id);
+        let (gone, kept) = std::mem::take(&mut self.records).into_iter().partition(|(id, _)| !stays(id));
+        self.records = kept;
+        let gone: BTreeMap<DataflowId, DataflowRecord> = gone;
+        self.acknowledged.retain(|id, _| !gone.contains_key(id));
+        self.forgotten.extend(gone);
+    }
+
+    /// Whether a part of a dataflow was given up.
+    fn has_given_up(&self, dataflow: DataflowId) -> bool {
+        self.record(dataflow).into_iter().flat_map(ends).any(|end| end.result == NodeResult::Lost)
+    }
+
+    fn record(&self, dataflow: DataflowId) -> Option<&DataflowRecord> {
+        self.records.get(&dataflow).or_else(|| self.forgotten.get(&dataflow))
+    }
+
     /// What is newly said of the nodes of a dataflow and is not true.
     fn untrue(&self, record: &DataflowRecord, now: Ms) -> Vec<String> {
         let before = self.records.get(&record.id);
@@ -378,7 +428,7 @@ impl Facts {
     }
 
     fn is_given_up(&self, dataflow: DataflowId, place: &MachineId) -> bool {
-        let record = self.records.get(&dataflow);
+        let record = self.record(dataflow);
         let is_lost = |end: &NodeOutcome, node: &NodeId| end.node == *node && end.result == NodeResult::Lost;
         let lost = |node: &NodeId| record.into_iter().flat_map(ends).any(|end| is_lost(end, node));
         let placed = record.map_or(&[][..], |record| &record.placed);

@@ -42,8 +42,9 @@ use std::{
 use trace::Trace;
 use world::World;
 
-/// Seeds whose histories broke a rule once.
-const KEPT: &[u64] = &[428, 2074];
+/// Seeds whose histories show a fault that was mended, if it comes back: nodes started before their places are in the store;
+/// a stop that the next coordinator does not know of.
+const KEPT: &[u64] = &[2, 67];
 
 const SEED: &str = "DORA_SIMULATION_SEED";
 
@@ -107,10 +108,30 @@ fn asked() -> Option<Range<u64>> {
     Some(from.parse().ok()?..to.parse().ok()?)
 }
 
-#[test]
-fn the_rules_hold_in_every_history() {
+/// One quarter of the seeds: none of them keeps a runner of tests waiting for long.
+fn quarter(number: u64) {
     let many = if env::var_os("DORA_TEST_FULL").is_some() { 10_000 } else { 200 };
-    all_hold(asked().unwrap_or(0..many));
+    all_hold(asked().unwrap_or(0..many).filter(|seed| seed % 4 == number));
+}
+
+#[test]
+fn the_rules_hold_in_one_quarter_of_all_histories() {
+    quarter(0);
+}
+
+#[test]
+fn the_rules_hold_in_another_quarter() {
+    quarter(1);
+}
+
+#[test]
+fn the_rules_hold_in_the_third_quarter() {
+    quarter(2);
+}
+
+#[test]
+fn the_rules_hold_in_the_last_quarter() {
+    quarter(3);
 }
 
 #[test]

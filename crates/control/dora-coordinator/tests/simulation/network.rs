@@ -51,6 +51,8 @@ struct Wire {
     reader: Option<Waker>,
     /// Ends that are held.
     ends: u8,
+    /// Its receiver has vanished without a word.
+    mute: bool,
 }
 
 enum Piece {
@@ -174,6 +176,12 @@ impl Network {
         }
     }
 
+    /// A process vanishes without a word, as a machine without power does.
+    pub fn mute(&self, pid: Pid) {
+        let mut state = self.lock();
+        state.wires.values_mut().filter(|wire| wire.receiver == Some(pid)).for_each(|wire| wire.mute = true);
+    }
+
     /// Whether what is sent this way arrives soon.
     pub fn is_well(&self, from: Site, to: Site) -> bool {
         let state = self.lock();
@@ -194,7 +202,7 @@ impl State {
 impl Wire {
     fn new(way: (Site, Site), receiver: Option<Pid>) -> Self {
         let (under_way, arrived) = (VecDeque::new(), VecDeque::new());
-        Self { way, receiver, under_way, arrived, over: None, reader: None, ends: 2 }
+        Self { way, receiver, under_way, arrived, over: None, reader: None, ends: 2, mute: false }
     }
 }
 
@@ -263,7 +271,9 @@ impl AsyncWrite for Pipe {
 impl Drop for Pipe {
     fn drop(&mut self) {
         let mut state = self.network.lock();
-        state.send(self.writes, Piece::Over(Over::End));
+        if !state.wires.get(&self.reads).is_some_and(|wire| wire.mute) {
+            state.send(self.writes, Piece::Over(Over::End));
+        }
         for number in [self.reads, self.writes] {
             if let Some(wire) = state.wires.get_mut(&number) {
                 wire.ends -= 1;
