@@ -84,6 +84,16 @@ impl Board {
         });
     }
 
+    /// The keeper does not answer: nobody knows what its nodes do.
+    pub(super) fn unknown(&self) {
+        self.change(|state| state.set_where(|_| true, &NodeState::Unknown));
+    }
+
+    /// The nodes, with their placements.
+    pub(super) fn placements(&self) -> Vec<(NodeId, Attempt)> {
+        self.lock().nodes.iter().map(|(node, entry)| (node.clone(), entry.attempt)).collect()
+    }
+
     /// The keeper was taken up: what its nodes do.
     pub(super) fn take_up(&self, adopted: &Adopted) {
         self.change(|state| {

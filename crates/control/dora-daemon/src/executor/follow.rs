@@ -40,6 +40,11 @@ impl Follower {
                 Err(Superseded) => return self.abandon(),
             }
         };
+        self.conclude(outcome);
+    }
+
+    /// Tells the board how it ended. Comes back when that is safe with the master.
+    pub(super) fn conclude(&self, outcome: Outcome) {
         self.end(outcome);
         if let Some(keeping) = &self.keeping {
             // Until then the keeper is the only one that knows how it ended, should this daemon be killed.
@@ -48,7 +53,8 @@ impl Follower {
         }
     }
 
-    fn abandon(&self) {
+    /// Another daemon has it: this one forgets it.
+    pub(super) fn abandon(&self) {
         self.run.end();
         let (dataflow, run) = (self.dataflow, self.run.clone());
         let forgotten = self.executor.call(move |executor, _| executor.forget(dataflow, &run));

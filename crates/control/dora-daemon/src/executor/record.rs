@@ -7,25 +7,29 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dora_gateways::{DataflowEvent, DataflowId};
+use dora_gateways::{Attempt, DataflowEvent, DataflowId};
 use dora_message::{id::NodeId, supervision::LaunchPlan};
 use serde::{Deserialize, Serialize};
 
-use super::{feed::Feed, options::Home, place, run::Started};
+use super::{options::Home, place, run::Run};
 
 /// One dataflow. Fields are added with a default; none is renamed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) dataflow: DataflowId,
     pub(super) logs: Vec<LogFiles>,
+    /// Its nodes, with their placements: what is told of them while their keeper does not answer the next daemon.
+    #[serde(default)]
+    pub(super) nodes: Vec<(NodeId, Attempt)>,
 }
 
 /// Remembers a dataflow that runs, where there is a place for it.
-pub(super) fn remember(home: Option<&Home>, dataflow: DataflowId, started: &Started, feed: &Feed) {
-    let Some(home) = home else { return };
-    if let Err(error) = (Record { dataflow, logs: started.logs.clone() }).write(home) {
+pub(super) fn remember(home: Option<&Home>, dataflow: DataflowId, run: &Run) {
+    let (Some(home), Some(started)) = (home, run.started.get()) else { return };
+    let record = Record { dataflow, logs: started.logs.clone(), nodes: run.board.placements() };
+    if let Err(error) = record.write(home) {
         let message = format!("the log files will not be found once the dataflow has ended: {error}");
-        feed.publish(DataflowEvent::Warning(message));
+        run.feed.publish(DataflowEvent::Warning(message));
     }
 }
 

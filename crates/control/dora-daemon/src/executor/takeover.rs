@@ -65,27 +65,43 @@ struct Heir {
 }
 
 impl Heir {
-    /// Takes up one keeper and follows its dataflow to the end. `answered` is dropped when it is known what there is of
-    /// it, or that this takes time.
+    /// Takes up one keeper and follows its dataflow to the end. `answered` is dropped when the daemon knows what there is to
+    /// know of it.
     fn take_up(&self, dataflow: DataflowId, answered: oneshot::Sender<()>) {
         let mut answered = Some(answered);
+        let mut waiting: Option<Arc<Run>> = None;
         let adopted = loop {
             match Execution::adopt(&self.keeping.owner, dataflow.0, self.keeping.incarnation) {
                 Ok(adopted) => break adopted,
-                // How it ended is in its report.
-                Err(AdoptError::Gone) => return,
                 Err(AdoptError::Silent) => {
-                    if answered.take().is_some() {
+                    // A machine under load, or somebody has stopped it: its nodes go on, so it is not given up.
+                    if let Some(answered) = answered.take() {
                         tracing::warn!(%dataflow, "the keeper of a dataflow does not answer; it is asked on");
+                        waiting = self.declare(dataflow);
+                        drop(answered);
                     }
                 }
                 Err(error) => {
-                    tracing::error!(%dataflow, %error, "a dataflow that goes on is not taken up");
-                    return;
+                    return match (waiting, error) {
+                        // How it ended is in its report.
+                        (None, AdoptError::Gone) => {}
+                        (Some(run), AdoptError::Gone) => {
+                            let follower = self.follower(dataflow, run);
+                            follower.conclude(follower.left_behind(&self.keeping));
+                        }
+                        (waiting, error) => {
+                            tracing::error!(%dataflow, %error, "a dataflow that goes on is not taken up");
+                            waiting.into_iter().for_each(|run| self.follower(dataflow, run).abandon());
+                        }
+                    };
                 }
             }
         };
-        let is_late = answered.is_none();
+        adopted.warnings.iter().for_each(|warning| tracing::warn!(%dataflow, "{warning}"));
+        if let Some(run) = waiting {
+            run.take_up(&adopted);
+            return self.follow(dataflow, run, adopted);
+        }
         let bequest = match Bequest::read(adopted.plan.lasting.as_ref()) {
             Ok(bequest) => bequest,
             Err(error) => {
@@ -93,25 +109,33 @@ impl Heir {
                 return;
             }
         };
-        adopted.warnings.iter().for_each(|warning| tracing::warn!(%dataflow, "{warning}"));
         let run = Arc::new(Run::left(bequest.nodes));
         run.take_up(&adopted);
-        if let Some(started) = run.started.get() {
-            record::remember(Some(&self.home), dataflow, started, &run.feed);
+        record::remember(Some(&self.home), dataflow, &run);
+        if self.add(dataflow, &run, answered.is_none()) {
+            drop(answered);
+            self.follow(dataflow, run, adopted);
         }
-        if !self.add(dataflow, &run, is_late) {
-            return;
-        }
-        drop(answered);
-        self.follow(dataflow, run, adopted);
+    }
+
+    /// Tells the daemon of a dataflow whose keeper does not answer, as far as it is known.
+    fn declare(&self, dataflow: DataflowId) -> Option<Arc<Run>> {
+        let nodes = Record::read(&self.home, dataflow).map(|record| record.nodes).filter(|nodes| !nodes.is_empty())?;
+        let run = Arc::new(Run::left(nodes));
+        run.board.unknown();
+        self.add(dataflow, &run, false).then_some(run)
     }
 
     fn follow(&self, dataflow: DataflowId, run: Arc<Run>, adopted: Adopted) {
-        let (keeping, runtime) = (Some(self.keeping.clone()), self.runtime.clone());
-        let follower = Follower { dataflow, run, keeping, runtime, executor: self.executor.clone() };
+        let follower = self.follower(dataflow, run);
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| follower.follow(adopted.execution))) {
             follower.end(follower.run.board.lost(&panicked(&*panic).to_string()));
         }
+    }
+
+    fn follower(&self, dataflow: DataflowId, run: Arc<Run>) -> Follower {
+        let (keeping, runtime) = (Some(self.keeping.clone()), self.runtime.clone());
+        Follower { dataflow, run, keeping, runtime, executor: self.executor.clone() }
     }
 
     /// Whether the daemon knows it now.
@@ -147,8 +171,8 @@ impl Heir {
             };
             let Ok(bequest) = Bequest::read(report.plan.lasting.as_ref()) else { continue };
             let run = Arc::new(Run::left(bequest.nodes));
-            let started = run.started.get_or_init(|| Started::new(0, &report.plan));
-            record::remember(Some(&self.home), dataflow, started, &run.feed);
+            run.started.get_or_init(|| Started::new(0, &report.plan));
+            record::remember(Some(&self.home), dataflow, &run);
             run.end();
             run.board.finish(report.outcome);
             self.add(dataflow, &run, false);

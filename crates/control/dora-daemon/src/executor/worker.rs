@@ -84,10 +84,10 @@ impl Worker {
         }
         let execution = Execution::start(&self.options.keeper, &plan)?;
         run.stopper.runs(execution.control());
-        let started = run.started.get_or_init(|| Started::new(execution.keeper_pid(), &plan));
+        run.started.get_or_init(|| Started::new(execution.keeper_pid(), &plan));
         drop(plan);
         // For who reads log files, or removes them, after the end. After the start, which is not to wait for it.
-        record::remember(self.options.home.as_ref(), self.dataflow, started, &run.feed);
+        record::remember(self.options.home.as_ref(), self.dataflow, run);
         self.follower.follow(execution);
         Ok(())
     }
