@@ -228,6 +228,59 @@ fn down_stops_what_a_dead_daemon_has_left() {
 }
 
 #[test]
+fn down_without_force_stops_nothing_although_the_coordinator_is_gone() {
+    let bench = Workbench::new();
+    let cluster = Cluster::up(&bench);
+    bench.dataflow("flow.yml", &FLOW.replace("600", "0"));
+    start(&bench, "flow.yml", "flow");
+    let node = bench.process(" ticker 0");
+    for killed in ["coordinator", "daemon"] {
+        cluster.kill(killed);
+        let down = dora(&bench, "down").expect_code(1);
+        expect_in(&down.stderr, &["1 dataflow runs on", "`dora up`", "`dora down --force`"]);
+    }
+    assert_eq!(bench.process(" ticker 0"), node);
+    dora(&bench, "down --force").expect_code(0);
+    assert_eq!(marked_processes(bench.mark()), [].into());
+}
+
+#[test]
+fn down_by_force_does_not_wait_for_what_was_stopped() {
+    for stopped in [&["daemon"][..], &["coordinator"], &["coordinator", "daemon"]] {
+        let bench = Workbench::new();
+        let cluster = Cluster::up(&bench);
+        bench.dataflow("flow.yml", &FLOW.replace("600", "0"));
+        start(&bench, "flow.yml", "flow");
+        stopped.iter().for_each(|verb| kill_process(cluster.process(verb), Signal::STOP).expect("a process"));
+        let down = dora(&bench, "down --force").expect_code(0);
+        expect_in(&down.stderr, &["was stopped and hears nobody: it is killed"]);
+        assert_eq!(marked_processes(bench.mark()), [].into());
+    }
+}
+
+/// A machine under load is no reason to give a dataflow up.
+#[test]
+fn a_keeper_that_hangs_while_its_daemon_is_replaced_is_waited_for() {
+    let bench = Workbench::new();
+    let cluster = Cluster::up(&bench);
+    bench.dataflow("flow.yml", &FLOW.replace("600", "0"));
+    start(&bench, "flow.yml", "flow");
+    let (keeper, node) = (bench.keeper(), bench.process(" ticker 0"));
+    kill_process(keeper, Signal::STOP).expect("a keeper");
+    cluster.kill("daemon");
+    dora(&bench, "up").expect_code(0);
+    expect_in(&dora(&bench, "node list").expect_code(0).stdout, &["Unknown"]);
+    kill_process(keeper, Signal::CONT).expect("a keeper");
+    // It is asked for until it answers.
+    dora(&bench, "topic echo ticker/data --count 1").expect_code(0);
+    expect_in(&dora(&bench, "node list").expect_code(0).stdout, &["Running"]);
+    assert_eq!(bench.process(" ticker 0"), node);
+    dora(&bench, "stop flow").expect_code(0);
+    cluster.down();
+    assert_eq!(marked_processes(bench.mark()), [].into());
+}
+
+#[test]
 fn a_keeper_that_hangs_keeps_no_stop_for_ever() {
     let bench = Workbench::new();
     let cluster = Cluster::up(&bench);

@@ -194,6 +194,9 @@ pub enum NodeState {
     Ended(NodeResult),
 }
 
+/// Bytes of the longest name that a dataflow may have: it stands in lists, and in messages of other tools.
+pub const LONGEST_NAME: usize = 128;
+
 /// A dataflow in one line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataflowSummary {

@@ -47,7 +47,7 @@ pub use artifact::{Artifact, ArtifactHash};
 pub use build::{BuildEvent, BuildStep, Progress};
 pub use dataflow::{
     Attempt, BuildMode, DataflowId, DataflowInfo, DataflowSelector, DataflowState, DataflowSummary, FileIdentity,
-    NodeInfo, NodeState, Origin, StopOptions, Submission, Urgency,
+    LONGEST_NAME, NodeInfo, NodeState, Origin, StopOptions, Submission, Urgency,
 };
 pub use dataflow_master::{DataflowMasterCall, DataflowMasterError, DataflowMasterGateway, NodeUpdate};
 pub use dispatcher::{DispatcherCall, DispatcherError, DispatcherGateway, ListFilter};

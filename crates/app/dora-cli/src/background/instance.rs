@@ -143,6 +143,12 @@ impl Running {
         self.about::<String>().is_some_and(|word| word == ENDING)
     }
 
+    /// Ends it at once, whatever it does.
+    pub(crate) fn kill(&self) {
+        // One that is gone needs no killing.
+        let _ = pidfd_send_signal(&self.process, Signal::KILL);
+    }
+
     /// Asks it to end, and what it runs with it.
     pub(crate) fn interrupt(&self) {
         // One that is gone has nothing to be asked.

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dora_daemon::stop_orphans;
+use dora_daemon::{Owner, adoptable, stop_orphans};
 use dora_gateways::{DataflowSummary, DispatcherError, DispatcherGateway as _};
 use dora_rpc::RpcError;
 
@@ -17,7 +17,7 @@ use crate::{
     background::{Running, strays},
     choice,
     client::{Client, CoordinatorArgs, Place, REACH, Target, explain},
-    error::CommandError,
+    error::{CommandError, tell_note},
     home::Home,
     progress::Progress,
     signals,
@@ -54,11 +54,14 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let target = Target::resolve(&arguments.coordinator)?;
     let place = target.place().clone();
     let _turn = turn(&place)?;
-    let here = Local::find(&place)?;
+    let mut here = Local::find(&place)?;
+    if here.as_ref().is_some_and(|local| arguments.force && local.kill_stopped()) {
+        here = Local::find(&place)?;
+    }
     if let Some(local) = &here {
         local.end_strays(arguments.force)?;
         if local.coordinator.is_none() {
-            return local.end_what_is_left(&place);
+            return local.end_what_is_left(&place, arguments.force);
         }
     }
     match Client::connect_to(target) {
@@ -164,8 +167,34 @@ impl Local {
         print(&format!("ended: {names}\n"))
     }
 
+    /// Kills processes that somebody has stopped (SIGSTOP): they hear nobody, and what they run goes on without them.
+    /// Whether there were any.
+    fn kill_stopped(&self) -> bool {
+        let all = self.coordinator.iter().chain(&self.daemons);
+        let stopped: Vec<_> = all.filter(|process| process.process().is_stopped()).collect();
+        for process in &stopped {
+            tell_note(&format!("{} was stopped and hears nobody: it is killed", process.process()));
+            process.kill();
+            process.await_end(REACH);
+        }
+        !stopped.is_empty()
+    }
+
+    /// How many dataflows keepers run for the daemons, whether these run or not.
+    fn kept(&self) -> usize {
+        let kept = |directory: &PathBuf| adoptable(&Owner::of(directory)).map_or(0, |dataflows| dataflows.len());
+        self.directories.iter().map(kept).sum()
+    }
+
     /// Ends daemons whose coordinator is gone.
-    fn end_what_is_left(&self, place: &Place) -> Result<ExitCode, CommandError> {
+    fn end_what_is_left(&self, place: &Place, force: bool) -> Result<ExitCode, CommandError> {
+        let running = self.kept();
+        if running > 0 && !force {
+            let verb = if running == 1 { "runs" } else { "run" };
+            let what = format!("no coordinator at {place}, but {} {verb} on", counted(running, "dataflow"));
+            return Err(CommandError::failed(what)
+                .with_hint("`dora up` starts a coordinator, which takes up what runs; `dora down --force` stops it"));
+        }
         let stopped = self.end()?;
         let ended = [(self.daemons.len(), "daemon"), (stopped, "dataflow")];
         let ended: Vec<_> =

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use dora_gateways::{
-    DataflowId, DataflowResult, DataflowState, DispatcherError, Outcome, ResourceManagerGateway, Submission, Trouble,
+    DataflowId, DataflowResult, DataflowState, DispatcherError, LONGEST_NAME, Outcome, ResourceManagerGateway,
+    Submission, Trouble,
 };
 use dora_rpc::{MainThread, Publication, Reply, StartError};
 use dora_store::{DataflowRecord, SubmitError};
@@ -135,6 +136,10 @@ impl Dispatcher {
 
 /// Reads a submission and puts it into the store, on a thread that may block.
 fn take(shared: &Shared, submission: Submission) -> Result<Taken, DispatcherError> {
+    if let Some(len) = submission.name.as_ref().map(String::len).filter(|len| *len > LONGEST_NAME) {
+        let mistake = format!("its name has {len} bytes; {LONGEST_NAME} are the most");
+        return Err(DispatcherError::Descriptor { mistakes: vec![mistake] });
+    }
     let blueprint = Blueprint::read(&submission).map_err(|mistakes| DispatcherError::Descriptor { mistakes })?;
     let id = submission.id.unwrap_or_else(|| DataflowId(Uuid::now_v7()));
     let mut record = DataflowRecord::new(id, Utc::now(), submission);

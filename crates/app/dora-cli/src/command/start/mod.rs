@@ -13,7 +13,9 @@ use std::{
 
 use dora_daemon::file_identity;
 use dora_descriptor::{Capabilities, Loaded, Options, model::LogLevel};
-use dora_gateways::{BuildMode, DataflowId, DispatcherError, DispatcherGateway as _, Origin, Submission, Watching};
+use dora_gateways::{
+    BuildMode, DataflowId, DispatcherError, DispatcherGateway as _, LONGEST_NAME, Origin, Submission, Watching,
+};
 use dora_message::id::NodeId;
 use uuid::Uuid;
 
@@ -101,6 +103,9 @@ fn parse_name(text: &str) -> Result<String, String> {
     let is_plain = |char: char| !char.is_control() && !char.is_whitespace();
     if text.is_empty() || text.starts_with('-') || !text.chars().all(is_plain) {
         return Err("expected a name without blanks that does not start with `-`".to_owned());
+    }
+    if text.len() > LONGEST_NAME {
+        return Err(format!("expected a name of at most {LONGEST_NAME} bytes; this one has {}", text.len()));
     }
     if Uuid::try_parse(text).is_ok() {
         return Err("this reads like the id of a dataflow; choose another name".to_owned());
