@@ -29,7 +29,7 @@ pub use cluster::{Cluster, free_port};
 pub use leftovers::{
     Holdings, await_end, await_gone, await_holdings, await_shared_memory, marked_processes, resident_kib, shared_memory,
 };
-pub use running::{Finished, Running};
+pub use running::{Finished, Running, expect_in};
 pub use web::{Answer, WebServer};
 pub use workbench::Workbench;
 

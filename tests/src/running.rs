@@ -205,3 +205,14 @@ impl Finished {
         all
     }
 }
+
+/// Sees to it that a text has all of these parts.
+///
+/// # Panics
+/// When one is missing.
+#[track_caller]
+pub fn expect_in(text: &str, expected: &[&str]) {
+    for part in expected {
+        assert!(text.contains(part), "no `{part}` in\n{text}");
+    }
+}

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::process::Pid;
 
-use crate::{Running, binaries, leftovers};
+use crate::{Finished, Running, binaries, leftovers};
 
 /// Variables that change what a test sees, beside those of dora itself.
 const OF_TOOLS: [&str; 6] =
@@ -138,6 +138,11 @@ impl Workbench {
         let mut command = self.at_home(binaries::test_node());
         command.args(role.split(' ')).env("DORA_TEST_JOIN", node).env("DORA_DATAFLOW_ID", dataflow);
         Running::start(command)
+    }
+
+    /// Runs `dora` to its end, with the words of this line as its arguments.
+    pub fn run(&self, line: &str) -> Finished {
+        self.dora(line.split_whitespace()).finish()
     }
 
     /// Starts `dora` with these arguments.

@@ -10,7 +10,7 @@ use std::{
 
 use dora_gateways::{DataflowSelector, DispatcherCall, DispatcherGateway as _, EdgeOutcome};
 use dora_rpc::{Address, Gateway, Role, RpcConfig, RpcService};
-use dora_tests::{Cluster, Finished, PATIENCE, Workbench, await_gone, rounds};
+use dora_tests::{Cluster, PATIENCE, Workbench, await_gone, rounds};
 use fastrand::Rng;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -44,10 +44,6 @@ struct Chaos<'a> {
 }
 
 impl Chaos<'_> {
-    fn dora(&self, line: &str) -> Finished {
-        self.bench.dora(line.split_whitespace()).finish()
-    }
-
     fn pause(&mut self, most: u64) {
         thread::sleep(Duration::from_millis(self.dice.u64(..most)));
     }
@@ -61,16 +57,16 @@ impl Chaos<'_> {
                 self.cluster.kill(verb);
                 self.pause(500);
                 if self.dice.bool() {
-                    self.dora("list").expect_code(i32::from(verb == "coordinator"));
+                    self.bench.run("list").expect_code(i32::from(verb == "coordinator"));
                 }
-                self.dora("up").expect_code(0);
+                self.bench.run("up").expect_code(0);
             }
             4 => {
                 println!("coordinator and daemon are killed");
                 self.cluster.kill(verb);
                 self.pause(100);
                 self.cluster.kill(if verb == "daemon" { "coordinator" } else { "daemon" });
-                self.dora("up").expect_code(0);
+                self.bench.run("up").expect_code(0);
             }
             5 => {
                 println!("the {verb} is stopped for a while");
@@ -78,20 +74,20 @@ impl Chaos<'_> {
                 kill_process(process, Signal::STOP).expect("it runs");
                 self.pause(4000);
                 kill_process(process, Signal::CONT).expect("it runs");
-                self.dora("up").expect_code(0);
+                self.bench.run("up").expect_code(0);
             }
             6 => {
                 println!("the {verb} is killed while another dataflow begins");
                 let start = self.bench.dora(["start", "extra.yml", "--name", "extra", "--detach"]);
                 self.pause(300);
                 self.cluster.kill(verb);
-                self.dora("up").expect_code(0);
+                self.bench.run("up").expect_code(0);
                 start.finish();
                 self.end_extra();
             }
             _ => {
                 println!("another dataflow comes and goes");
-                self.dora("start extra.yml --name extra --detach").expect_code(0);
+                self.bench.run("start extra.yml --name extra --detach").expect_code(0);
                 self.pause(200);
                 self.end_extra();
             }
@@ -100,9 +96,9 @@ impl Chaos<'_> {
 
     /// It is there, or it is not: nothing in between.
     fn end_extra(&self) {
-        let all = self.dora("list --format json").expect_code(0).stdout;
+        let all = self.bench.run("list --format json").expect_code(0).stdout;
         if all.lines().any(|line| line.contains("\"extra\"") && !is_over(line)) {
-            self.dora("stop extra").expect_code(0);
+            self.bench.run("stop extra").expect_code(0);
         }
     }
 
@@ -121,7 +117,7 @@ impl Chaos<'_> {
 
     /// The numbers in the line of a node that begins so.
     fn told(&self, begin: &str) -> [u64; 2] {
-        let logs = self.dora("logs chaos").expect_code(0).stdout;
+        let logs = self.bench.run("logs chaos").expect_code(0).stdout;
         let line = logs.lines().find_map(|line| Some(line.split_once(begin)?.1));
         let line = line.unwrap_or_else(|| panic!("no `{begin}` in {logs}"));
         let mut numbers = line.split(|letter: char| !letter.is_ascii_digit()).filter_map(|word| word.parse().ok());
@@ -142,18 +138,18 @@ fn whatever_is_killed_no_message_is_lost_and_nothing_is_left() {
     let mut chaos = Chaos { bench: &bench, cluster: Cluster::up(&bench), dice: Rng::with_seed(seed) };
     bench.dataflow("chaos.yml", FLOW);
     bench.dataflow("extra.yml", EXTRA);
-    chaos.dora("start chaos.yml --name chaos --detach").expect_code(0);
-    let id = chaos.dora("list --status running --quiet").expect_code(0).stdout;
+    chaos.bench.run("start chaos.yml --name chaos --detach").expect_code(0);
+    let id = chaos.bench.run("list --status running --quiet").expect_code(0).stdout;
     let processes = || [" pump 20", " tally", " ask", " answer"].map(|role| bench.process(role));
     let before: [Pid; 4] = processes();
     let end = Instant::now() + Duration::from_secs(rounds(15, 600) as u64);
     while Instant::now() < end {
         chaos.strike();
-        assert_eq!(chaos.dora("list --status running --quiet").expect_code(0).stdout, id);
+        assert_eq!(chaos.bench.run("list --status running --quiet").expect_code(0).stdout, id);
         assert_eq!(processes(), before);
         chaos.pause(300);
     }
-    chaos.dora("stop chaos").expect_code(0);
+    chaos.bench.run("stop chaos").expect_code(0);
     check(&chaos);
     chaos.cluster.down();
     await_gone(bench.mark(), PATIENCE);
@@ -177,7 +173,7 @@ fn check(chaos: &Chaos<'_>) {
     assert!(pumped <= lossless.sent && lossless.sent <= pumped + 1, "{pumped} of {}", lossless.sent);
     assert_eq!((lossy.received, lossy.lost_in_crash), (some, 0));
     assert!(asked - answered <= 1, "{asked} asked, {answered} answered");
-    let ticks = chaos.dora("logs chaos -n ticker").expect_code(0).stdout;
+    let ticks = chaos.bench.run("logs chaos -n ticker").expect_code(0).stdout;
     let ticks = ticks.lines().filter_map(|line| line.split_once("tick ")?.1.trim().parse::<u64>().ok());
     let count = ticks.clone().count() as u64;
     assert!(ticks.eq(1..=count), "lines of the timer are missing");

@@ -9,7 +9,7 @@ use std::{
 
 use dora_gateways::{DispatcherCall, DispatcherGateway as _, Submission};
 use dora_rpc::{Address, Fingerprint, Gateway, Role, RpcConfig, RpcService, Token};
-use dora_tests::{Cluster, Finished, Running, Workbench, dora, free_port};
+use dora_tests::{Cluster, Finished, Running, Workbench, dora, expect_in, free_port};
 use rustix::process::Signal;
 
 /// A coordinator and a daemon that are reached on 127.0.0.1, and a user elsewhere.
@@ -61,13 +61,6 @@ impl<'a> Site<'a> {
     fn down(&self) {
         let line = format!("down --coordinator-port {}", self.port);
         self.bench.dora(line.split(' ')).finish().expect_code(0);
-    }
-}
-
-#[track_caller]
-fn expect_in(text: &str, expected: &[&str]) {
-    for part in expected {
-        assert!(text.contains(part), "no `{part}` in\n{text}");
     }
 }
 

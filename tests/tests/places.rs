@@ -3,25 +3,14 @@
 
 use std::{fs, path::Path};
 
-use dora_tests::{Cluster, Finished, Running, Workbench, free_port, marked_processes};
+use dora_tests::{Cluster, Finished, Running, Workbench, expect_in, free_port, marked_processes};
 use rustix::process::{Signal, kill_process};
-
-fn dora(bench: &Workbench, line: &str) -> Finished {
-    bench.dora(line.split_whitespace()).finish()
-}
 
 /// The same with a variable.
 fn dora_with(bench: &Workbench, name: &str, value: impl AsRef<std::ffi::OsStr>, line: &str) -> Finished {
     let mut command = bench.command(line.split_whitespace());
     command.env(name, value);
     Running::start(command).finish()
-}
-
-#[track_caller]
-fn expect_in(text: &str, expected: &[&str]) {
-    for part in expected {
-        assert!(text.contains(part), "no `{part}` in\n{text}");
-    }
 }
 
 #[test]
@@ -44,14 +33,14 @@ fn a_coordinator_that_hangs_is_told_with_its_process_and_what_to_do() {
     let coordinator = cluster.process("coordinator");
     kill_process(coordinator, Signal::STOP).expect("it runs");
     for line in ["list", "up", "down"] {
-        let hung = dora(&bench, line).expect_code(1);
+        let hung = bench.run(line).expect_code(1);
         let who = format!("(process {coordinator}) does not answer: no answer within 2s");
         expect_in(&hung.stderr, &[&who, &format!("`kill -CONT {coordinator}` lets it go on")]);
     }
-    let doctor = dora(&bench, "doctor").expect_code(0);
+    let doctor = bench.run("doctor").expect_code(0);
     expect_in(&doctor.stdout, &["warning  port 6013: ", "does not answer", "what to do: the process is stopped"]);
     kill_process(coordinator, Signal::CONT).expect("it runs");
-    dora(&bench, "list").expect_code(0);
+    bench.run("list").expect_code(0);
     cluster.down();
 }
 
@@ -61,18 +50,18 @@ fn processes_whose_directory_is_gone_are_found_and_ended() {
     let cluster = Cluster::up(&bench);
     let processes = ["coordinator", "daemon"].map(|verb| format!("process {}", cluster.process(verb)));
     fs::remove_dir_all(bench.home()).expect("our own directory");
-    let list = dora(&bench, "list").expect_code(1);
+    let list = bench.run("list").expect_code(1);
     expect_in(&list.stderr, &[&processes[0], "was removed", "`dora down --force` ends what is left of it"]);
-    let up = dora(&bench, "up").expect_code(1);
+    let up = bench.run("up").expect_code(1);
     expect_in(&up.stderr, &[&processes[0], "its directory was removed", "`dora down --force`"]);
-    let down = dora(&bench, "down").expect_code(1);
+    let down = bench.run("down").expect_code(1);
     expect_in(&down.stderr, &[&processes[0], &processes[1], "the directories were removed"]);
-    let doctor = dora(&bench, "doctor");
+    let doctor = bench.run("doctor");
     expect_in(&doctor.stdout, &[&format!("  {}: ", processes[0]), "no command reaches it"]);
-    let down = dora(&bench, "down --force").expect_code(0);
+    let down = bench.run("down --force").expect_code(0);
     expect_in(&down.stdout, &["ended: ", &processes[0], &processes[1]]);
     assert_eq!(marked_processes(bench.mark()), [].into());
-    dora(&bench, "up").expect_code(0);
+    bench.run("up").expect_code(0);
     cluster.down();
 }
 
@@ -81,7 +70,7 @@ fn a_port_of_another_home_is_told_with_what_is_needed() {
     let bench = Workbench::new();
     let _cluster = Cluster::guard(&bench);
     let (port, elsewhere) = (free_port(), bench.path().join("elsewhere"));
-    let up = dora(&bench, &format!("up --interface 127.0.0.1 --port {port}")).expect_code(0);
+    let up = bench.run(&format!("up --interface 127.0.0.1 --port {port}")).expect_code(0);
     let dora_there = |line: &str| dora_with(&bench, "DORA_HOME", &elsewhere, line);
     let named = ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("status --coordinator-addr {host}:{port}"));
     let own = format!("DORA_HOME={}", bench.home().display());
@@ -116,12 +105,12 @@ fn up_starts_the_coordinator_that_all_commands_mean() {
 fn what_has_no_effect_is_said() {
     let bench = Workbench::new();
     let cluster = Cluster::guard(&bench);
-    let up = dora(&bench, "up --insecure").expect_code(0);
+    let up = bench.run("up --insecure").expect_code(0);
     expect_in(&up.stderr, &["note: `--insecure` has no effect without `--interface`"]);
-    dora(&bench, "context add far --coordinator-addr 192.0.2.7 --insecure --use").expect_code(0);
-    let up = dora(&bench, "up").expect_code(0);
+    bench.run("context add far --coordinator-addr 192.0.2.7 --insecure --use").expect_code(0);
+    let up = bench.run("up").expect_code(0);
     expect_in(&up.stderr, &["note: commands mean the coordinator of context `far`"]);
-    dora(&bench, "context use local").expect_code(0);
+    bench.run("context use local").expect_code(0);
     cluster.down();
 }
 

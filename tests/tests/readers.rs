@@ -1,6 +1,6 @@
 //! Commands that go on by themselves, and a standard output that nobody reads, or that takes nothing.
 
-use dora_tests::{Cluster, Finished, Running, Workbench, dora};
+use dora_tests::{Cluster, Finished, Running, Workbench, dora, expect_in};
 
 /// A node that has nothing to say for a long time.
 const QUIET: &str =
@@ -10,13 +10,6 @@ const QUIET: &str =
 fn piped_into(bench: &Workbench, line: &str, reader: &str) -> Finished {
     let dora = dora().display();
     Running::start(bench.shell(&format!("{{ {dora} {line}; echo code $? >&2; }} | {reader}"))).finish()
-}
-
-#[track_caller]
-fn expect_in(text: &str, expected: &[&str]) {
-    for part in expected {
-        assert!(text.contains(part), "no `{part}` in\n{text}");
-    }
 }
 
 #[test]

@@ -8,12 +8,10 @@ use std::{
     thread,
 };
 
-use dora_tests::{Cluster, Finished, PATIENCE, Running, Workbench, await_end, await_gone, free_port, marked_processes};
+use dora_tests::{
+    Cluster, Finished, PATIENCE, Running, Workbench, await_end, await_gone, expect_in, free_port, marked_processes,
+};
 use rustix::process::Signal;
-
-fn dora(bench: &Workbench, line: &str) -> Finished {
-    bench.dora(line.split_whitespace()).finish()
-}
 
 /// The same in another home.
 fn dora_in(bench: &Workbench, home: &Path, line: &str) -> Finished {
@@ -22,39 +20,32 @@ fn dora_in(bench: &Workbench, home: &Path, line: &str) -> Finished {
     Running::start(command).finish()
 }
 
-#[track_caller]
-fn expect_in(text: &str, expected: &[&str]) {
-    for part in expected {
-        assert!(text.contains(part), "no `{part}` in\n{text}");
-    }
-}
-
 #[test]
 fn up_returns_when_both_are_ready_and_down_when_both_are_gone() {
     let bench = Workbench::new();
     let _cluster = Cluster::guard(&bench);
-    let up = dora(&bench, "up --machine-id robot --labels arm=left,gpu=yes").expect_code(0);
+    let up = bench.run("up --machine-id robot --labels arm=left,gpu=yes").expect_code(0);
     assert_eq!(up.stdout, "started dora coordinator\nstarted dora daemon\n");
-    let status = dora(&bench, "status").expect_code(0);
+    let status = bench.run("status").expect_code(0);
     expect_in(
         &status.stdout,
         &["Coordinator: Running", "127.0.0.1:6013", "Daemon: Running", "robot", "arm=left,gpu=yes"],
     );
     expect_in(&status.stdout, &["Active dataflows: 0"]);
-    let json = dora(&bench, "system status --format json").expect_code(0);
+    let json = bench.run("system status --format json").expect_code(0);
     expect_in(
         &json.stdout,
         &[r#""coordinator":{"status":"running","address":"127.0.0.1:6013"}"#, r#""active_dataflows":0"#],
     );
-    let down = dora(&bench, "down").expect_code(0);
+    let down = bench.run("down").expect_code(0);
     expect_in(
         &down.stdout,
         &["Destroying coordinator at 127.0.0.1:6013\n", "Coordinator and daemons destroyed successfully\n"],
     );
     assert_eq!(marked_processes(bench.mark()), [].into());
-    let again = dora(&bench, "destroy").expect_code(0);
+    let again = bench.run("destroy").expect_code(0);
     expect_in(&again.stdout, &["nothing to do"]);
-    let status = dora(&bench, "check").expect_code(1);
+    let status = bench.run("check").expect_code(1);
     expect_in(&status.stdout, &["Coordinator: Not reached"]);
     expect_in(&status.stderr, &["no coordinator runs on this host with port 6013", "`dora up` starts one"]);
 }
@@ -64,16 +55,16 @@ fn up_again_starts_only_what_is_missing() {
     let bench = Workbench::new();
     let cluster = Cluster::up(&bench);
     let coordinator = cluster.process("coordinator");
-    let again = dora(&bench, "up").expect_code(0);
+    let again = bench.run("up").expect_code(0);
     expect_in(
         &again.stdout,
         &[&format!("dora coordinator runs already: process {coordinator}"), "dora daemon runs already"],
     );
     cluster.kill("daemon");
-    let again = dora(&bench, "up").expect_code(0);
+    let again = bench.run("up").expect_code(0);
     expect_in(&again.stdout, &["dora coordinator runs already", "started dora daemon"]);
     cluster.kill("coordinator");
-    let again = dora(&bench, "up").expect_code(0);
+    let again = bench.run("up").expect_code(0);
     expect_in(&again.stdout, &["started dora coordinator", "dora daemon runs already"]);
     cluster.down();
     assert_eq!(marked_processes(bench.mark()), [].into());
@@ -97,16 +88,16 @@ fn coordinators_with_other_ports_and_other_homes_do_not_disturb_each_other() {
     let bench = Workbench::new();
     let _cluster = Cluster::up(&bench);
     let other_home = bench.path().join("other");
-    dora(&bench, "up --port 7000 --machine-id second").expect_code(0);
+    bench.run("up --port 7000 --machine-id second").expect_code(0);
     dora_in(&bench, &other_home, "up --machine-id third").expect_code(0);
-    expect_in(&dora(&bench, "status --coordinator-port 7000").expect_code(0).stdout, &["second", "127.0.0.1:7000"]);
-    expect_in(&dora(&bench, "status --coordinator-addr localhost:7000").expect_code(0).stdout, &["second"]);
+    expect_in(&bench.run("status --coordinator-port 7000").expect_code(0).stdout, &["second", "127.0.0.1:7000"]);
+    expect_in(&bench.run("status --coordinator-addr localhost:7000").expect_code(0).stdout, &["second"]);
     expect_in(&dora_in(&bench, &other_home, "status").expect_code(0).stdout, &["third"]);
-    dora(&bench, "down").expect_code(0);
-    dora(&bench, "status").expect_code(1);
-    expect_in(&dora(&bench, "status --coordinator-port 7000").expect_code(0).stdout, &["second"]);
+    bench.run("down").expect_code(0);
+    bench.run("status").expect_code(1);
+    expect_in(&bench.run("status --coordinator-port 7000").expect_code(0).stdout, &["second"]);
     expect_in(&dora_in(&bench, &other_home, "status").expect_code(0).stdout, &["third"]);
-    dora(&bench, "down --coordinator-port 7000").expect_code(0);
+    bench.run("down --coordinator-port 7000").expect_code(0);
     dora_in(&bench, &other_home, "down").expect_code(0);
     assert_eq!(marked_processes(bench.mark()), [].into());
 }
@@ -115,15 +106,15 @@ fn coordinators_with_other_ports_and_other_homes_do_not_disturb_each_other() {
 fn a_second_coordinator_or_daemon_in_the_same_place_is_refused_by_name() {
     let bench = Workbench::new();
     let cluster = Cluster::up(&bench);
-    let second = dora(&bench, "coordinator").expect_code(1);
+    let second = bench.run("coordinator").expect_code(1);
     let coordinator = cluster.process("coordinator");
     expect_in(
         &second.stderr,
         &[&format!("a coordinator with port 6013 runs already: process {coordinator}"), "--port"],
     );
-    let second = dora(&bench, "daemon").expect_code(1);
+    let second = bench.run("daemon").expect_code(1);
     expect_in(&second.stderr, &[&format!("runs already: process {}", cluster.process("daemon")), "--machine-id"]);
-    let up = dora(&bench, "up --interface 127.0.0.1").expect_code(1);
+    let up = bench.run("up --interface 127.0.0.1").expect_code(1);
     expect_in(&up.stderr, &["does not listen as asked for", "`dora down` ends it"]);
     cluster.down();
 }
@@ -134,17 +125,17 @@ fn down_refuses_while_dataflows_run_unless_it_is_forced() {
     let bench = Workbench::new();
     let _cluster = Cluster::up(&bench);
     bench.dataflow("a.yml", "nodes:\n  - { id: beat, path: \"{node}\", args: ticker 1000000, inputs: { tick: dora/timer/millis/10 }, outputs: [ticks] }\n");
-    dora(&bench, "start a.yml --name pulse --detach").expect_code(0);
-    let refused = dora(&bench, "down").expect_code(1);
+    bench.run("start a.yml --name pulse --detach").expect_code(0);
+    let refused = bench.run("down").expect_code(1);
     expect_in(&refused.stderr, &["1 dataflow is running", "running: pulse", "`--force`"]);
-    expect_in(&dora(&bench, "status").expect_code(0).stdout, &["Active dataflows: 1", "pulse"]);
-    let forced = dora(&bench, "down --force").expect_code(0);
+    expect_in(&bench.run("status").expect_code(0).stdout, &["Active dataflows: 1", "pulse"]);
+    let forced = bench.run("down --force").expect_code(0);
     expect_in(&forced.stdout, &["Coordinator and daemons destroyed successfully"]);
     assert_eq!(marked_processes(bench.mark()), [].into());
-    dora(&bench, "up").expect_code(0);
-    expect_in(&dora(&bench, "status").expect_code(0).stdout, &["Active dataflows: 0"]);
-    expect_in(&dora(&bench, "list").expect_code(0).stdout, &["pulse"]);
-    dora(&bench, "down").expect_code(0);
+    bench.run("up").expect_code(0);
+    expect_in(&bench.run("status").expect_code(0).stdout, &["Active dataflows: 0"]);
+    expect_in(&bench.run("list").expect_code(0).stdout, &["pulse"]);
+    bench.run("down").expect_code(0);
 }
 
 /// It lets its node end first: `dora up` does not take it for one that stays.
@@ -169,7 +160,7 @@ fn what_is_just_ending_is_waited_for_and_started_anew() {
     while !told() {
         assert!(began.elapsed() < PATIENCE, "it never says that it ends");
     }
-    let up = dora(&bench, "up").expect_code(0);
+    let up = bench.run("up").expect_code(0);
     expect_in(&up.stderr, &[&format!("note: process {before} is just ending; another one is started when it has")]);
     expect_in(&up.stdout, &["dora coordinator runs already", "started dora daemon"]);
     assert_ne!(cluster.process("daemon"), before);
@@ -177,7 +168,7 @@ fn what_is_just_ending_is_waited_for_and_started_anew() {
     let (down, up) = (bench.dora(["down"]), bench.dora(["up"]));
     down.finish().expect_code(0);
     up.finish().expect_code(0);
-    dora(&bench, "down").expect_code(0);
+    bench.run("down").expect_code(0);
     assert_eq!(marked_processes(bench.mark()), [].into());
 }
 
@@ -186,10 +177,10 @@ fn a_daemon_whose_coordinator_is_gone_is_ended_too() {
     let bench = Workbench::new();
     let cluster = Cluster::up(&bench);
     cluster.kill("coordinator");
-    let list = dora(&bench, "list").expect_code(1);
+    let list = bench.run("list").expect_code(1);
     let daemon = format!("but a daemon does (process {})", cluster.process("daemon"));
     expect_in(&list.stderr, &["no coordinator runs on this host with port 6013", &daemon, "`dora up` starts one"]);
-    let down = dora(&bench, "down").expect_code(0);
+    let down = bench.run("down").expect_code(0);
     expect_in(&down.stdout, &["no coordinator at 127.0.0.1:6013; 1 daemon ended"]);
     assert_eq!(marked_processes(bench.mark()), [].into());
 }
@@ -202,15 +193,15 @@ fn a_coordinator_that_was_killed_takes_up_what_runs() {
     let ticks =
         "nodes: [{ id: node, path: '{node}', args: ticker, inputs: { tick: dora/timer/millis/5 }, outputs: [data] }]\n";
     bench.dataflow("flow.yml", ticks);
-    let start = dora(&bench, "start flow.yml --name demo").expect_code(0);
+    let start = bench.run("start flow.yml --name demo").expect_code(0);
     expect_in(&start.stdout, &["dataflow started"]);
     let node = bench.process(" ticker");
     cluster.kill("coordinator");
-    dora(&bench, "up").expect_code(0);
+    bench.run("up").expect_code(0);
     assert_eq!(bench.process(" ticker"), node);
     // The stop waits until the daemon has registered again.
-    dora(&bench, "stop demo --force").expect_code(0);
-    assert_eq!(dora(&bench, "list --status running --quiet").expect_code(0).stdout, "");
+    bench.run("stop demo --force").expect_code(0);
+    assert_eq!(bench.run("list --status running --quiet").expect_code(0).stdout, "");
     cluster.down();
     assert_eq!(marked_processes(bench.mark()), [].into());
 }
@@ -224,15 +215,15 @@ fn a_new_store_gets_the_daemon_that_lives() {
         "flow.yml",
         "nodes: [{ id: node, path: '{node}', args: ticker, inputs: { tick: dora/timer/millis/5 }, outputs: [data] }]\n",
     );
-    dora(&bench, "start flow.yml --name demo").expect_code(0);
+    bench.run("start flow.yml --name demo").expect_code(0);
     let node = bench.process(" ticker");
     cluster.kill("coordinator");
-    let up = dora(&bench, "up --recreate-store").expect_code(0);
+    let up = bench.run("up --recreate-store").expect_code(0);
     expect_in(&up.stdout, &["the store of before is ", "started dora coordinator", "dora daemon runs already"]);
     await_end(node);
-    assert_eq!(dora(&bench, "list --quiet").expect_code(0).stdout, "");
-    dora(&bench, "start flow.yml --name demo").expect_code(0);
-    dora(&bench, "stop demo").expect_code(0);
+    assert_eq!(bench.run("list --quiet").expect_code(0).stdout, "");
+    bench.run("start flow.yml --name demo").expect_code(0);
+    bench.run("stop demo").expect_code(0);
     cluster.down();
     assert_eq!(marked_processes(bench.mark()), [].into());
 }
@@ -246,20 +237,20 @@ fn up_waits_until_a_daemon_that_lives_has_registered() {
         "flow.yml",
         "nodes: [{ id: node, path: '{node}', args: ticker, inputs: { tick: dora/timer/millis/5 }, outputs: [data] }]\n",
     );
-    dora(&bench, "start flow.yml --name demo").expect_code(0);
+    bench.run("start flow.yml --name demo").expect_code(0);
     for _ in 0..3 {
         cluster.kill("coordinator");
-        dora(&bench, "up").expect_code(0);
-        expect_in(&dora(&bench, "node list --dataflow demo").expect_code(0).stdout, &["Running"]);
-        dora(&bench, "logs demo").expect_code(0);
+        bench.run("up").expect_code(0);
+        expect_in(&bench.run("node list --dataflow demo").expect_code(0).stdout, &["Running"]);
+        bench.run("logs demo").expect_code(0);
     }
     // A daemon that is gone is not taken for one that is there.
     cluster.kill("daemon");
-    let start = dora(&bench, "start flow.yml --name second").expect_code(1);
+    let start = bench.run("start flow.yml --name second").expect_code(1);
     expect_in(&start.stderr, &["no sign of life"]);
-    let logs = dora(&bench, "logs demo").expect_code(1);
+    let logs = bench.run("logs demo").expect_code(1);
     expect_in(&logs.stderr, &["lines of machine", "are missing here"]);
-    dora(&bench, "down --force").expect_code(0);
+    bench.run("down --force").expect_code(0);
     await_gone(bench.mark(), PATIENCE);
 }
 
@@ -270,16 +261,16 @@ fn a_store_that_is_none_is_told_and_can_be_put_aside() {
     cluster.down();
     let directory = bench.home().join("coordinators/6013");
     fs::write(directory.join("store.redb"), "this is no store").expect("our own file");
-    let up = dora(&bench, "up").expect_code(1);
+    let up = bench.run("up").expect_code(1);
     expect_in(&up.stderr, &["`dora coordinator` ended before it was ready", "store.redb", "--recreate-store", "/log"]);
-    let up = dora(&bench, "up --recreate-store").expect_code(0);
+    let up = bench.run("up --recreate-store").expect_code(0);
     expect_in(&up.stdout, &["the store of before is ", "started dora coordinator"]);
     let kept = fs::read_dir(&directory)
         .expect("a directory")
         .flatten()
         .filter(|entry| fs::read(entry.path()).is_ok_and(|content| content == b"this is no store"));
     assert_eq!(kept.count(), 1);
-    let running = dora(&bench, "up --recreate-store").expect_code(1);
+    let running = bench.run("up --recreate-store").expect_code(1);
     expect_in(&running.stderr, &["runs already", "the store that is to be put aside"]);
     cluster.down();
 }
@@ -304,7 +295,7 @@ fn a_coordinator_in_the_foreground_ends_in_good_order() {
     let _cluster = Cluster::guard(&bench);
     let coordinator = bench.dora(["coordinator", "--store", "memory"]);
     coordinator.await_text("Listening on port 6013 of this host");
-    dora(&bench, "status").expect_code(0);
+    bench.run("status").expect_code(0);
     coordinator.signal(Signal::TERM);
     coordinator.finish().expect_code(0);
     assert!(!bench.home().join("coordinators/6013/socket").exists());
@@ -318,10 +309,10 @@ fn a_daemon_in_the_foreground_waits_for_its_coordinator_and_ends_in_good_order()
     let daemon = bench.dora(["daemon", "--machine-id", "patient"]);
     let coordinator = bench.dora(["coordinator"]);
     daemon.await_text("Machine `patient` serves the coordinator at 127.0.0.1:6013");
-    expect_in(&dora(&bench, "status").expect_code(0).stdout, &["patient"]);
+    expect_in(&bench.run("status").expect_code(0).stdout, &["patient"]);
     daemon.signal(Signal::INT);
     daemon.finish().expect_code(0);
-    dora(&bench, "down").expect_code(0);
+    bench.run("down").expect_code(0);
     coordinator.finish().expect_code(0);
     await_gone(bench.mark(), PATIENCE);
 }
@@ -331,7 +322,7 @@ fn nobody_there_is_told_with_address_reason_and_next_step() {
     let bench = Workbench::new();
     let port = free_port();
     for trust in ["--insecure", ""] {
-        let status = dora(&bench, &format!("status --coordinator-addr 127.0.0.2:{port} {trust}")).expect_code(1);
+        let status = bench.run(&format!("status --coordinator-addr 127.0.0.2:{port} {trust}")).expect_code(1);
         match trust {
             "" => expect_in(&status.stderr, &["no coordinator runs on this host", &format!("dora up --port {port}")]),
             _ => expect_in(
@@ -340,7 +331,7 @@ fn nobody_there_is_told_with_address_reason_and_next_step() {
             ),
         }
     }
-    let unknown = dora(&bench, "status --coordinator-addr nobody.invalid").expect_code(1);
+    let unknown = bench.run("status --coordinator-addr nobody.invalid").expect_code(1);
     expect_in(&unknown.stderr, &["cannot reach the coordinator at nobody.invalid:6013: ", "hint: look at address"]);
     let mut command = bench.command(["status"]);
     command.env("DORA_COORDINATOR_ADDR", format!("[::1]:{port}"));
@@ -350,11 +341,11 @@ fn nobody_there_is_told_with_address_reason_and_next_step() {
 #[test]
 fn what_contradicts_itself_is_refused_before_anything_happens() {
     let bench = Workbench::new();
-    let contradicting = dora(&bench, "status --coordinator-addr a:1 --coordinator-port 2").expect_code(2);
+    let contradicting = bench.run("status --coordinator-addr a:1 --coordinator-port 2").expect_code(2);
     expect_in(&contradicting.stderr, &["names port 1", "name it once"]);
-    dora(&bench, "status --coordinator-addr ws://a").expect_code(2);
-    dora(&bench, "status --coordinator-addr a --context b").expect_code(2);
-    let unknown = dora(&bench, "status --context lab").expect_code(1);
+    bench.run("status --coordinator-addr ws://a").expect_code(2);
+    bench.run("status --coordinator-addr a --context b").expect_code(2);
+    let unknown = bench.run("status --context lab").expect_code(1);
     expect_in(&unknown.stderr, &["there is no context `lab`", "dora context add"]);
     assert!(!bench.home().exists());
 }
@@ -374,7 +365,7 @@ fn versions_that_are_too_far_apart_are_both_named() {
         socket.write_all(b"DORA\x03\x07\x00\x01\x4d\x00\x02\x00no").expect("a caller that listens");
         let _ = socket.read_to_end(&mut Vec::new());
     });
-    let status = dora(&bench, "status").expect_code(1);
+    let status = bench.run("status").expect_code(1);
     expect_in(
         &status.stderr,
         &["speaks version 77, this is version 1", "install the same version of dora on both sides"],

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dora_tests::{Cluster, Finished, PATIENCE, Workbench, await_end, await_gone, marked_processes};
+use dora_tests::{Cluster, PATIENCE, Workbench, await_end, await_gone, expect_in, marked_processes};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -23,26 +23,15 @@ nodes:
     inputs: { data: { source: ticker/data, queue_policy: backpressure } }
 ";
 
-fn dora(bench: &Workbench, line: &str) -> Finished {
-    bench.dora(line.split_whitespace()).finish()
-}
-
-#[track_caller]
-fn expect_in(text: &str, expected: &[&str]) {
-    for part in expected {
-        assert!(text.contains(part), "no `{part}` in\n{text}");
-    }
-}
-
 #[track_caller]
 fn start(bench: &Workbench, file: &str, name: &str) {
-    dora(bench, &format!("start {file} --detach --name {name}")).expect_code(0);
+    bench.run(&format!("start {file} --detach --name {name}")).expect_code(0);
 }
 
 /// The state of a dataflow in the list.
 #[track_caller]
 fn state(bench: &Workbench, name: &str) -> String {
-    let list = dora(bench, "list --format json").expect_code(0);
+    let list = bench.run("list --format json").expect_code(0);
     let all = list.stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect(line));
     let found = all.filter(|dataflow| dataflow["name"] == name).map(|dataflow| dataflow["status"].clone()).next();
     found.and_then(|status| status.as_str().map(str::to_owned)).unwrap_or_default()
@@ -71,22 +60,19 @@ fn nodes_do_not_notice_that_their_daemon_is_killed() {
     followed.await_text("receiving");
     for _ in 0..kills() {
         cluster.kill("daemon");
-        dora(&bench, "up").expect_code(0);
+        bench.run("up").expect_code(0);
     }
     assert_eq!(bench.process("plain.sh"), nodes[2], "it is the same process");
-    expect_in(&dora(&bench, "node list --dataflow plain").expect_code(0).stdout, &["plain"]);
+    expect_in(&bench.run("node list --dataflow plain").expect_code(0).stdout, &["plain"]);
     let followed = followed.finish();
     assert!(followed.code.is_some(), "it ends with the dataflow");
-    expect_in(
-        &dora(&bench, "logs flow -n sink").expect_code(0).stdout,
-        &["received 600 from 0 to 599, in order: true"],
-    );
+    expect_in(&bench.run("logs flow -n sink").expect_code(0).stdout, &["received 600 from 0 to 599, in order: true"]);
     assert_eq!(state(&bench, "flow"), "Finished");
     // Nothing of what was printed all the time is missing, and nothing is there twice.
     let following = bench.dora(["logs", "plain", "--follow", "--tail", "0"]);
     bench.write("enough", "");
     following.finish().expect_code(0);
-    let logs = dora(&bench, "logs plain").expect_code(0).stdout;
+    let logs = bench.run("logs plain").expect_code(0).stdout;
     let said: Vec<&str> = logs.lines().filter_map(|line| line.split_once("plain: ").map(|(_, text)| text)).collect();
     let (last, lines) = said.split_last().expect("lines");
     assert_eq!(*last, format!("printed {}", lines.len()));
@@ -107,11 +93,11 @@ fn what_ends_without_a_daemon_is_known_to_the_next() {
     cluster.kill("coordinator");
     bench.write("go", "");
     await_end(node);
-    dora(&bench, "up").expect_code(0);
-    dora(&bench, "logs plain --follow").expect_code(0);
+    bench.run("up").expect_code(0);
+    bench.run("logs plain --follow").expect_code(0);
     assert_eq!(state(&bench, "plain"), "Failed");
-    expect_in(&dora(&bench, "logs plain").expect_code(0).stdout, &["bye"]);
-    let ended = dora(&bench, "stop plain");
+    expect_in(&bench.run("logs plain").expect_code(0).stdout, &["bye"]);
+    let ended = bench.run("stop plain");
     expect_in(&format!("{}{}", ended.stdout, ended.stderr), &["ended already", "code 3"]);
     cluster.down();
     assert_eq!(marked_processes(bench.mark()), [].into());
@@ -127,13 +113,13 @@ fn a_daemon_that_is_ended_leaves_its_nodes_to_the_next() {
     kill_process(daemon, Signal::TERM).expect("a daemon");
     await_end(daemon);
     assert_eq!(bench.process(" ticker 0"), node);
-    dora(&bench, "up").expect_code(0);
-    expect_in(&dora(&bench, "node list").expect_code(0).stdout, &["ticker", "Running"]);
+    bench.run("up").expect_code(0);
+    expect_in(&bench.run("node list").expect_code(0).stdout, &["ticker", "Running"]);
     // All that can be done to nodes can be done again.
-    expect_in(&dora(&bench, "top --once").expect_code(0).stdout, &["ticker"]);
-    dora(&bench, "topic echo ticker/data --count 3").expect_code(0);
-    dora(&bench, "node stop sink").expect_code(0);
-    dora(&bench, "stop flow").expect_code(0);
+    expect_in(&bench.run("top --once").expect_code(0).stdout, &["ticker"]);
+    bench.run("topic echo ticker/data --count 3").expect_code(0);
+    bench.run("node stop sink").expect_code(0);
+    bench.run("stop flow").expect_code(0);
     assert_eq!(state(&bench, "flow"), "Finished");
     cluster.down();
     assert_eq!(marked_processes(bench.mark()), [].into());
@@ -143,7 +129,7 @@ fn a_daemon_that_is_ended_leaves_its_nodes_to_the_next() {
 fn orphans_are_stopped_in_order_and_the_next_daemon_knows_it() {
     let bench = Workbench::new();
     let cluster = Cluster::guard(&bench);
-    dora(&bench, "up --orphan-timeout 300ms").expect_code(0);
+    bench.run("up --orphan-timeout 300ms").expect_code(0);
     bench.dataflow("flow.yml", &FLOW.replace("600", "0"));
     start(&bench, "flow.yml", "flow");
     let node = bench.process(" ticker 0");
@@ -151,10 +137,10 @@ fn orphans_are_stopped_in_order_and_the_next_daemon_knows_it() {
     await_end(node);
     let reports = bench.home().join("daemons/6013");
     let machine = fs::read_dir(&reports).expect("a directory").flatten().next().expect("a machine").path();
-    dora(&bench, "up").expect_code(0);
-    dora(&bench, "logs flow --follow").expect_code(0);
+    bench.run("up").expect_code(0);
+    bench.run("logs flow --follow").expect_code(0);
     assert_eq!(state(&bench, "flow"), "Finished");
-    expect_in(&dora(&bench, "logs flow").expect_code(0).stdout, &["ticker: stopped: Manual"]);
+    expect_in(&bench.run("logs flow").expect_code(0).stdout, &["ticker: stopped: Manual"]);
     assert_eq!(fs::read_dir(machine.join("reports")).expect("a directory").count(), 0, "it was taken");
     cluster.down();
     assert_eq!(marked_processes(bench.mark()), [].into());
@@ -176,8 +162,8 @@ fn a_daemon_that_hangs_holds_up_nobody_who_prints() {
         std::thread::sleep(Duration::from_millis(10));
     }
     kill_process(daemon, Signal::CONT).expect("a daemon");
-    dora(&bench, "stop plain").expect_code(0);
-    let lines = dora(&bench, "logs plain").expect_code(0).stdout;
+    bench.run("stop plain").expect_code(0);
+    let lines = bench.run("logs plain").expect_code(0).stdout;
     let numbers = lines.lines().filter_map(|line| line.split_once("plain: ")?.1.parse::<u32>().ok());
     assert!(numbers.eq(1..=100_000), "lines are missing");
     cluster.down();
@@ -200,7 +186,7 @@ fn what_is_left_of_a_dataflow_without_daemon_and_keeper_ends_with_the_next_daemo
     keepers.iter().for_each(|keeper| kill_process(*keeper, Signal::KILL).expect("a process of ours"));
     await_end(node);
     assert_eq!(bench.process("sleep 1000"), leaver, "nobody was there to end it");
-    dora(&bench, "up").expect_code(0);
+    bench.run("up").expect_code(0);
     await_end(leaver);
     assert_eq!(state(&bench, "plain"), "Failed");
     cluster.down();
@@ -218,7 +204,7 @@ fn down_stops_what_a_dead_daemon_has_left() {
         if kill_both {
             cluster.kill("coordinator");
         }
-        let down = dora(&bench, "down --force").expect_code(0);
+        let down = bench.run("down --force").expect_code(0);
         match kill_both {
             true => expect_in(&down.stdout, &["no coordinator", "1 dataflow ended"]),
             false => expect_in(&down.stdout, &["destroyed successfully"]),
@@ -236,11 +222,11 @@ fn down_without_force_stops_nothing_although_the_coordinator_is_gone() {
     let node = bench.process(" ticker 0");
     for killed in ["coordinator", "daemon"] {
         cluster.kill(killed);
-        let down = dora(&bench, "down").expect_code(1);
+        let down = bench.run("down").expect_code(1);
         expect_in(&down.stderr, &["1 dataflow runs on", "`dora up`", "`dora down --force`"]);
     }
     assert_eq!(bench.process(" ticker 0"), node);
-    dora(&bench, "down --force").expect_code(0);
+    bench.run("down --force").expect_code(0);
     assert_eq!(marked_processes(bench.mark()), [].into());
 }
 
@@ -252,7 +238,7 @@ fn down_by_force_does_not_wait_for_what_was_stopped() {
         bench.dataflow("flow.yml", &FLOW.replace("600", "0"));
         start(&bench, "flow.yml", "flow");
         stopped.iter().for_each(|verb| kill_process(cluster.process(verb), Signal::STOP).expect("a process"));
-        let down = dora(&bench, "down --force").expect_code(0);
+        let down = bench.run("down --force").expect_code(0);
         expect_in(&down.stderr, &["was stopped and hears nobody: it is killed"]);
         assert_eq!(marked_processes(bench.mark()), [].into());
     }
@@ -268,14 +254,14 @@ fn a_keeper_that_hangs_while_its_daemon_is_replaced_is_waited_for() {
     let (keeper, node) = (bench.keeper(), bench.process(" ticker 0"));
     kill_process(keeper, Signal::STOP).expect("a keeper");
     cluster.kill("daemon");
-    dora(&bench, "up").expect_code(0);
-    expect_in(&dora(&bench, "node list").expect_code(0).stdout, &["Unknown"]);
+    bench.run("up").expect_code(0);
+    expect_in(&bench.run("node list").expect_code(0).stdout, &["Unknown"]);
     kill_process(keeper, Signal::CONT).expect("a keeper");
     // It is asked for until it answers.
-    dora(&bench, "topic echo ticker/data --count 1").expect_code(0);
-    expect_in(&dora(&bench, "node list").expect_code(0).stdout, &["Running"]);
+    bench.run("topic echo ticker/data --count 1").expect_code(0);
+    expect_in(&bench.run("node list").expect_code(0).stdout, &["Running"]);
     assert_eq!(bench.process(" ticker 0"), node);
-    dora(&bench, "stop flow").expect_code(0);
+    bench.run("stop flow").expect_code(0);
     cluster.down();
     assert_eq!(marked_processes(bench.mark()), [].into());
 }
@@ -287,7 +273,7 @@ fn a_keeper_that_hangs_keeps_no_stop_for_ever() {
     bench.dataflow("flow.yml", &FLOW.replace("600", "0"));
     start(&bench, "flow.yml", "flow");
     kill_process(bench.keeper(), Signal::STOP).expect("a keeper");
-    let stop = dora(&bench, "stop flow --grace-duration 100ms").expect_code(1);
+    let stop = bench.run("stop flow --grace-duration 100ms").expect_code(1);
     expect_in(&format!("{}{}", stop.stdout, stop.stderr), &["keeper"]);
     cluster.down();
     assert_eq!(marked_processes(bench.mark()), [].into());
@@ -305,7 +291,7 @@ fn a_start_that_is_interrupted_leaves_nothing_or_what_the_list_shows() {
         std::thread::sleep(Duration::from_millis(round as u64 * 7 % 60));
         cluster.kill(["daemon", "coordinator"][round % 2]);
         // `start` waits for the machine.
-        dora(&bench, "up").expect_code(0);
+        bench.run("up").expect_code(0);
         let answer = starting.finish();
         let processes = || {
             let all = marked_processes(bench.mark());
@@ -313,12 +299,12 @@ fn a_start_that_is_interrupted_leaves_nothing_or_what_the_list_shows() {
         };
         let shown = state(&bench, "flow");
         if answer.code == Some(0) || shown == "Running" {
-            expect_in(&dora(&bench, "stop flow").stdout, &["has been stopped"]);
+            expect_in(&bench.run("stop flow").stdout, &["has been stopped"]);
         } else {
-            dora(&bench, "stop --all");
+            bench.run("stop --all");
         }
         assert!(processes() == 0, "round {round}: {shown}, {answer:?}");
-        dora(&bench, "clean --all");
+        bench.run("clean --all");
     }
     cluster.down();
     await_gone(bench.mark(), PATIENCE);

@@ -3,7 +3,7 @@
 use std::{path::Path, process::Command};
 
 use dora_tests::{
-    Cluster, Finished, PATIENCE, Running, Workbench, await_gone, dora as binary, marked_processes,
+    Cluster, PATIENCE, Running, Workbench, await_gone, dora as binary, expect_in, marked_processes,
     page::{Step, sections},
 };
 use rustix::process::{Signal, kill_process};
@@ -11,23 +11,12 @@ use rustix::process::{Signal, kill_process};
 const TICKS: &str =
     "nodes: [{ id: node, path: '{node}', args: ticker, inputs: { tick: dora/timer/millis/5 }, outputs: [data] }]\n";
 
-fn dora(bench: &Workbench, line: &str) -> Finished {
-    bench.dora(line.split_whitespace()).finish()
-}
-
-#[track_caller]
-fn expect_in(text: &str, expected: &[&str]) {
-    for part in expected {
-        assert!(text.contains(part), "no `{part}` in\n{text}");
-    }
-}
-
 #[test]
 fn a_coordinator_that_is_started_anew_leads_on() {
     let bench = Workbench::new();
     let cluster = Cluster::guard(&bench);
-    dora(&bench, "up --port 7002 --interface 127.0.0.1 --machine-id robot").expect_code(0);
-    let there = |line: &str| dora(&bench, &format!("{line} --coordinator-port 7002"));
+    bench.run("up --port 7002 --interface 127.0.0.1 --machine-id robot").expect_code(0);
+    let there = |line: &str| bench.run(&format!("{line} --coordinator-port 7002"));
     bench.dataflow("flow.yml", TICKS);
     there("start flow.yml --name demo --detach").expect_code(0);
     let (node, before) = (bench.process(" ticker"), cluster.process("coordinator"));
@@ -52,25 +41,25 @@ fn a_coordinator_that_is_started_anew_leads_on() {
 fn a_daemon_that_is_started_anew_goes_on_with_its_nodes() {
     let bench = Workbench::new();
     let cluster = Cluster::guard(&bench);
-    dora(&bench, "up --machine-id robot --labels arm=left").expect_code(0);
+    bench.run("up --machine-id robot --labels arm=left").expect_code(0);
     bench.dataflow("flow.yml", TICKS);
-    dora(&bench, "start flow.yml --name demo --detach").expect_code(0);
+    bench.run("start flow.yml --name demo --detach").expect_code(0);
     let (node, before) = (bench.process(" ticker"), cluster.process("daemon"));
-    let restarted = dora(&bench, "system restart daemon --machine-id robot").expect_code(0);
+    let restarted = bench.run("system restart daemon --machine-id robot").expect_code(0);
     let after = cluster.process("daemon");
     assert_eq!(restarted.stdout, format!("restarted dora daemon, machine robot: process {after}\n"));
     assert!(after != before && bench.process(" ticker") == node);
-    expect_in(&dora(&bench, "status").expect_code(0).stdout, &["robot", "arm=left", "Active dataflows: 1"]);
+    expect_in(&bench.run("status").expect_code(0).stdout, &["robot", "arm=left", "Active dataflows: 1"]);
     let followed = bench.dora(["logs", "demo", "--follow", "--tail", "1"]);
     followed.await_count("node: tick ", 3);
-    dora(&bench, "stop demo").expect_code(0);
+    bench.run("stop demo").expect_code(0);
     followed.finish().expect_code(0);
-    expect_in(&dora(&bench, "list").expect_code(0).stdout, &["demo", "Finished"]);
+    expect_in(&bench.run("list").expect_code(0).stdout, &["demo", "Finished"]);
     kill_process(after, Signal::STOP).expect("it runs");
-    let stopped = dora(&bench, "system restart daemon --machine-id robot").expect_code(1);
+    let stopped = bench.run("system restart daemon --machine-id robot").expect_code(1);
     expect_in(&stopped.stderr, &[&format!("`kill -CONT {after}` lets it go on")]);
     kill_process(after, Signal::CONT).expect("it runs");
-    let other = dora(&bench, "system restart daemon --machine-id rob").expect_code(1);
+    let other = bench.run("system restart daemon --machine-id rob").expect_code(1);
     expect_in(&other.stderr, &["no dora daemon, machine rob, runs on this host"]);
     cluster.down();
     assert_eq!(marked_processes(bench.mark()), [].into());
@@ -80,15 +69,15 @@ fn a_daemon_that_is_started_anew_goes_on_with_its_nodes() {
 fn what_cannot_be_started_anew_is_refused() {
     let bench = Workbench::new();
     let _cluster = Cluster::guard(&bench);
-    let none = dora(&bench, "system restart coordinator").expect_code(1);
+    let none = bench.run("system restart coordinator").expect_code(1);
     expect_in(&none.stderr, &["no coordinator runs on this host with port 6013"]);
     let coordinator = bench.dora(["coordinator"]);
     coordinator.await_text("Listening on port 6013 of this host");
-    let by_hand = dora(&bench, "system restart coordinator").expect_code(1);
+    let by_hand = bench.run("system restart coordinator").expect_code(1);
     expect_in(&by_hand.stderr, &["was not started by `dora up`", "`systemctl restart`"]);
     coordinator.signal(Signal::TERM);
     coordinator.finish().expect_code(0);
-    let far = dora(&bench, "system restart coordinator --coordinator-addr 192.0.2.7 --insecure").expect_code(2);
+    let far = bench.run("system restart coordinator --coordinator-addr 192.0.2.7 --insecure").expect_code(2);
     expect_in(&far.stderr, &["the coordinator at 192.0.2.7:6013 is restarted on its own host"]);
 }
 
@@ -126,7 +115,7 @@ fn what_the_units_of_the_guide_start_works_together() {
     assert!(services.next().is_none());
     daemon.await_text("serves the coordinator at 127.0.0.1:6013");
     bench.dataflow("flow.yml", TICKS);
-    dora(&bench, "start flow.yml --name demo --detach").expect_code(0);
+    bench.run("start flow.yml --name demo --detach").expect_code(0);
     let node = bench.process(" ticker");
     // Both units are restarted, one after the other.
     coordinator.signal(Signal::TERM);
@@ -138,7 +127,7 @@ fn what_the_units_of_the_guide_start_works_together() {
     let daemon = bench.dora(["daemon"]);
     daemon.await_text("serves the coordinator at 127.0.0.1:6013");
     assert_eq!(bench.process(" ticker"), node);
-    dora(&bench, "stop demo").expect_code(0);
+    bench.run("stop demo").expect_code(0);
     assert!(!marked_processes(bench.mark()).contains_key(&node.as_raw_nonzero().get()));
     for service in [daemon, coordinator] {
         service.signal(Signal::TERM);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dora_tests::{Cluster, Finished, Workbench};
+use dora_tests::{Cluster, Workbench, expect_in};
 use rustix::process::Signal;
 
 /// A node that sends at each tick, and one that tells what it receives.
@@ -12,21 +12,10 @@ nodes:
   - { id: sink, path: '{node}', args: tell, inputs: { data: ticker/data } }
 ";
 
-fn dora(bench: &Workbench, line: &str) -> Finished {
-    bench.dora(line.split_whitespace()).finish()
-}
-
-#[track_caller]
-fn expect_in(text: &str, expected: &[&str]) {
-    for part in expected {
-        assert!(text.contains(part), "no `{part}` in\n{text}");
-    }
-}
-
 /// Starts `a.yml` with this name; its id.
 #[track_caller]
 fn start(bench: &Workbench, name: &str) -> String {
-    let run = dora(bench, &format!("start a.yml --detach --name {name}")).expect_code(0);
+    let run = bench.run(&format!("start a.yml --detach --name {name}")).expect_code(0);
     run.stdout.lines().find_map(|line| line.strip_prefix("dataflow started: ")).expect("an id").to_owned()
 }
 
@@ -36,13 +25,13 @@ fn who_stops_what_has_ended_reads_how_it_ended() {
     let cluster = Cluster::up(&bench);
     bench.dataflow("a.yml", FLOW);
     let id = start(&bench, "rig");
-    assert_eq!(dora(&bench, "stop rig").expect_code(0).stdout, format!("dataflow {id} has been stopped\n"));
-    let again = dora(&bench, "stop rig").expect_code(0);
+    assert_eq!(bench.run("stop rig").expect_code(0).stdout, format!("dataflow {id} has been stopped\n"));
+    let again = bench.run("stop rig").expect_code(0);
     assert_eq!(again.stdout, format!("dataflow {id} had ended already: Finished\n"));
     bench.dataflow("a.yml", "nodes: [{ id: bad, path: '{node}', args: fail 3 }]\n");
-    dora(&bench, "start a.yml --detach --name bad");
-    dora(&bench, "logs bad --follow");
-    let failed = dora(&bench, "stop bad").expect_code(1);
+    bench.run("start a.yml --detach --name bad");
+    bench.run("logs bad --follow");
+    let failed = bench.run("stop bad").expect_code(1);
     expect_in(&failed.stdout, &["had ended already: Failed"]);
     expect_in(&failed.stderr, &["node `bad` exited with code 3"]);
     cluster.down();
@@ -56,11 +45,11 @@ fn a_node_that_has_ended_is_not_stopped_again() {
     start(&bench, "rig");
     let watched = bench.dora(["logs", "rig", "-f"]);
     watched.await_text("sink: data = ");
-    let stopped = dora(&bench, "node stop short").expect_code(0);
+    let stopped = bench.run("node stop short").expect_code(0);
     assert_eq!(stopped.stdout, "Node `short` had ended already: it exited with code 3\n");
-    let restarted = dora(&bench, "node restart short").expect_code(1);
+    let restarted = bench.run("node restart short").expect_code(1);
     expect_in(&restarted.stderr, &["node `short` has ended and is not started again", "`dora restart`"]);
-    let unknown = dora(&bench, "node stop shrt").expect_code(1);
+    let unknown = bench.run("node stop shrt").expect_code(1);
     expect_in(&unknown.stderr, &["no node `shrt`; did you mean `short`?"]);
     cluster.down();
 }
@@ -71,10 +60,10 @@ fn nodes_of_dataflows_that_have_ended_have_names_too() {
     let cluster = Cluster::up(&bench);
     bench.dataflow("a.yml", FLOW);
     start(&bench, "rig");
-    dora(&bench, "stop rig").expect_code(0);
-    let unknown = dora(&bench, "logs rig -n tickr").expect_code(1);
+    bench.run("stop rig").expect_code(0);
+    let unknown = bench.run("logs rig -n tickr").expect_code(1);
     expect_in(&unknown.stderr, &["the dataflow has no node `tickr`; did you mean `ticker`?"]);
-    expect_in(&dora(&bench, "logs rig -n ticker").expect_code(0).stdout, &["tick 1"]);
+    expect_in(&bench.run("logs rig -n ticker").expect_code(0).stdout, &["tick 1"]);
     cluster.down();
 }
 
@@ -89,10 +78,10 @@ fn a_line_of_standard_error_is_told_as_one() {
     let followed = bench.dora(["logs", "rig", "-f", "-n", "talk"]);
     followed.await_text("stdout talk: to out");
     followed.await_text("stderr talk: to err");
-    dora(&bench, "stop rig --force");
+    bench.run("stop rig --force");
     let followed = followed.finish();
     assert!(followed.stdout.contains("stderr talk: to err"), "what was asked for goes to standard output");
-    expect_in(&dora(&bench, "logs rig").expect_code(0).stdout, &["stdout talk: to out", "stderr talk: to err"]);
+    expect_in(&bench.run("logs rig").expect_code(0).stdout, &["stdout talk: to out", "stderr talk: to err"]);
     cluster.down();
 }
 
@@ -111,7 +100,7 @@ fn the_command_and_the_list_agree_about_a_dataflow_that_was_killed() {
     }
     let ended = attached.finish();
     let status = if ended.code == Some(0) { "Finished" } else { "Failed" };
-    expect_in(&dora(&bench, "list").expect_code(0).stdout, &[status]);
+    expect_in(&bench.run("list").expect_code(0).stdout, &[status]);
     assert_eq!(ended.stderr.contains("Dataflow failed"), status == "Failed", "{}", ended.stderr);
     cluster.down();
 }
@@ -124,10 +113,10 @@ fn a_stop_during_the_build_is_a_success() {
     bench.write("a.yml", "nodes: [{ id: slow, path: 'true', build: ./slow.sh }]\n");
     let starting = bench.dora(["start", "a.yml", "--detach", "--name", "rig"]);
     starting.await_text("triggered");
-    let stopped = dora(&bench, "stop rig").expect_code(0);
+    let stopped = bench.run("stop rig").expect_code(0);
     expect_in(&stopped.stdout, &["has been stopped"]);
     expect_in(&starting.finish().expect_code(1).stderr, &["it was stopped before its nodes were started"]);
-    expect_in(&dora(&bench, "list").expect_code(0).stdout, &["Finished"]);
+    expect_in(&bench.run("list").expect_code(0).stdout, &["Finished"]);
     cluster.down();
 }
 
@@ -137,17 +126,16 @@ fn parts_of_ids_and_patterns_of_names_are_enough() {
     let cluster = Cluster::up(&bench);
     bench.dataflow("a.yml", FLOW);
     let ids = ["camera-left", "camera-right", "arm"].map(|name| start(&bench, name));
-    let listed =
-        |pattern: &str| dora(&bench, &format!("list -q --name {pattern}")).expect_code(0).stdout.lines().count();
+    let listed = |pattern: &str| bench.run(&format!("list -q --name {pattern}")).expect_code(0).stdout.lines().count();
     assert_eq!(["camera-*", "*left", "a", "a?m", "x*"].map(listed), [2, 1, 3, 1, 0]);
     // All begin with the same time: the whole but the last digit is that of one.
     let (part, _) = ids[0].split_at(ids[0].len() - 1);
-    expect_in(&dora(&bench, &format!("node info ticker -d {part}")).expect_code(0).stdout, &["camera-left"]);
-    let several = dora(&bench, &format!("stop {}", &ids[0][..4])).expect_code(1);
+    expect_in(&bench.run(&format!("node info ticker -d {part}")).expect_code(0).stdout, &["camera-left"]);
+    let several = bench.run(&format!("stop {}", &ids[0][..4])).expect_code(1);
     expect_in(&several.stderr, &["did you mean", &ids[0], &ids[1], &ids[2]]);
-    dora(&bench, &format!("stop {part}")).expect_code(0);
-    expect_in(&dora(&bench, &format!("stop {part}")).expect_code(0).stdout, &["had ended already"]);
-    dora(&bench, "stop --all").expect_code(0);
+    bench.run(&format!("stop {part}")).expect_code(0);
+    expect_in(&bench.run(&format!("stop {part}")).expect_code(0).stdout, &["had ended already"]);
+    bench.run("stop --all").expect_code(0);
     cluster.down();
 }
 
@@ -155,12 +143,12 @@ fn parts_of_ids_and_patterns_of_names_are_enough() {
 fn a_machine_that_is_nearly_called_so_is_suggested() {
     let bench = Workbench::new();
     let cluster = Cluster::guard(&bench);
-    dora(&bench, "up --machine-id robot").expect_code(0);
+    bench.run("up --machine-id robot").expect_code(0);
     bench.dataflow(
         "a.yml",
         "nodes: [{ id: a, path: '{node}', args: source 1, outputs: [x], deploy: { machine: robt } }]\n",
     );
-    let run = dora(&bench, "start a.yml --detach").expect_code(1);
+    let run = bench.run("start a.yml --detach").expect_code(1);
     expect_in(&run.stderr, &["is not the one that it names; did you mean `robot`?"]);
     cluster.down();
 }
@@ -182,8 +170,8 @@ fn who_does_not_wait_reads_what_goes_on() {
     stopping.await_text("stopping ... ");
     stopping.signal(Signal::INT);
     expect_in(&stopping.finish().expect_code(130).stderr, &["note: the stop goes on"]);
-    expect_in(&dora(&bench, "list").expect_code(0).stdout, &["Stopping"]);
-    let forced = dora(&bench, "stop rig --force");
+    expect_in(&bench.run("list").expect_code(0).stdout, &["Stopping"]);
+    let forced = bench.run("stop rig --force");
     assert!(forced.took < Duration::from_secs(60), "{forced:?}");
     cluster.down();
 }

@@ -3,7 +3,7 @@
 
 use std::{process::Stdio, time::Duration};
 
-use dora_tests::{Cluster, Finished, Running, Workbench, marked_processes};
+use dora_tests::{Cluster, Running, Workbench, expect_in, marked_processes};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -21,14 +21,10 @@ nodes:
     inputs: { data: ticker/data }
 ";
 
-fn dora(bench: &Workbench, line: &str) -> Finished {
-    bench.dora(line.split_whitespace()).finish()
-}
-
 /// Starts `a.yml` with this name; its id.
 #[track_caller]
 fn start(bench: &Workbench, name: &str) -> String {
-    let run = dora(bench, &format!("start a.yml --detach --name {name}")).expect_code(0);
+    let run = bench.run(&format!("start a.yml --detach --name {name}")).expect_code(0);
     let id = run.stdout.lines().find_map(|line| line.strip_prefix("dataflow started: ")).expect("an id");
     assert_eq!(run.stdout, format!("dataflow start triggered: {id}\ndataflow started: {id}\n"));
     id.to_owned()
@@ -36,15 +32,8 @@ fn start(bench: &Workbench, name: &str) -> String {
 
 /// The list, for programs.
 fn list(bench: &Workbench, flags: &str) -> Vec<Value> {
-    let run = dora(bench, &format!("list --format json {flags}")).expect_code(0);
+    let run = bench.run(&format!("list --format json {flags}")).expect_code(0);
     run.stdout.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
-}
-
-#[track_caller]
-fn expect_in(text: &str, expected: &[&str]) {
-    for part in expected {
-        assert!(text.contains(part), "no `{part}` in\n{text}");
-    }
 }
 
 #[test]
@@ -56,21 +45,21 @@ fn a_dataflow_lives_under_its_name_and_its_id() {
     let known = list(&bench, "");
     let expected = json!({ "uuid": id, "name": "rig", "status": "Running", "nodes": 2 });
     expected.as_object().expect("an object").iter().for_each(|(key, value)| assert_eq!(&known[0][key], value));
-    assert_eq!(dora(&bench, "ps -q").expect_code(0).stdout, format!("{id}\n"));
-    expect_in(&dora(&bench, "list").expect_code(0).stdout, &["UUID", "Memory", "rig", "Running"]);
+    assert_eq!(bench.run("ps -q").expect_code(0).stdout, format!("{id}\n"));
+    expect_in(&bench.run("list").expect_code(0).stdout, &["UUID", "Memory", "rig", "Running"]);
     let watched = bench.dora(["logs", "rig", "--follow", "-n", "sink"]);
     watched.await_text("sink: data = ");
-    let stopped = dora(&bench, "stop rig").expect_code(0);
+    let stopped = bench.run("stop rig").expect_code(0);
     assert_eq!(stopped.stdout, format!("dataflow {id} has been stopped\n"));
     let watched = watched.finish().expect_code(0);
     expect_in(&watched.stdout, &["sink: stopped: Manual"]);
     assert!(!watched.stdout.contains("ticker:"), "{}", watched.stdout);
     for name in ["rig", id.as_str()] {
-        let logs = dora(&bench, &format!("logs {name} --grep tick")).expect_code(0);
+        let logs = bench.run(&format!("logs {name} --grep tick")).expect_code(0);
         expect_in(&logs.stdout, &["ticker: tick 1\n"]);
         assert!(!logs.stdout.contains("sink:"), "{}", logs.stdout);
     }
-    assert_eq!(dora(&bench, "logs rig ticker --tail 1").expect_code(0).stdout.lines().count(), 1);
+    assert_eq!(bench.run("logs rig ticker --tail 1").expect_code(0).stdout.lines().count(), 1);
     assert_eq!(list(&bench, "--status finished")[0]["status"], "Finished");
     assert_eq!(list(&bench, "--status running"), Vec::<Value>::new());
 }
@@ -81,10 +70,10 @@ fn a_start_that_waits_for_ever_says_for_whom() {
     let _cluster = Cluster::up(&bench);
     bench.script("mute.sh", "while :; do sleep 1000; done");
     bench.dataflow("a.yml", &format!("{FLOW}  - {{ id: mute, path: mute.sh }}\n"));
-    let run = dora(&bench, "start a.yml --detach --name rig").expect_code(0);
+    let run = bench.run("start a.yml --detach --name rig").expect_code(0);
     expect_in(&run.stdout, &["dataflow start triggered: ", "dataflow started: "]);
     expect_in(&run.stderr, &["note: ", "`mute`"]);
-    dora(&bench, "stop rig --force");
+    bench.run("stop rig --force");
 }
 
 #[test]
@@ -92,21 +81,21 @@ fn who_is_meant_is_said_or_asked_back() {
     let bench = Workbench::new();
     let _cluster = Cluster::up(&bench);
     bench.dataflow("a.yml", FLOW);
-    let none = dora(&bench, "stop").expect_code(1);
+    let none = bench.run("stop").expect_code(1);
     expect_in(&none.stderr, &["dora start FILE"]);
     start(&bench, "camera");
-    let near = dora(&bench, "stop camra").expect_code(1);
+    let near = bench.run("stop camra").expect_code(1);
     expect_in(&near.stderr, &["there is no dataflow `camra`; did you mean `camera`?", "`dora list`"]);
-    let node = dora(&bench, "node info tickr").expect_code(1);
+    let node = bench.run("node info tickr").expect_code(1);
     expect_in(&node.stderr, &["no node `tickr`; did you mean `ticker`?"]);
-    let node = dora(&bench, "logs camera -n tickr").expect_code(1);
+    let node = bench.run("logs camera -n tickr").expect_code(1);
     expect_in(&node.stderr, &["no node `tickr`", "ticker"]);
     start(&bench, "second");
-    let both = dora(&bench, "stop").expect_code(1);
+    let both = bench.run("stop").expect_code(1);
     expect_in(&both.stderr, &["2 dataflows run", "camera", "second"]);
-    let all = dora(&bench, "stop --all").expect_code(0);
+    let all = bench.run("stop --all").expect_code(0);
     assert_eq!(all.stdout.matches("has been stopped").count(), 2);
-    dora(&bench, "stop camera").expect_code(0);
+    bench.run("stop camera").expect_code(0);
 }
 
 #[test]
@@ -131,15 +120,15 @@ fn a_restart_is_a_new_run_of_the_same() {
     let first = start(&bench, "rig");
     // The file is not read again.
     bench.write("a.yml", "nodes: 3");
-    let run = dora(&bench, "restart rig").expect_code(0);
+    let run = bench.run("restart rig").expect_code(0);
     let second = run.stdout.lines().find_map(|line| line.strip_prefix("dataflow started: ")).expect("an id");
     assert_ne!(second, first);
     let known = list(&bench, "");
     let of = |id: &str| known.iter().find(|dataflow| dataflow["uuid"] == id).expect("both").clone();
     assert_eq!([&of(&first)["status"], &of(second)["status"]], ["Finished", "Running"]);
     assert_eq!(of(second)["name"], "rig");
-    dora(&bench, "stop rig").expect_code(0);
-    dora(&bench, "restart rig").expect_code(0);
+    bench.run("stop rig").expect_code(0);
+    bench.run("restart rig").expect_code(0);
     assert_eq!(list(&bench, "--status running").len(), 1);
 }
 
@@ -148,11 +137,11 @@ fn what_is_wrong_is_told_with_the_line_of_the_users_file() {
     let bench = Workbench::new();
     let _cluster = Cluster::up(&bench);
     bench.write("a.yml", "nodes:\n  - id: a\n    path: ./missing\n");
-    let run = dora(&bench, "start a.yml --detach").expect_code(1);
+    let run = bench.run("start a.yml --detach").expect_code(1);
     expect_in(&run.stderr, &["a.yml:3:", "the program `./missing` does not exist"]);
     assert_eq!(list(&bench, "")[0]["status"], "Failed");
     bench.write("a.yml", "nodes:\n  - id: a\n    pth: ./missing\n");
-    let run = dora(&bench, "start a.yml --detach").expect_code(1);
+    let run = bench.run("start a.yml --detach").expect_code(1);
     expect_in(&run.stderr, &["pth", "path"]);
     assert_eq!(list(&bench, "").len(), 1, "what is wrong with the file is found before anything is sent");
 }
@@ -164,7 +153,7 @@ fn a_failed_node_is_told_by_who_stops_it() {
     let text = format!("{FLOW}  - {{ id: bad, path: {{node}}, args: fail 3 }}\n");
     bench.dataflow("a.yml", &text);
     start(&bench, "rig");
-    let stopped = dora(&bench, "stop rig").expect_code(1);
+    let stopped = bench.run("stop rig").expect_code(1);
     expect_in(&stopped.stderr, &["node `bad` exited with code 3", "`dora logs "]);
     assert_eq!(list(&bench, "--status failed").len(), 1);
 }
@@ -190,7 +179,7 @@ fn clients_that_die_leave_the_dataflow_as_it_is() {
     await_status(&bench, "Stopping");
     kill(&stopping);
     assert_eq!(list(&bench, "")[0]["status"], "Stopping");
-    dora(&bench, "stop rig --force");
+    bench.run("stop rig --force");
     assert!(matches!(list(&bench, "")[0]["status"].as_str(), Some("Failed" | "Finished")));
     cluster.down();
     assert_eq!(marked_processes(bench.mark()), [].into());
@@ -224,10 +213,10 @@ fn a_slow_reader_of_lines_delays_nobody() {
     let other = bench.dora(["logs", "rig", "--follow", "-n", "chatter"]);
     other.await_count("chatter: line ", 2_000);
     assert_eq!(list(&bench, "--status running").len(), 1);
-    expect_in(&dora(&bench, "status").expect_code(0).stdout, &["Daemon: Running"]);
+    expect_in(&bench.run("status").expect_code(0).stdout, &["Daemon: Running"]);
     kill_process(Pid::from_child(&reader), Signal::KILL).expect("our reader");
     reader.wait().expect("ended");
-    dora(&bench, "stop rig --force");
+    bench.run("stop rig --force");
     other.finish().expect_code(0);
     starting.finish();
 }
@@ -238,23 +227,23 @@ fn nodes_are_shown_stopped_and_started_again_one_by_one() {
     let _cluster = Cluster::up(&bench);
     bench.dataflow("a.yml", FLOW);
     start(&bench, "rig");
-    let nodes = dora(&bench, "node list --format json").expect_code(0).stdout;
+    let nodes = bench.run("node list --format json").expect_code(0).stdout;
     let nodes: Vec<Value> = nodes.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
     assert!(nodes.len() == 2 && nodes.iter().all(|node| node["status"] == "Running"), "{nodes:?}");
     assert!(nodes[0]["pid"].as_str().is_some_and(|pid| pid.parse::<u32>().is_ok()), "{nodes:?}");
     assert_eq!(nodes[0]["dataflow"], "rig");
-    let info = dora(&bench, "node info ticker --format json").expect_code(0).stdout;
+    let info = bench.run("node info ticker --format json").expect_code(0).stdout;
     let info: Value = serde_json::from_str(&info).expect("JSON");
     assert_eq!(info["outputs"][0], json!({ "id": "data", "subscribers": ["sink/data"] }));
     assert_eq!(info["inputs"][0]["source"], "dora/timer/millis/20");
-    let topics = dora(&bench, "topic list").expect_code(0).stdout;
+    let topics = bench.run("topic list").expect_code(0).stdout;
     expect_in(&topics, &["ticker  data  sink/data"]);
     let watched = bench.dora(["logs", "rig", "-f"]);
     watched.await_text("sink: data = ");
-    let restarted = dora(&bench, "node restart ticker").expect_code(0);
+    let restarted = bench.run("node restart ticker").expect_code(0);
     assert_eq!(restarted.stdout, "Node `ticker` restart initiated\n");
     watched.await_text("sink: restarted: ticker");
-    dora(&bench, "node stop ticker").expect_code(0);
+    bench.run("node stop ticker").expect_code(0);
     watched.await_text("sink: closed: data");
     watched.finish().expect_code(0);
     assert_eq!(list(&bench, "")[0]["status"], "Finished");
@@ -266,28 +255,28 @@ fn messages_are_looked_at_and_sent() {
     let _cluster = Cluster::up(&bench);
     bench.dataflow("a.yml", FLOW);
     start(&bench, "rig");
-    let echo = dora(&bench, "topic echo ticker/data --count 2 --format json").expect_code(0).stdout;
+    let echo = bench.run("topic echo ticker/data --count 2 --format json").expect_code(0).stdout;
     let seen: Vec<Value> = echo.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
     let number = |message: &Value| message["data"][0].as_u64().expect("a number");
     assert_eq!((seen.len(), seen[0]["name"].as_str()), (2, Some("ticker/data")));
     assert!(number(&seen[1]) > number(&seen[0]), "{echo}");
-    let hz = dora(&bench, "topic hz --duration 500ms").expect_code(0).stdout;
+    let hz = bench.run("topic hz --duration 500ms").expect_code(0).stdout;
     expect_in(&hz, &["topic\tavg_ms\tavg_hz\tmin_ms\tmax_ms\tstd_ms\tsamples\n", "ticker/data\t", "ALL\t"]);
-    let info = dora(&bench, "topic info ticker/data --duration 500ms").expect_code(0).stdout;
+    let info = bench.run("topic info ticker/data --duration 500ms").expect_code(0).stdout;
     expect_in(&info, &["Topic: ticker/data", "  sink/data", "Total messages: "]);
     assert!(!info.contains("Total messages: 0\n"), "{info}");
-    let unknown = dora(&bench, "topic echo ticker/dat").expect_code(1);
+    let unknown = bench.run("topic echo ticker/dat").expect_code(1);
     expect_in(&unknown.stderr, &["node `ticker` has no output `dat`"]);
     let watched = bench.dora(["logs", "rig", "--follow", "-n", "sink"]);
     let message = r#"{"data":[123456789],"data_type":"UInt64"}"#;
     let sent = bench.dora(["topic", "pub", "ticker/data", message]).finish().expect_code(0);
     assert_eq!(sent.stdout, "Published to ticker/data\n");
     watched.await_text("sink: data = 123456789");
-    let top: Value = serde_json::from_str(&dora(&bench, "top --once").expect_code(0).stdout).expect("JSON");
+    let top: Value = serde_json::from_str(&bench.run("top --once").expect_code(0).stdout).expect("JSON");
     assert_eq!((&top[1]["node_id"], &top[1]["metrics"]["status"]), (&json!("sink"), &json!("Running")));
     assert!(top[1]["metrics"]["memory_mb"].as_f64().is_some_and(|memory| memory > 0.1), "{top}");
     assert!(top[1]["edges"][0]["received"].as_u64().is_some_and(|received| received > 0), "{top}");
-    dora(&bench, "stop rig").expect_code(0);
+    bench.run("stop rig").expect_code(0);
     watched.finish().expect_code(0);
 }
 
@@ -308,11 +297,11 @@ fn what_messages_take_is_shown_with_who_sent_them() {
     bench.dataflow("a.yml", FULL);
     let attached = bench.dora(["start", "a.yml", "--attach", "--name", "rig"]);
     attached.await_text("flood: flooding");
-    let top: Value = serde_json::from_str(&dora(&bench, "top --once").expect_code(0).stdout).expect("JSON");
+    let top: Value = serde_json::from_str(&bench.run("top --once").expect_code(0).stdout).expect("JSON");
     let shared = |node: usize| top[node]["metrics"]["shared_memory_mb"].as_f64();
     assert!(shared(0).is_some_and(|shared| (1.0..8.0).contains(&shared)), "at most four are queued: {top}");
     assert_eq!(shared(1), Some(0.0), "it sends nothing: {top}");
-    dora(&bench, "stop rig --force");
+    bench.run("stop rig --force");
     attached.finish();
 }
 
@@ -336,15 +325,15 @@ fn files_travel_with_a_copied_dataflow() {
     bench.script("say.sh", "cat data/deep/words.txt; cat \"$1\"; pwd");
     bench.write("more.txt", "and more\n");
     bench.write("a.yml", "nodes:\n  - { id: say, path: say.sh, args: more.txt, env: { DATA: data } }\n");
-    dora(&bench, "start a.yml --copy --name first --detach").expect_code(0);
-    let logs = dora(&bench, "logs first --follow").expect_code(0).stdout;
+    bench.run("start a.yml --copy --name first --detach").expect_code(0);
+    let logs = bench.run("logs first --follow").expect_code(0).stdout;
     expect_in(&logs, &["say: hello from afar", "say: and more"]);
     let place = bench.home().join("work");
     expect_in(&logs, &[&*place.to_string_lossy()]);
     // What has changed is sent anew, and the copy of the first run is its own.
     bench.write("more.txt", "and other\n");
-    dora(&bench, "start a.yml --copy --name second --detach").expect_code(0);
-    expect_in(&dora(&bench, "logs second --follow").expect_code(0).stdout, &["say: and other"]);
+    bench.run("start a.yml --copy --name second --detach").expect_code(0);
+    expect_in(&bench.run("logs second --follow").expect_code(0).stdout, &["say: and other"]);
     let kept = std::fs::read_dir(bench.home().join("artifacts")).expect("artifacts").count();
     assert!(kept >= 4, "three files, one of them twice: {kept}");
 }
@@ -355,15 +344,15 @@ fn what_has_ended_is_forgotten_when_asked() {
     let _cluster = Cluster::up(&bench);
     bench.dataflow("a.yml", FLOW);
     start(&bench, "old");
-    dora(&bench, "stop old").expect_code(0);
+    bench.run("stop old").expect_code(0);
     start(&bench, "new");
-    let cleaned = dora(&bench, "clean").expect_code(0);
+    let cleaned = bench.run("clean").expect_code(0);
     expect_in(&cleaned.stdout, &["UUID", "old", "Finished"]);
     expect_in(&cleaned.stderr, &["Cleaned 1 dataflow(s)."]);
     assert_eq!(list(&bench, "").iter().map(|dataflow| dataflow["name"].clone()).collect::<Vec<_>>(), ["new"]);
-    expect_in(&dora(&bench, "logs old").expect_code(1).stderr, &["there is no dataflow `old`"]);
-    expect_in(&dora(&bench, "clean").expect_code(0).stderr, &["Cleaned 0 dataflow(s)."]);
-    dora(&bench, "stop").expect_code(0);
+    expect_in(&bench.run("logs old").expect_code(1).stderr, &["there is no dataflow `old`"]);
+    expect_in(&bench.run("clean").expect_code(0).stderr, &["Cleaned 0 dataflow(s)."]);
+    bench.run("stop").expect_code(0);
 }
 
 #[test]
@@ -372,7 +361,7 @@ fn without_a_coordinator_every_verb_says_what_to_do() {
     bench.dataflow("a.yml", FLOW);
     let lines = ["start a.yml", "stop", "restart", "list", "logs", "clean", "node list", "topic list", "top --once"];
     for line in lines {
-        let run = dora(&bench, line).expect_code(1);
+        let run = bench.run(line).expect_code(1);
         expect_in(&run.stderr, &["no coordinator runs on this host with port 6013", "`dora up` starts one"]);
         assert!(run.took < Duration::from_secs(30), "{line}");
     }
