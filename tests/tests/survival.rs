@@ -231,6 +231,22 @@ fn down_without_force_stops_nothing_although_the_coordinator_is_gone() {
 }
 
 #[test]
+fn who_gives_up_what_nobody_can_reach_reads_so_and_the_next_daemon_stops_it() {
+    let bench = Workbench::new();
+    let cluster = Cluster::up(&bench);
+    bench.dataflow("flow.yml", &FLOW.replace("600", "0"));
+    start(&bench, "flow.yml", "flow");
+    let node = bench.process(" ticker 0");
+    cluster.kill("daemon");
+    let stop = bench.run("stop flow --force").expect_code(1);
+    expect_in(&stop.stdout, &["was given up: what machine", "is stopped when its daemon is back"]);
+    bench.run("up").expect_code(0);
+    await_end(node);
+    cluster.down();
+    assert_eq!(marked_processes(bench.mark()), [].into());
+}
+
+#[test]
 fn down_by_force_does_not_wait_for_what_was_stopped() {
     for stopped in [&["daemon"][..], &["coordinator"], &["coordinator", "daemon"]] {
         let bench = Workbench::new();

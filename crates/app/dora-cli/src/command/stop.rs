@@ -4,7 +4,7 @@ use std::{process::ExitCode, time::Duration};
 
 use dora_gateways::{
     DataflowResult, DataflowSelector, DataflowSummary, DispatcherCall, DispatcherError, DispatcherGateway as _,
-    StopOptions, Urgency,
+    StopOptions, Trouble, Urgency,
 };
 use dora_rpc::Gateway;
 use tokio::task::JoinSet;
@@ -87,7 +87,7 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let _interrupts = signals::leave_saying(GOES_ON.to_owned())?;
     let stop = dispatcher.stop(DataflowSelector::Id(info.summary.id), options);
     let result = client.run(while_waiting(client.dispatcher(), "stopping", stop))?;
-    print(&format!("dataflow {} has been stopped\n", result.dataflow))?;
+    print(&ended(&result))?;
     Ok(told(&result))
 }
 
@@ -108,7 +108,7 @@ fn all(client: &Client, options: StopOptions) -> Result<ExitCode, CommandError> 
     for (dataflow, result) in client.block_on(stopped) {
         let its_code = match result {
             Ok(result) => {
-                print(&format!("dataflow {} has been stopped\n", result.dataflow))?;
+                print(&ended(&result))?;
                 told(&result)
             }
             // It was quicker than we.
@@ -140,6 +140,17 @@ async fn stop_each(
         });
     }
     stops.join_all().await
+}
+
+/// What the stop has come to.
+fn ended(result: &DataflowResult) -> String {
+    let id = result.dataflow;
+    match &result.outcome.trouble {
+        Some(Trouble::Machine { machine, .. }) => format!(
+            "dataflow {id} was given up: what machine `{machine}` still runs of it is stopped when its daemon is back\n"
+        ),
+        _ => format!("dataflow {id} has been stopped\n"),
+    }
 }
 
 /// Tells what did not end well; the exit code.
