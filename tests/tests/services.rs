@@ -6,6 +6,7 @@ use std::{
     os::unix::net::UnixListener,
     path::Path,
     thread,
+    time::Duration,
 };
 
 use dora_tests::{
@@ -225,6 +226,22 @@ fn a_new_store_gets_the_daemon_that_lives() {
     bench.run("start flow.yml --name demo").expect_code(0);
     bench.run("stop demo").expect_code(0);
     cluster.down();
+    assert_eq!(marked_processes(bench.mark()), [].into());
+}
+
+#[test]
+fn an_up_that_was_killed_is_no_hindrance_to_the_next() {
+    let bench = Workbench::new();
+    let cluster = Cluster::guard(&bench);
+    for millis in [2, 5, 10, 20, 40] {
+        let killed = bench.dora(["up"]);
+        thread::sleep(Duration::from_millis(millis));
+        killed.signal(Signal::KILL);
+        killed.finish();
+        bench.run("up").expect_code(0);
+        expect_in(&bench.run("status").expect_code(0).stdout, &["Coordinator: Running", "Daemon: Running"]);
+        cluster.down();
+    }
     assert_eq!(marked_processes(bench.mark()), [].into());
 }
 

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     path::Path,
     process::ExitCode,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use dora_gateways::{DispatcherError, DispatcherGateway as _, MachineId};
@@ -27,6 +27,10 @@ use crate::{
     progress::Progress,
 };
 
+/// Time that a coordinator may take to start, which somebody else has begun. Nobody tells when it has.
+const STARTING: Duration = Duration::from_secs(5);
+/// Between two looks at it.
+const A_LOOK: Duration = Duration::from_millis(20);
 /// A daemon that has lost its coordinator tries again at least every few seconds.
 pub(super) const REGISTRATION: Duration = Duration::from_secs(10);
 
@@ -71,15 +75,21 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     home::make_private(&directory)?;
     let _turn = one_at_a_time(&directory)?;
     let wanted = arguments.network.entrance(port);
-    match staying(&directory)? {
+    match staying(&directory)?.filter(comes_up) {
         Some(running) => already_there(&running, &wanted, arguments, Target::here(&home, port))?,
         None => {
             no_stray(&directory, port)?;
             if arguments.recreate_store {
                 put_aside(&coordinator::store_path(&directory))?;
             }
-            launch(&home, &directory, &wanted.to_arguments())?;
-            print("started dora coordinator\n")?;
+            match launch(&home, &directory, &wanted.to_arguments()) {
+                Ok(()) => print("started dora coordinator\n")?,
+                // One that somebody had begun to start was quicker.
+                Err(error) => match staying(&directory)?.filter(comes_up) {
+                    Some(running) => already_there(&running, &wanted, arguments, Target::here(&home, port))?,
+                    None => return Err(error),
+                },
+            }
         }
     }
     start_daemon(&home, arguments, port)?;
@@ -106,6 +116,17 @@ fn staying(directory: &Path) -> Result<Option<Running>, CommandError> {
         false => Err(CommandError::failed(format!("process {} has not ended after {ENDING:?}", running.pid()))
             .with_hint(format!("look at {}; `kill -9 {}` ends it", directory.join("log").display(), running.pid()))),
     }
+}
+
+/// Waits until a coordinator that is just starting has told where it listens; false if it has ended instead.
+fn comes_up(running: &Running) -> bool {
+    let deadline = Instant::now() + STARTING;
+    while running.about::<Entrance>().is_none() && Instant::now() < deadline {
+        if running.await_end(A_LOOK) {
+            return false;
+        }
+    }
+    true
 }
 
 /// What somebody should know who may expect something else.
@@ -171,15 +192,20 @@ fn already_there(
 fn start_daemon(home: &Home, arguments: &Arguments, port: u16) -> Result<(), CommandError> {
     let machine = arguments.machine.name();
     let directory = home.daemon(&Place::Here { port }, &machine);
-    if let Some(running) = staying(&directory)? {
+    let already_there = |running: Running| {
         print(&format!("dora daemon runs already: process {}, machine {machine}\n", running.pid()))?;
-        return await_registration(home, port, machine, &running, &directory);
+        await_registration(home, port, machine.clone(), &running, &directory)
+    };
+    if let Some(running) = staying(&directory)? {
+        return already_there(running);
     }
     no_stray(&directory, port)?;
     let mut line = vec!["daemon".to_owned(), "--quiet".to_owned(), format!("--coordinator-port={port}")];
     line.extend(arguments.machine.to_arguments());
-    launch(home, &directory, &line)?;
-    print("started dora daemon\n")
+    match launch(home, &directory, &line) {
+        Ok(()) => print("started dora daemon\n"),
+        Err(error) => already_there(staying(&directory)?.ok_or(error)?),
+    }
 }
 
 /// A daemon that outlived its coordinator registers with the new one by itself, soon.
