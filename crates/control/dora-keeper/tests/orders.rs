@@ -129,7 +129,7 @@ fn a_program_that_never_connects_can_be_stopped_and_the_others_start() {
 
 #[test]
 fn an_input_that_a_node_has_ended_cannot_be_kept() {
-    let plan = plan().helper("source", "send-and-serve 1").helper("sink", "deaf");
+    let plan = plan().helper("source", "serve").helper("sink", "deaf");
     let mut run = Run::launch(&plan.edge(0, 1, 10, QueuePolicy::DropOldest));
     run.until_line("deaf now");
     run.tell(&restart("sink", ASK));
