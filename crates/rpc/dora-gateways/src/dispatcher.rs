@@ -57,7 +57,7 @@ dora_rpc::gateway! {
         async fn sees(&self, file: Origin) -> Result<bool, DispatcherError> => Sees;
         /// The machines that daemons have registered.
         async fn machines(&self) -> Result<Vec<MachineInfo>, DispatcherError> => Machines;
-        /// Waits until a machine is registered and gives signs of life.
+        /// Waits until a machine is registered and gives signs of life, and all dataflows that have nodes there know it.
         async fn await_machine(&self, machine: MachineId) -> Result<(), DispatcherError> => AwaitMachine;
         /// Builds what a dataflow needs, on the machines where its nodes would go.
         async fn build(&self, submission: Submission) -> Result<RpcStream<BuildStep>, DispatcherError> => Build;

@@ -34,7 +34,7 @@ dora_rpc::gateway! {
             => Release;
         /// The machines.
         async fn machines(&self) -> Result<Vec<MachineInfo>, ResourceManagerError> => Machines;
-        /// Waits until a machine is registered and gives signs of life.
+        /// Waits until a machine is registered and gives signs of life, and all dataflows that have nodes there know it.
         async fn await_machine(&self, machine: MachineId) -> Result<(), ResourceManagerError> => AwaitMachine;
         /// The daemons of all machines that give signs of life. Asked within the coordinator only.
         async fn executors(&self) -> Result<Vec<(MachineId, Gateway<NodeExecutorCall>)>, ResourceManagerError>

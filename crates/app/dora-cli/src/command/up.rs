@@ -203,7 +203,11 @@ fn start_daemon(home: &Home, arguments: &Arguments, port: u16) -> Result<(), Com
     let mut line = vec!["daemon".to_owned(), "--quiet".to_owned(), format!("--coordinator-port={port}")];
     line.extend(arguments.machine.to_arguments());
     match launch(home, &directory, &line) {
-        Ok(()) => print("started dora daemon\n"),
+        // It has registered, and what it has taken up is not known to every dataflow yet.
+        Ok(()) => print("started dora daemon\n").and_then(|()| match staying(&directory)? {
+            Some(running) => await_registration(home, port, machine, &running, &directory),
+            None => Ok(()),
+        }),
         Err(error) => already_there(staying(&directory)?.ok_or(error)?),
     }
 }

@@ -174,12 +174,16 @@ impl DataflowMaster {
         machine.connection += 1;
         let known = machine.accepted;
         machine.accepted |= has.is_some();
+        if machine.accepted {
+            // What its nodes have printed is there, whatever has become of them.
+            self.publish(&name);
+        }
         let found = has.map_or_else(Vec::new, |has| has.nodes);
         let found: BTreeMap<_, _> =
             found.into_iter().map(|it| (it.node, Found { attempt: it.attempt, state: it.state })).collect();
         let mut kept = Vec::new();
         self.observed.insert(name.clone(), MachineView::Reachable(BTreeMap::new()));
-        for id in &machine.nodes {
+        for id in self.machines.get(&name).map_or(&[][..], |machine| &machine.nodes) {
             if let Some(seen) = self.nodes.get_mut(id) {
                 seen.sequence = 0;
             }

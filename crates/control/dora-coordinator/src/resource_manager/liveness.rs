@@ -49,7 +49,7 @@ impl HeartbeatListener<Daemon> for ResourceManager {
             return;
         };
         machine.reachable = false;
-        self.reachable.send_if_modified(|there| there.remove(&name));
+        self.tell_who_waits(&name);
         tracing::warn!(machine = %name, ?reason, "a daemon gives no sign of life; its nodes may still run");
         for dataflow in self.holdings.dataflows(&name) {
             self.masters.tell(main, dataflow, &name, News::Silent);
@@ -66,7 +66,7 @@ impl ResourceManager {
     /// A machine is gone, and its nodes with it.
     pub(super) fn lose(&mut self, main: &mut MainThread<Self>, machine: &MachineId) {
         self.machines.remove(machine);
-        self.reachable.send_if_modified(|there| there.remove(machine));
+        self.tell_who_waits(machine);
         for dataflow in self.holdings.dataflows(machine) {
             self.masters.tell(main, dataflow, machine, News::Lost);
         }

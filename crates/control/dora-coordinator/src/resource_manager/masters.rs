@@ -33,8 +33,8 @@ pub(super) struct Masters {
 struct Master {
     /// None as long as it is only expected.
     gateway: Option<Gateway<DataflowMasterCall>>,
-    /// It is being told something.
-    busy: bool,
+    /// It is being told something of this machine.
+    hears_of: Option<MachineId>,
     news: BTreeMap<MachineId, News>,
 }
 
@@ -59,8 +59,15 @@ impl Masters {
         self.tell_next(main, dataflow);
     }
 
-    pub fn forget(&mut self, dataflow: DataflowId) {
-        self.of.remove(&dataflow);
+    /// A master is done. Of which machines it was still to hear.
+    pub fn forget(&mut self, dataflow: DataflowId) -> Vec<MachineId> {
+        let master = self.of.remove(&dataflow).unwrap_or_default();
+        master.news.into_keys().chain(master.hears_of).collect()
+    }
+
+    /// Whether every master knows all that there is to know about a machine.
+    pub fn have_heard_of(&self, machine: &MachineId) -> bool {
+        !self.of.values().any(|master| master.hears_of.as_ref() == Some(machine) || master.news.contains_key(machine))
     }
 
     /// Tells a master, as soon as it has heard what came before.
@@ -78,17 +85,18 @@ impl Masters {
     }
 
     fn tell_next(&mut self, main: &mut MainThread<ResourceManager>, dataflow: DataflowId) {
-        let Some(master) = self.of.get_mut(&dataflow).filter(|master| !master.busy) else { return };
+        let Some(master) = self.of.get_mut(&dataflow).filter(|master| master.hears_of.is_none()) else { return };
         let Some(gateway) = master.gateway.clone() else { return };
         let Some((machine, news)) = master.news.pop_first() else { return };
-        master.busy = true;
-        main.then(told(gateway, machine, news), move |manager: &mut ResourceManager, main, told| {
+        master.hears_of = Some(machine.clone());
+        main.then(told(gateway, machine.clone(), news), move |manager: &mut ResourceManager, main, told| {
             if let Err(error) = told {
                 tracing::debug!(%dataflow, %error, "a master was not told about a machine");
             }
             if let Some(master) = manager.masters.of.get_mut(&dataflow) {
-                master.busy = false;
+                master.hears_of = None;
                 manager.masters.tell_next(main, dataflow);
+                manager.tell_who_waits(&machine);
             }
         });
     }

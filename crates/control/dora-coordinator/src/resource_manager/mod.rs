@@ -35,8 +35,8 @@ pub(crate) struct ResourceManager {
     masters: Masters,
     /// Counts registrations.
     registrations: u64,
-    /// The machines that give signs of life, for those who wait for one.
-    reachable: watch::Sender<BTreeSet<MachineId>>,
+    /// The machines that give signs of life, and all masters know it: for those who wait for one.
+    ready: watch::Sender<BTreeSet<MachineId>>,
 }
 
 /// A machine whose daemon is registered.
@@ -64,7 +64,7 @@ impl ResourceManager {
             holdings: Holdings::default(),
             masters: Masters::expecting(led),
             registrations: 0,
-            reachable: watch::Sender::default(),
+            ready: watch::Sender::default(),
         }
     }
 
@@ -77,6 +77,16 @@ impl ResourceManager {
             reachable: machine.reachable,
         };
         self.machines.iter().map(info).collect()
+    }
+
+    /// Something has changed that decides whether a machine is ready.
+    fn tell_who_waits(&self, machine: &MachineId) {
+        let reachable = self.machines.get(machine).is_some_and(|machine| machine.reachable);
+        let ready = reachable && self.masters.have_heard_of(machine);
+        self.ready.send_if_modified(|machines| match ready {
+            true => machines.insert(machine.clone()),
+            false => machines.remove(machine),
+        });
     }
 }
 
@@ -99,16 +109,17 @@ impl RpcEndpoint for ResourceManager {
             Call::Release { dataflow, machines, reply } => {
                 self.holdings.release(dataflow, &machines);
                 if machines.is_empty() {
-                    self.masters.forget(dataflow);
+                    let unheard = self.masters.forget(dataflow);
+                    unheard.iter().for_each(|machine| self.tell_who_waits(machine));
                 }
                 reply.ok(());
             }
             Call::Machines { reply } => reply.ok(self.machines()),
             Call::AwaitMachine { machine, reply } => {
-                let mut reachable = self.reachable.subscribe();
+                let mut ready = self.ready.subscribe();
                 main.reply(reply, async move {
                     // It ends with the manager, and then nobody is answered.
-                    let _ = reachable.wait_for(|there| there.contains(&machine)).await;
+                    let _ = ready.wait_for(|there| there.contains(&machine)).await;
                     Ok(())
                 });
             }

@@ -63,7 +63,6 @@ impl ResourceManager {
         let executor = daemon.executor.clone();
         let running = daemon.running.clone();
         let machine = Machine { daemon, registration, reachable: true };
-        self.reachable.send_if_modified(|there| there.insert(name.clone()));
         if let Some(before) = self.machines.insert(name.clone(), machine) {
             self.heartbeats.forget(&Daemon { machine: name.clone(), registration: before.registration });
         }
@@ -74,6 +73,7 @@ impl ResourceManager {
             heartbeat_timeout: self.heartbeat.timeout,
         });
         self.tell_of_return(main, &name, &executor, running);
+        self.tell_who_waits(&name);
     }
 
     /// Tells each master whose dataflow is, or should be, on the machine what is there of it. What nobody leads is stopped.

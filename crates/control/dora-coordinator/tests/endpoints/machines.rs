@@ -138,6 +138,8 @@ async fn a_machine_is_silent_at_once_when_its_connection_ends_and_is_waited_for(
     assert!(!waiting.is_finished());
     let _next = world.daemon("here").await;
     assert_eq!(waiting.await.unwrap(), Ok(()));
+    let info = world.dispatcher.info(DataflowSelector::Id(id)).await.unwrap();
+    assert_ne!(info.nodes[0].state, NodeState::Unknown, "its dataflows know it too");
 }
 
 #[tokio::test(start_paused = true)]

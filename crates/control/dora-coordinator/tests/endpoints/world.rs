@@ -180,12 +180,14 @@ pub fn named(name: &str) -> Submission {
     Submission { name: Some(name.to_owned()), ..submission(PAIR) }
 }
 
-/// Waits until nobody has anything left to do: a paused clock goes on only then, and not while a thread works either.
+/// Waits until nobody has anything left to do: a paused clock goes on only then, and not while a thread works either. No
+/// time passes outside of the test.
 pub async fn idle() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
-/// Waits until something is so that nobody tells of, such as that a machine is silent.
+/// Waits until something is so that nobody tells of, such as that a machine is silent: lets the paused clock go on to what
+/// comes next, and looks again.
 pub async fn until(is_so: impl AsyncFn() -> bool) {
     let wait = async {
         while !is_so().await {
