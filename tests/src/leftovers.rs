@@ -122,7 +122,7 @@ impl Holdings {
 }
 
 /// Waits while something is so of whose end nothing tells: what another process holds. Not for ever.
-fn wait_while(holds: impl Fn() -> bool) {
+pub(crate) fn wait_while(holds: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE / 4;
     while holds() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(20));

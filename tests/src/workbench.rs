@@ -1,6 +1,7 @@
 //! A directory, a mark, and commands that run in it.
 
 use std::{
+    collections::BTreeMap,
     ffi::{OsStr, OsString},
     os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
     path::{Path, PathBuf},
@@ -47,15 +48,19 @@ impl Workbench {
         &self.mark
     }
 
-    /// A process of this test whose command line ends so.
+    /// A process of this test whose command line ends so. It is waited for: what a script starts comes after the script.
     ///
     /// # Panics
     /// When there is none.
     #[track_caller]
     pub fn process(&self, ending: &str) -> Pid {
+        let find = |processes: &BTreeMap<i32, String>| {
+            let found = processes.iter().find(|(_, line)| line.trim_end().ends_with(ending));
+            found.and_then(|(pid, _)| Pid::from_raw(*pid))
+        };
+        leftovers::wait_while(|| find(&leftovers::marked_processes(&self.mark)).is_none());
         let processes = leftovers::marked_processes(&self.mark);
-        let found = processes.iter().find(|(_, line)| line.trim_end().ends_with(ending));
-        found.and_then(|(pid, _)| Pid::from_raw(*pid)).unwrap_or_else(|| panic!("no {ending} in {processes:?}"))
+        find(&processes).unwrap_or_else(|| panic!("no {ending} in {processes:?}"))
     }
 
     /// The keeper of this test's dataflow. Its guard has the same command line, but not its name.

@@ -12,13 +12,24 @@ use std::{
 use dora_tests::{
     Cluster, Finished, PATIENCE, Running, Workbench, await_end, await_gone, expect_in, free_port, marked_processes,
 };
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 
 /// The same in another home.
 fn dora_in(bench: &Workbench, home: &Path, line: &str) -> Finished {
     let mut command = bench.command(line.split_whitespace());
     command.env("DORA_HOME", home);
     Running::start(command).finish()
+}
+
+/// Starts a dataflow that runs until it is stopped, as `demo`; the process of its node.
+#[track_caller]
+fn start_ticking(bench: &Workbench) -> Pid {
+    let ticks =
+        "nodes: [{ id: node, path: '{node}', args: ticker, inputs: { tick: dora/timer/millis/5 }, outputs: [data] }]\n";
+    bench.dataflow("flow.yml", ticks);
+    let start = bench.run("start flow.yml --name demo").expect_code(0);
+    expect_in(&start.stdout, &["dataflow started"]);
+    bench.process(" ticker")
 }
 
 #[test]
@@ -191,12 +202,7 @@ fn a_daemon_whose_coordinator_is_gone_is_ended_too() {
 fn a_coordinator_that_was_killed_takes_up_what_runs() {
     let bench = Workbench::new();
     let cluster = Cluster::up(&bench);
-    let ticks =
-        "nodes: [{ id: node, path: '{node}', args: ticker, inputs: { tick: dora/timer/millis/5 }, outputs: [data] }]\n";
-    bench.dataflow("flow.yml", ticks);
-    let start = bench.run("start flow.yml --name demo").expect_code(0);
-    expect_in(&start.stdout, &["dataflow started"]);
-    let node = bench.process(" ticker");
+    let node = start_ticking(&bench);
     cluster.kill("coordinator");
     bench.run("up").expect_code(0);
     assert_eq!(bench.process(" ticker"), node);
@@ -212,12 +218,7 @@ fn a_coordinator_that_was_killed_takes_up_what_runs() {
 fn a_new_store_gets_the_daemon_that_lives() {
     let bench = Workbench::new();
     let cluster = Cluster::up(&bench);
-    bench.dataflow(
-        "flow.yml",
-        "nodes: [{ id: node, path: '{node}', args: ticker, inputs: { tick: dora/timer/millis/5 }, outputs: [data] }]\n",
-    );
-    bench.run("start flow.yml --name demo").expect_code(0);
-    let node = bench.process(" ticker");
+    let node = start_ticking(&bench);
     cluster.kill("coordinator");
     let up = bench.run("up --recreate-store").expect_code(0);
     expect_in(&up.stdout, &["the store of before is ", "started dora coordinator", "dora daemon runs already"]);
@@ -250,11 +251,7 @@ fn an_up_that_was_killed_is_no_hindrance_to_the_next() {
 fn up_waits_until_a_daemon_that_lives_has_registered() {
     let bench = Workbench::new();
     let cluster = Cluster::up(&bench);
-    bench.dataflow(
-        "flow.yml",
-        "nodes: [{ id: node, path: '{node}', args: ticker, inputs: { tick: dora/timer/millis/5 }, outputs: [data] }]\n",
-    );
-    bench.run("start flow.yml --name demo").expect_code(0);
+    start_ticking(&bench);
     for _ in 0..3 {
         cluster.kill("coordinator");
         bench.run("up").expect_code(0);

@@ -1,9 +1,6 @@
 //! Coordinators and daemons are killed while dataflows run: nodes do not notice, and what comes next takes them up.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::{fs, time::Duration};
 
 use dora_tests::{Cluster, PATIENCE, Workbench, await_end, await_gone, expect_in, marked_processes};
 use rustix::process::{Pid, Signal, kill_process};
@@ -26,6 +23,14 @@ nodes:
 #[track_caller]
 fn start(bench: &Workbench, file: &str, name: &str) {
     bench.run(&format!("start {file} --detach --name {name}")).expect_code(0);
+}
+
+/// Starts the dataflow without an end, as `flow`; the process that sends.
+#[track_caller]
+fn start_endless(bench: &Workbench) -> Pid {
+    bench.dataflow("flow.yml", &FLOW.replace("600", "0"));
+    start(bench, "flow.yml", "flow");
+    bench.process(" ticker 0")
 }
 
 /// The state of a dataflow in the list.
@@ -107,8 +112,7 @@ fn what_ends_without_a_daemon_is_known_to_the_next() {
 fn a_daemon_that_is_ended_leaves_its_nodes_to_the_next() {
     let bench = Workbench::new();
     let cluster = Cluster::up(&bench);
-    bench.dataflow("flow.yml", &FLOW.replace("600", "0"));
-    start(&bench, "flow.yml", "flow");
+    start_endless(&bench);
     let (daemon, node) = (cluster.process("daemon"), bench.process(" ticker 0"));
     kill_process(daemon, Signal::TERM).expect("a daemon");
     await_end(daemon);
@@ -130,9 +134,7 @@ fn orphans_are_stopped_in_order_and_the_next_daemon_knows_it() {
     let bench = Workbench::new();
     let cluster = Cluster::guard(&bench);
     bench.run("up --orphan-timeout 300ms").expect_code(0);
-    bench.dataflow("flow.yml", &FLOW.replace("600", "0"));
-    start(&bench, "flow.yml", "flow");
-    let node = bench.process(" ticker 0");
+    let node = start_endless(&bench);
     cluster.kill("daemon");
     await_end(node);
     let reports = bench.home().join("daemons/6013");
@@ -151,18 +153,15 @@ fn a_daemon_that_hangs_holds_up_nobody_who_prints() {
     let bench = Workbench::new();
     let cluster = Cluster::up(&bench);
     // More than all queues between node and daemon hold together.
-    plain(&bench, "while [ ! -e go ]; do sleep 0.02; done; seq 100000; touch printed; exec sleep 1000");
+    plain(&bench, "while [ ! -e go ]; do sleep 0.02; done; seq 100000");
     start(&bench, "plain.yml", "plain");
-    let daemon = cluster.process("daemon");
+    let (daemon, node) = (cluster.process("daemon"), bench.process("plain.sh"));
     kill_process(daemon, Signal::STOP).expect("a daemon");
     bench.write("go", "");
-    let deadline = Instant::now() + PATIENCE;
-    while !bench.path().join("printed").exists() {
-        assert!(Instant::now() < deadline, "it waits for the daemon");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    // It has printed everything when it ends.
+    await_end(node);
     kill_process(daemon, Signal::CONT).expect("a daemon");
-    bench.run("stop plain").expect_code(0);
+    bench.run("logs plain --follow --tail 0").expect_code(0);
     let lines = bench.run("logs plain").expect_code(0).stdout;
     let numbers = lines.lines().filter_map(|line| line.split_once("plain: ")?.1.parse::<u32>().ok());
     assert!(numbers.eq(1..=100_000), "lines are missing");
@@ -188,6 +187,7 @@ fn what_is_left_of_a_dataflow_without_daemon_and_keeper_ends_with_the_next_daemo
     assert_eq!(bench.process("sleep 1000"), leaver, "nobody was there to end it");
     bench.run("up").expect_code(0);
     await_end(leaver);
+    bench.run("logs plain --follow --tail 0").expect_code(0);
     assert_eq!(state(&bench, "plain"), "Failed");
     cluster.down();
     assert_eq!(marked_processes(bench.mark()), [].into());
@@ -198,8 +198,7 @@ fn down_stops_what_a_dead_daemon_has_left() {
     for kill_both in [false, true] {
         let bench = Workbench::new();
         let cluster = Cluster::up(&bench);
-        bench.dataflow("flow.yml", &FLOW.replace("600", "0"));
-        start(&bench, "flow.yml", "flow");
+        start_endless(&bench);
         cluster.kill("daemon");
         if kill_both {
             cluster.kill("coordinator");
@@ -217,9 +216,7 @@ fn down_stops_what_a_dead_daemon_has_left() {
 fn down_without_force_stops_nothing_although_the_coordinator_is_gone() {
     let bench = Workbench::new();
     let cluster = Cluster::up(&bench);
-    bench.dataflow("flow.yml", &FLOW.replace("600", "0"));
-    start(&bench, "flow.yml", "flow");
-    let node = bench.process(" ticker 0");
+    let node = start_endless(&bench);
     for killed in ["coordinator", "daemon"] {
         cluster.kill(killed);
         let down = bench.run("down").expect_code(1);
@@ -234,9 +231,7 @@ fn down_without_force_stops_nothing_although_the_coordinator_is_gone() {
 fn who_gives_up_what_nobody_can_reach_reads_so_and_the_next_daemon_stops_it() {
     let bench = Workbench::new();
     let cluster = Cluster::up(&bench);
-    bench.dataflow("flow.yml", &FLOW.replace("600", "0"));
-    start(&bench, "flow.yml", "flow");
-    let node = bench.process(" ticker 0");
+    let node = start_endless(&bench);
     cluster.kill("daemon");
     let stop = bench.run("stop flow --force").expect_code(1);
     expect_in(&stop.stdout, &["was given up: what machine", "is stopped when its daemon is back"]);
@@ -251,8 +246,7 @@ fn down_by_force_does_not_wait_for_what_was_stopped() {
     for stopped in [&["daemon"][..], &["coordinator"], &["coordinator", "daemon"]] {
         let bench = Workbench::new();
         let cluster = Cluster::up(&bench);
-        bench.dataflow("flow.yml", &FLOW.replace("600", "0"));
-        start(&bench, "flow.yml", "flow");
+        start_endless(&bench);
         stopped.iter().for_each(|verb| kill_process(cluster.process(verb), Signal::STOP).expect("a process"));
         let down = bench.run("down --force").expect_code(0);
         expect_in(&down.stderr, &["was stopped and hears nobody: it is killed"]);
@@ -265,8 +259,7 @@ fn down_by_force_does_not_wait_for_what_was_stopped() {
 fn a_keeper_that_hangs_while_its_daemon_is_replaced_is_waited_for() {
     let bench = Workbench::new();
     let cluster = Cluster::up(&bench);
-    bench.dataflow("flow.yml", &FLOW.replace("600", "0"));
-    start(&bench, "flow.yml", "flow");
+    start_endless(&bench);
     let (keeper, node) = (bench.keeper(), bench.process(" ticker 0"));
     kill_process(keeper, Signal::STOP).expect("a keeper");
     cluster.kill("daemon");
@@ -286,8 +279,7 @@ fn a_keeper_that_hangs_while_its_daemon_is_replaced_is_waited_for() {
 fn a_keeper_that_hangs_keeps_no_stop_for_ever() {
     let bench = Workbench::new();
     let cluster = Cluster::up(&bench);
-    bench.dataflow("flow.yml", &FLOW.replace("600", "0"));
-    start(&bench, "flow.yml", "flow");
+    start_endless(&bench);
     kill_process(bench.keeper(), Signal::STOP).expect("a keeper");
     let stop = bench.run("stop flow --grace-duration 100ms").expect_code(1);
     expect_in(&format!("{}{}", stop.stdout, stop.stderr), &["keeper"]);

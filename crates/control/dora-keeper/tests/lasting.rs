@@ -242,9 +242,10 @@ fn only_a_later_supervisor_takes_the_place_of_another() {
     let claim = |incarnation| claim(&plan, &Claim { version: SUPERVISION_VERSION, incarnation });
     assert_eq!(claim(1).unwrap_err(), Refusal::Superseded { incarnation: 1 });
     first.figures();
+    first.until_line(r#"heard 0 {"type":"start"}"#);
     let (second, _) = attach(&plan, 7);
     // The first one reads the end, and can do nothing.
-    assert!(first.next().is_none());
+    assert_eq!(first.next(), None);
     let kill = serde_json::to_vec(&ToKeeper::Kill).unwrap();
     assert!(send(&first.socket, &kill).is_err());
     drop(second);
