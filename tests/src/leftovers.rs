@@ -108,6 +108,8 @@ pub struct Holdings {
     pub descriptors: usize,
     /// Memory mappings.
     pub mappings: usize,
+    /// Of these, how many are of memory for messages.
+    pub shared: usize,
 }
 
 impl Holdings {
@@ -117,6 +119,7 @@ impl Holdings {
         Self {
             descriptors: fs::read_dir(format!("/proc/{pid}/fd")).map(Iterator::count).unwrap_or_default(),
             mappings: maps.lines().count(),
+            shared: maps.lines().filter(|line| line.contains("/memfd:")).count(),
         }
     }
 }
@@ -138,6 +141,18 @@ pub fn await_holdings(pid: i32, before: Holdings, more: usize) {
     wait_while(|| is_more(Holdings::of(pid)));
     let now = Holdings::of(pid);
     assert!(!is_more(now), "it holds {now:?}, and held {before:?}");
+}
+
+/// Waits until a process has at most so many descriptors open.
+///
+/// # Panics
+/// When it has more for long.
+#[track_caller]
+pub(crate) fn await_descriptors(pid: i32, most: usize) {
+    wait_while(|| Holdings::of(pid).descriptors > most);
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let open: Vec<_> = open.filter_map(|entry| fs::read_link(entry.path()).ok()).collect();
+    assert!(open.len() <= most, "at most {most} were expected, {} are open: {open:?}", open.len());
 }
 
 /// KiB of memory that a process has of its own; 0 if it is gone.

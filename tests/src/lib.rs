@@ -17,6 +17,7 @@
 
 mod binaries;
 mod cluster;
+mod footprint;
 mod leftovers;
 pub mod page;
 pub mod reader;
@@ -26,6 +27,7 @@ mod workbench;
 
 pub use binaries::{dora, programs, target_dir, test_node, test_runner};
 pub use cluster::{Cluster, free_port};
+pub use footprint::Footprint;
 pub use leftovers::{
     Holdings, await_end, await_gone, await_holdings, await_shared_memory, marked_processes, resident_kib, shared_memory,
 };

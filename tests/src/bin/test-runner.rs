@@ -27,6 +27,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 fn tell(when: &str) {
     let own = std::process::id().cast_signed();
-    let Holdings { descriptors, mappings } = Holdings::of(own);
+    let Holdings { descriptors, mappings, .. } = Holdings::of(own);
     println!("{when}: {descriptors} {mappings} {}", dora_tests::resident_kib(own));
 }
