@@ -1,10 +1,14 @@
 //! What a coordinator and a daemon hold while nothing runs.
 
-use std::{fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fmt, fs,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     Cluster, Workbench,
-    leftovers::{Holdings, await_descriptors, marked_processes, resident_kib},
+    leftovers::{Holdings, await_descriptors, marked_processes, resident_kib, wait_while},
 };
 
 /// The processes of the control plane.
@@ -19,7 +23,7 @@ const VERBS: [&str; 2] = ["coordinator", "daemon"];
 /// let cluster = Cluster::up(&bench);
 /// let before = Footprint::of(&bench, &cluster);
 /// // Dataflows come and go.
-/// before.await_again(&bench, &cluster);
+/// before.await_again(&bench, &cluster, 1024);
 /// ```
 #[derive(Debug, Clone)]
 pub struct Footprint {
@@ -27,8 +31,8 @@ pub struct Footprint {
     pub processes: [Process; 2],
     /// Processes of the test besides these.
     pub others: usize,
-    /// Files below `DORA_HOME`.
-    pub files: usize,
+    /// Files of the test: those of `DORA_HOME`, and logs.
+    pub files: BTreeSet<PathBuf>,
 }
 
 /// What one of them holds.
@@ -51,21 +55,27 @@ impl Footprint {
         Self {
             processes: pids.map(|pid| Process { resident_kib: resident_kib(pid), holdings: Holdings::of(pid) }),
             others: marked_processes(bench.mark()).keys().filter(|pid| !pids.contains(pid)).count(),
-            files: count_files(&bench.home()),
+            files: files_below(bench.path()),
         }
     }
 
-    /// Waits until no more is there than was: no process, no descriptor, no message. Memory that they have of their own is
-    /// for the test to judge.
+    /// Waits until no more is there than was: no process, no descriptor, no message, and at most `more_kib` of memory that
+    /// each has of its own.
     ///
     /// # Panics
     /// When more stays for long.
     #[track_caller]
-    pub fn await_again(&self, bench: &Workbench, cluster: &Cluster<'_>) -> Self {
+    pub fn await_again(&self, bench: &Workbench, cluster: &Cluster<'_>, more_kib: u64) -> Self {
         for (verb, before) in VERBS.iter().zip(self.processes) {
-            await_descriptors(cluster.process(verb).as_raw_pid(), before.holdings.descriptors);
+            let pid = cluster.process(verb).as_raw_pid();
+            await_descriptors(pid, before.holdings.descriptors);
+            // Threads that have had nothing to do for a while end.
+            wait_while(|| resident_kib(pid) > before.resident_kib + more_kib);
         }
         let now = Self::of(bench, cluster);
+        for (verb, (before, now)) in VERBS.iter().zip(self.processes.iter().zip(now.processes)) {
+            assert!(now.resident_kib <= before.resident_kib + more_kib, "the {verb} had {before:?}, and has {now:?}");
+        }
         assert_eq!(now.others, self.others, "{:?}", marked_processes(bench.mark()));
         let shared = now.processes.map(|process| process.holdings.shared);
         assert_eq!(shared, self.processes.map(|process| process.holdings.shared), "{now:?}");
@@ -73,9 +83,19 @@ impl Footprint {
     }
 }
 
-/// Files below a directory; none if it is not there.
-fn count_files(directory: &Path) -> usize {
+/// Files below a directory that are not hidden; none if it is not there.
+fn files_below(directory: &Path) -> BTreeSet<PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let count = |path: &Path| if path.is_dir() { count_files(path) } else { 1 };
-    entries.map(|entry| count(&entry.path())).sum()
+    let entries = entries.filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
+    let files = |path: PathBuf| if path.is_dir() { files_below(&path) } else { [path].into() };
+    entries.flat_map(|entry| files(entry.path())).collect()
+}
+
+impl fmt::Display for Footprint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (verb, Process { resident_kib, holdings }) in VERBS.iter().zip(self.processes) {
+            write!(formatter, "{verb} {resident_kib} KiB, {} descriptors; ", holdings.descriptors)?;
+        }
+        write!(formatter, "{} other processes, {} files", self.others, self.files.len())
+    }
 }

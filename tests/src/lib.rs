@@ -17,7 +17,9 @@
 
 mod binaries;
 mod cluster;
+pub mod flows;
 mod footprint;
+mod havoc;
 mod leftovers;
 pub mod page;
 pub mod reader;
@@ -28,6 +30,7 @@ mod workbench;
 pub use binaries::{dora, programs, target_dir, test_node, test_runner};
 pub use cluster::{Cluster, free_port};
 pub use footprint::Footprint;
+pub use havoc::Havoc;
 pub use leftovers::{
     Holdings, await_end, await_gone, await_holdings, await_shared_memory, marked_processes, resident_kib, shared_memory,
 };

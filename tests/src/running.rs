@@ -156,6 +156,11 @@ impl Running {
         Finished { code: status.code(), stdout: text.stdout.clone(), stderr: text.stderr.clone(), took }
     }
 
+    /// Whether it still runs.
+    pub fn is_there(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Waits until the process itself has ended; others may still hold its output.
     ///
     /// # Panics

@@ -3,16 +3,12 @@
 //!
 //! The seed is printed; `DORA_CHAOS_SEED` runs one again. Which process is where at which moment is not in the seed.
 
-use std::{
-    env, thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use dora_gateways::{DataflowSelector, DispatcherCall, DispatcherGateway as _, EdgeOutcome};
 use dora_rpc::{Address, Gateway, Role, RpcConfig, RpcService};
-use dora_tests::{Cluster, PATIENCE, Workbench, await_gone, rounds};
-use fastrand::Rng;
-use rustix::process::{Pid, Signal, kill_process};
+use dora_tests::{Havoc, PATIENCE, Workbench, await_gone, rounds};
+use rustix::process::Pid;
 
 /// A lossless edge and one that drops, a service, a timer.
 const FLOW: &str = "\
@@ -37,92 +33,58 @@ nodes:
 const EXTRA: &str =
     "nodes: [{ id: node, path: '{node}', args: ticker, inputs: { tick: dora/timer/millis/5 }, outputs: [data] }]\n";
 
-struct Chaos<'a> {
-    bench: &'a Workbench,
-    cluster: Cluster<'a>,
-    dice: Rng,
+/// Something happens to the control plane, which is whole afterwards.
+fn strike(havoc: &mut Havoc<'_>) {
+    let bench = havoc.bench;
+    match havoc.dice.u8(..8) {
+        0..6 => havoc.strike(),
+        6 => {
+            let verb = havoc.victim();
+            println!("the {verb} is killed while another dataflow begins");
+            let start = bench.dora(["start", "extra.yml", "--name", "extra", "--detach"]);
+            havoc.pause(300);
+            havoc.cluster.kill(verb);
+            bench.run("up").expect_code(0);
+            start.finish();
+            end_extra(bench);
+        }
+        _ => {
+            println!("another dataflow comes and goes");
+            bench.run("start extra.yml --name extra --detach").expect_code(0);
+            havoc.pause(200);
+            end_extra(bench);
+        }
+    }
 }
 
-impl Chaos<'_> {
-    fn pause(&mut self, most: u64) {
-        thread::sleep(Duration::from_millis(self.dice.u64(..most)));
+/// It is there, or it is not: nothing in between.
+fn end_extra(bench: &Workbench) {
+    let all = bench.run("list --format json").expect_code(0).stdout;
+    if all.lines().any(|line| line.contains("\"extra\"") && !is_over(line)) {
+        bench.run("stop extra").expect_code(0);
     }
+}
 
-    /// Something happens to the control plane, which is whole afterwards.
-    fn strike(&mut self) {
-        let verb = if self.dice.bool() { "coordinator" } else { "daemon" };
-        match self.dice.u8(..8) {
-            0..4 => {
-                println!("the {verb} is killed");
-                self.cluster.kill(verb);
-                self.pause(500);
-                if self.dice.bool() {
-                    self.bench.run("list").expect_code(i32::from(verb == "coordinator"));
-                }
-                self.bench.run("up").expect_code(0);
-            }
-            4 => {
-                println!("coordinator and daemon are killed");
-                self.cluster.kill(verb);
-                self.pause(100);
-                self.cluster.kill(if verb == "daemon" { "coordinator" } else { "daemon" });
-                self.bench.run("up").expect_code(0);
-            }
-            5 => {
-                println!("the {verb} is stopped for a while");
-                let process = self.cluster.process(verb);
-                kill_process(process, Signal::STOP).expect("it runs");
-                self.pause(4000);
-                kill_process(process, Signal::CONT).expect("it runs");
-                self.bench.run("up").expect_code(0);
-            }
-            6 => {
-                println!("the {verb} is killed while another dataflow begins");
-                let start = self.bench.dora(["start", "extra.yml", "--name", "extra", "--detach"]);
-                self.pause(300);
-                self.cluster.kill(verb);
-                self.bench.run("up").expect_code(0);
-                start.finish();
-                self.end_extra();
-            }
-            _ => {
-                println!("another dataflow comes and goes");
-                self.bench.run("start extra.yml --name extra --detach").expect_code(0);
-                self.pause(200);
-                self.end_extra();
-            }
-        }
-    }
+/// How the dataflow has ended, by its edges.
+fn edges(bench: &Workbench) -> Vec<EdgeOutcome> {
+    let socket = bench.home().join("coordinators/6013/socket");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let service = RpcService::new(RpcConfig::new(Role::Client, "test"));
+        let dispatcher: Gateway<DispatcherCall> =
+            service.connect(&Address::unix(socket), "dispatcher").await.expect("it listens");
+        let info = dispatcher.info(DataflowSelector::from("chaos")).await.expect("it is known");
+        info.result.expect("it has ended").outcome.edges
+    })
+}
 
-    /// It is there, or it is not: nothing in between.
-    fn end_extra(&self) {
-        let all = self.bench.run("list --format json").expect_code(0).stdout;
-        if all.lines().any(|line| line.contains("\"extra\"") && !is_over(line)) {
-            self.bench.run("stop extra").expect_code(0);
-        }
-    }
-
-    /// How the dataflow has ended, by its edges.
-    fn edges(&self) -> Vec<EdgeOutcome> {
-        let socket = self.bench.home().join("coordinators/6013/socket");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async {
-            let service = RpcService::new(RpcConfig::new(Role::Client, "test"));
-            let dispatcher: Gateway<DispatcherCall> =
-                service.connect(&Address::unix(socket), "dispatcher").await.expect("it listens");
-            let info = dispatcher.info(DataflowSelector::from("chaos")).await.expect("it is known");
-            info.result.expect("it has ended").outcome.edges
-        })
-    }
-
-    /// The numbers in the line of a node that begins so.
-    fn told(&self, begin: &str) -> [u64; 2] {
-        let logs = self.bench.run("logs chaos").expect_code(0).stdout;
-        let line = logs.lines().find_map(|line| Some(line.split_once(begin)?.1));
-        let line = line.unwrap_or_else(|| panic!("no `{begin}` in {logs}"));
-        let mut numbers = line.split(|letter: char| !letter.is_ascii_digit()).filter_map(|word| word.parse().ok());
-        [numbers.next(), numbers.next()].map(Option::unwrap_or_default)
-    }
+/// The numbers in the line of a node that begins so.
+fn told(bench: &Workbench, begin: &str) -> [u64; 2] {
+    let logs = bench.run("logs chaos").expect_code(0).stdout;
+    let line = logs.lines().find_map(|line| Some(line.split_once(begin)?.1));
+    let line = line.unwrap_or_else(|| panic!("no `{begin}` in {logs}"));
+    let mut numbers = line.split(|letter: char| !letter.is_ascii_digit()).filter_map(|word| word.parse().ok());
+    [numbers.next(), numbers.next()].map(Option::unwrap_or_default)
 }
 
 fn is_over(line: &str) -> bool {
@@ -131,36 +93,33 @@ fn is_over(line: &str) -> bool {
 
 #[test]
 fn whatever_is_killed_no_message_is_lost_and_nothing_is_left() {
-    let seed = env::var("DORA_CHAOS_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
-    println!("DORA_CHAOS_SEED={seed}");
     let bench = Workbench::new();
-    let mut chaos = Chaos { bench: &bench, cluster: Cluster::up(&bench), dice: Rng::with_seed(seed) };
+    let mut havoc = Havoc::up(&bench);
     bench.dataflow("chaos.yml", FLOW);
     bench.dataflow("extra.yml", EXTRA);
-    chaos.bench.run("start chaos.yml --name chaos --detach").expect_code(0);
-    let id = chaos.bench.run("list --status running --quiet").expect_code(0).stdout;
+    bench.run("start chaos.yml --name chaos --detach").expect_code(0);
+    let id = bench.run("list --status running --quiet").expect_code(0).stdout;
     let processes = || [" pump 20", " tally", " ask", " answer"].map(|role| bench.process(role));
     let before: [Pid; 4] = processes();
     let end = Instant::now() + Duration::from_secs(rounds(15, 600) as u64);
     while Instant::now() < end {
-        chaos.strike();
-        assert_eq!(chaos.bench.run("list --status running --quiet").expect_code(0).stdout, id);
+        strike(&mut havoc);
+        assert_eq!(bench.run("list --status running --quiet").expect_code(0).stdout, id);
         assert_eq!(processes(), before);
-        chaos.pause(300);
+        havoc.pause(300);
     }
-    chaos.bench.run("stop chaos").expect_code(0);
-    check(&chaos);
-    chaos.cluster.down();
+    bench.run("stop chaos").expect_code(0);
+    check(&bench);
+    havoc.cluster.down();
     await_gone(bench.mark(), PATIENCE);
 }
 
 /// Every message is in a number.
-fn check(chaos: &Chaos<'_>) {
-    let [pumped, _] = chaos.told("pumped ");
-    let [all, some] = chaos.told("tallied ");
-    let [asked, answered] = chaos.told("asked ");
-    let edges = chaos.edges();
+fn check(bench: &Workbench) {
+    let [pumped, _] = told(bench, "pumped ");
+    let [all, some] = told(bench, "tallied ");
+    let [asked, answered] = told(bench, "asked ");
+    let edges = edges(bench);
     let counters = |input: &str| {
         let edge = edges.iter().find(|edge| edge.input.as_str() == input).expect("an edge");
         let it = &edge.counters;
@@ -173,7 +132,7 @@ fn check(chaos: &Chaos<'_>) {
     assert!(pumped <= lossless.sent && lossless.sent <= pumped + 1, "{pumped} of {}", lossless.sent);
     assert_eq!((lossy.received, lossy.lost_in_crash), (some, 0));
     assert!(asked - answered <= 1, "{asked} asked, {answered} answered");
-    let ticks = chaos.bench.run("logs chaos -n ticker").expect_code(0).stdout;
+    let ticks = bench.run("logs chaos -n ticker").expect_code(0).stdout;
     let ticks = ticks.lines().filter_map(|line| line.split_once("tick ")?.1.trim().parse::<u64>().ok());
     let count = ticks.clone().count() as u64;
     assert!(ticks.eq(1..=count), "lines of the timer are missing");

@@ -59,7 +59,7 @@ impl Coordinator {
     pub fn start(service: &RpcService, options: CoordinatorOptions) -> Result<Self, CoordinatorError> {
         let CoordinatorOptions { store, artifacts, heartbeat, machine_timeout } = options;
         let leader = FencingToken { epoch: store.epoch(), nonce: Uuid::new_v4().as_u64_pair().0 };
-        let begun: Vec<_> = store.all()?.into_iter().filter(|record| !record.state.is_final()).collect();
+        let begun = store.select(|record| (!record.state.is_final()).then_some(record))?;
         let led: BTreeSet<DataflowId> = begun.iter().map(|record| record.id).collect();
 
         let manager = ResourceManager::new(leader, heartbeat, machine_timeout, led);

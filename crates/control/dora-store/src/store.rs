@@ -159,9 +159,14 @@ impl Store {
     /// # Errors
     /// What the file says.
     pub fn named(&self, name: &str) -> Result<Option<DataflowRecord>, StoreError> {
-        let mut of_name: Vec<_> = self.all()?.into_iter().filter(|record| record.name() == Some(name)).collect();
-        let running = of_name.iter().position(|record| !record.state.is_final());
-        Ok(if of_name.is_empty() { None } else { Some(of_name.swap_remove(running.unwrap_or(0))) })
+        let mut found: Option<DataflowRecord> = None;
+        let rank = |record: &DataflowRecord| (!record.state.is_final(), record.submitted, record.id);
+        self.each(|record| {
+            if record.name() == Some(name) && found.as_ref().is_none_or(|found| rank(found) < rank(&record)) {
+                found = Some(record);
+            }
+        })?;
+        Ok(found)
     }
 
     /// All dataflows, the latest first.
@@ -169,9 +174,26 @@ impl Store {
     /// # Errors
     /// What the file says.
     pub fn all(&self) -> Result<Vec<DataflowRecord>, StoreError> {
-        let mut records: Vec<_> = self.file.read(|dataflows| self.file.records(dataflows)?.collect())?;
-        records.sort_by_key(|record| std::cmp::Reverse((record.submitted, record.id)));
-        Ok(records)
+        self.select(Some)
+    }
+
+    /// What is wanted of the dataflows that are wanted, the latest first. The rest of each is forgotten before the next one
+    /// is read: what years have left costs no memory.
+    ///
+    /// # Errors
+    /// What the file says.
+    pub fn select<T>(&self, mut wanted: impl FnMut(DataflowRecord) -> Option<T>) -> Result<Vec<T>, StoreError> {
+        let mut selected = Vec::new();
+        self.each(|record| {
+            let key = (record.submitted, record.id);
+            selected.extend(wanted(record).map(|it| (key, it)));
+        })?;
+        selected.sort_by_key(|(key, _)| std::cmp::Reverse(*key));
+        Ok(selected.into_iter().map(|(_, it)| it).collect())
+    }
+
+    fn each(&self, mut work: impl FnMut(DataflowRecord)) -> Result<(), StoreError> {
+        self.file.read(|dataflows| self.file.records(dataflows)?.try_for_each(|record| record.map(&mut work)))
     }
 
     /// Writes if this handle is of the epoch that counts.

@@ -6,7 +6,7 @@ use dora_gateways::{
     DataflowId, DataflowSummary, DispatcherError, ListFilter, MachineId, NodeExecutorGateway, ResourceManagerGateway,
 };
 use dora_rpc::{MainThread, Reply};
-use dora_store::DataflowRecord;
+use dora_store::PlacedNode;
 use tokio::task::JoinSet;
 
 use super::{Dispatcher, reading::matches, refusal::store_failed};
@@ -22,8 +22,10 @@ impl Dispatcher {
     ) {
         let store = self.shared.store.clone();
         let ended = move || {
-            let meant = |record: &DataflowRecord| record.state.is_final() && matches(&filter, &record.summary());
-            store.all().map(|all| all.into_iter().filter(meant).collect::<Vec<_>>())
+            store.select(|record| {
+                let summary = record.summary();
+                (record.state.is_final() && matches(&filter, &summary)).then_some((summary, record.placed))
+            })
         };
         main.blocking(ended, |dispatcher: &mut Self, main, ended| match ended {
             Ok(ended) => dispatcher.forget(main, ended, reply),
@@ -34,24 +36,23 @@ impl Dispatcher {
     fn forget(
         &mut self,
         main: &mut MainThread<Self>,
-        ended: Vec<DataflowRecord>,
+        ended: Vec<(DataflowSummary, Vec<PlacedNode>)>,
         reply: Reply<Vec<DataflowSummary>, DispatcherError>,
     ) {
         let mut machines = BTreeMap::<MachineId, BTreeSet<DataflowId>>::new();
-        for record in &ended {
-            for place in &record.placed {
-                machines.entry(place.machine.clone()).or_default().insert(record.id);
+        let mut summaries = Vec::with_capacity(ended.len());
+        for (summary, placed) in ended {
+            for place in placed {
+                machines.entry(place.machine).or_default().insert(summary.id);
             }
+            summaries.push(summary);
         }
         main.then(clean_machines(self.shared.clone(), machines), move |dispatcher: &mut Self, main, ()| {
             let store = dispatcher.shared.store.clone();
-            let ids: Vec<_> = ended.iter().map(|record| record.id).collect();
+            let ids: Vec<_> = summaries.iter().map(|summary| summary.id).collect();
             main.blocking(
                 move || store.remove(&ids),
-                move |_, _, removed| {
-                    let summaries = ended.iter().map(DataflowRecord::summary).collect();
-                    reply.send(removed.map(|()| summaries).map_err(|error| store_failed(&error)));
-                },
+                move |_, _, removed| reply.send(removed.map(|()| summaries).map_err(|error| store_failed(&error))),
             );
         });
     }

@@ -1,7 +1,7 @@
 //! Which dataflow somebody means.
 
 use dora_descriptor::nearest;
-use dora_gateways::{DataflowSelector, DispatcherError};
+use dora_gateways::{DataflowId, DataflowSelector, DataflowSummary, DispatcherError};
 use dora_rpc::{MainThread, Message, Reply};
 use dora_store::{DataflowRecord, Store, StoreError};
 
@@ -87,33 +87,35 @@ fn remembered(
     if let Some(record) = record.filter(|record| record.state.is_final()) {
         return Ok(record);
     }
-    let all = store.all().map_err(failed)?;
-    let prefixed = with_prefix(&all, &given);
-    match prefixed.as_slice() {
+    let all = store.select(|record| Some(record.summary())).map_err(failed)?;
+    match with_prefix(&all, &given).as_slice() {
         [] => {}
-        [one] => return Ok((*one).clone()),
+        [one] => {
+            let unknown = || DispatcherError::UnknownDataflow { given, near: Vec::new() };
+            return store.get(*one).map_err(failed)?.ok_or_else(unknown);
+        }
         several => {
-            let near = several.iter().take(CANDIDATES).map(|record| record.id.to_string()).collect();
+            let near = several.iter().take(CANDIDATES).map(DataflowId::to_string).collect();
             return Err(DispatcherError::UnknownDataflow { given, near });
         }
     }
-    let names = all.iter().filter_map(DataflowRecord::name).chain(running.iter().map(String::as_str));
+    let names = all.iter().filter_map(|it| it.name.as_deref()).chain(running.iter().map(String::as_str));
     let near = nearest(&given, names).into_iter().map(str::to_owned).collect();
     Err(DispatcherError::UnknownDataflow { given, near })
 }
 
 /// Those whose ids begin with this, if it is the beginning of an id.
-fn with_prefix<'a>(records: &'a [DataflowRecord], given: &str) -> Vec<&'a DataflowRecord> {
+fn with_prefix(all: &[DataflowSummary], given: &str) -> Vec<DataflowId> {
     let is_prefix = given.len() >= SHORTEST_PREFIX && given.chars().all(|char| char.is_ascii_hexdigit() || char == '-');
     let given = given.to_ascii_lowercase();
-    let begins = |record: &&DataflowRecord| is_prefix && record.id.to_string().starts_with(&given);
-    records.iter().filter(begins).collect()
+    let begins = |id: &DataflowId| is_prefix && id.to_string().starts_with(&given);
+    all.iter().map(|it| it.id).filter(begins).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
-    use dora_gateways::{DataflowId, DataflowState, Submission};
+    use dora_gateways::{DataflowState, Submission};
 
     use super::*;
 

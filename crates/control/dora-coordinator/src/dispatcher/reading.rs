@@ -15,7 +15,7 @@ use dora_rpc::{MainThread, Reply, RpcStream, stream};
 use dora_store::DataflowRecord;
 
 use super::{
-    Dispatcher,
+    Dispatcher, Running,
     find::Found,
     pattern,
     refusal::{master_refused, resources_refused, store_failed, unknown_node},
@@ -31,13 +31,10 @@ impl Dispatcher {
     ) {
         let store = self.shared.store.clone();
         main.blocking(
-            move || store.all(),
-            move |dispatcher: &mut Self, _, records| {
-                let now = |record: DataflowRecord| match dispatcher.running.get(&record.id) {
-                    Some(running) => running.summary(),
-                    None => record.summary(),
-                };
-                let all = records.map_err(|error| store_failed(&error));
+            move || store.select(|record| Some(record.summary())),
+            move |dispatcher: &mut Self, _, remembered| {
+                let now = |it: DataflowSummary| dispatcher.running.get(&it.id).map_or(it, Running::summary);
+                let all = remembered.map_err(|error| store_failed(&error));
                 reply.send(all.map(|all| all.into_iter().map(now).filter(|it| matches(&filter, it)).collect()));
             },
         );
