@@ -31,6 +31,7 @@ pub(crate) struct Doorkeeper {
     directory: Arc<dyn Directory>,
     places: Arc<Semaphore>,
     phase: watch::Receiver<Phase>,
+    departures: watch::Sender<u64>,
 }
 
 /// How far the service has stopped.
@@ -46,7 +47,12 @@ pub(crate) enum Phase {
 impl Doorkeeper {
     pub(crate) fn new(config: Arc<RpcConfig>, directory: Arc<dyn Directory>, phase: watch::Receiver<Phase>) -> Self {
         let places = Arc::new(Semaphore::new(config.max_connections));
-        Self { config, directory, places, phase }
+        Self { config, directory, places, phase, departures: watch::Sender::default() }
+    }
+
+    /// How many connections of those that were let in have ended.
+    pub(crate) fn departures(&self) -> watch::Receiver<u64> {
+        self.departures.subscribe()
     }
 
     /// Lets callers in until the service stops, and returns when their connections have ended.
@@ -59,7 +65,7 @@ impl Doorkeeper {
                 caller = listener.accept() => caller,
                 Some(greeted) = strangers.join_next() => {
                     if let Ok(Some(session)) = greeted {
-                        sessions.spawn(Session::hold(session, self.phase.clone()));
+                        sessions.spawn(self.clone().hold(session));
                     }
                     continue;
                 }
@@ -96,8 +102,13 @@ impl Doorkeeper {
     pub(crate) async fn run_stream(self, socket: Box<dyn Socket>) {
         let greeted = timeout(self.config.handshake_timeout, self.greet(socket, false)).await;
         if let Ok(Ok(Some(session))) = greeted {
-            session.hold(self.phase).await;
+            self.hold(session).await;
         }
+    }
+
+    async fn hold(self, session: Session) {
+        session.hold(self.phase).await;
+        self.departures.send_modify(|count| *count += 1);
     }
 
     /// Exchanges greetings: a connection, or `None` for a caller who was told why not.

@@ -114,6 +114,11 @@ impl RpcService {
         Self { inner: Arc::new(Inner { config, registry, doorkeeper, phase, controls, doors, failure, stopping }) }
     }
 
+    /// How many connections that others had opened have ended: what was done for them is over.
+    pub fn departures(&self) -> watch::Receiver<u64> {
+        self.inner.doorkeeper.departures()
+    }
+
     /// Starts an endpoint under a name.
     ///
     /// # Errors

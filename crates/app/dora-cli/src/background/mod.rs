@@ -7,9 +7,11 @@ mod instance;
 mod launch;
 mod started;
 pub(crate) mod strays;
+mod thrift;
 
 pub(crate) use self::{
     instance::{Instance, Running},
     launch::launch,
     started::{Started, panicked},
+    thrift::give_back,
 };

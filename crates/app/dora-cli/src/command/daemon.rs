@@ -155,6 +155,7 @@ async fn serve(
     let line = format!("Machine `{}` serves the coordinator at {}", options.machine, target.place());
     let service = RpcService::new(RpcConfig::new(Role::Daemon, options.machine.0.clone()));
     let daemon = Daemon::start(&service, options).map_err(|error| CommandError::failed(error.to_string()))?;
+    tokio::spawn(background::give_back(daemon.departures()));
     let end = tokio::select! {
         end = daemon.serve(&service, address) => end.map_err(|error| not_taken(error, target)),
         error = announce(&daemon, started, line) => Err(error),

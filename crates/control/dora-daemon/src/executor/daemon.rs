@@ -33,6 +33,7 @@ pub struct Daemon {
     options: Arc<DaemonOptions>,
     server: Server<NodeExecutor>,
     heartbeats: watch::Receiver<u64>,
+    departures: watch::Receiver<u64>,
     registered: watch::Sender<bool>,
     over: watch::Receiver<bool>,
 }
@@ -46,9 +47,10 @@ impl Daemon {
     pub fn start(service: &RpcService, options: DaemonOptions) -> Result<Self, StartError> {
         let options = Arc::new(options);
         let executor = NodeExecutor::new(options.clone());
-        let (heartbeats, over) = (executor.heartbeats(), executor.shutdown.over());
+        let (heartbeats, departures, over) =
+            (executor.heartbeats(), executor.departures.subscribe(), executor.shutdown.over());
         let server = service.start_server(NAME, executor)?;
-        Ok(Daemon { options, server, heartbeats, registered: watch::Sender::new(false), over })
+        Ok(Daemon { options, server, heartbeats, departures, registered: watch::Sender::new(false), over })
     }
 
     /// The daemon for callers in this process.
@@ -74,6 +76,11 @@ impl Daemon {
         let kept = registration.keep().await;
         self.server.stop().await;
         kept
+    }
+
+    /// How many dataflows have ended here: what was held for them is over.
+    pub fn departures(&self) -> watch::Receiver<u64> {
+        self.departures.clone()
     }
 
     /// Completes when a coordinator has taken the daemon for the first time.

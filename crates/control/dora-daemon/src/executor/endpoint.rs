@@ -31,6 +31,8 @@ pub(super) struct NodeExecutor {
     heartbeats: watch::Sender<u64>,
     /// What runs, and what has ended while its master does not know it yet.
     pub(super) dataflows: BTreeMap<DataflowId, Dataflow>,
+    /// Counts the dataflows of which nothing is kept any more.
+    pub(super) departures: watch::Sender<u64>,
     pub(super) shutdown: Shutdown,
     /// Changed when the coordinator is to be told anew what runs here.
     pub(super) redeclare: watch::Sender<()>,
@@ -132,6 +134,7 @@ impl NodeExecutor {
             guard: EpochGuard::default(),
             heartbeats: watch::Sender::new(0),
             dataflows: BTreeMap::new(),
+            departures: watch::Sender::new(0),
             shutdown: Shutdown::default(),
         }
     }

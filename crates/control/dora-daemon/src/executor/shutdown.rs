@@ -84,6 +84,7 @@ impl NodeExecutor {
 
     pub(super) fn forget(&mut self, id: DataflowId, run: &Arc<Run>) {
         self.dataflows.retain(|other, dataflow| *other != id || !Arc::ptr_eq(&dataflow.run, run));
+        self.departures.send_modify(|count| *count += 1);
         if self.shutdown.asked && self.dataflows.is_empty() {
             self.shutdown.finish();
         }

@@ -143,6 +143,7 @@ async fn serve(
     for door in doors.listen_on {
         service.listen(door).await.map_err(|error| entrance.explain(error))?;
     }
+    tokio::spawn(background::give_back(service.departures()));
     instance.tell(entrance)?;
     started.ready(&entrance.lines(home))?;
     let code = tokio::select! {
