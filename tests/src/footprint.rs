@@ -1,10 +1,6 @@
 //! What a coordinator and a daemon hold while nothing runs.
 
-use std::{
-    collections::BTreeSet,
-    fmt, fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, fmt, path::PathBuf};
 
 use crate::{
     Cluster, Workbench,
@@ -55,7 +51,7 @@ impl Footprint {
         Self {
             processes: pids.map(|pid| Process { resident_kib: resident_kib(pid), holdings: Holdings::of(pid) }),
             others: marked_processes(bench.mark()).keys().filter(|pid| !pids.contains(pid)).count(),
-            files: files_below(bench.path()),
+            files: bench.files(),
         }
     }
 
@@ -81,14 +77,6 @@ impl Footprint {
         assert_eq!(shared, self.processes.map(|process| process.holdings.shared), "{now:?}");
         now
     }
-}
-
-/// Files below a directory that are not hidden; none if it is not there.
-fn files_below(directory: &Path) -> BTreeSet<PathBuf> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let entries = entries.filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
-    let files = |path: PathBuf| if path.is_dir() { files_below(&path) } else { [path].into() };
-    entries.flat_map(|entry| files(entry.path())).collect()
 }
 
 impl fmt::Display for Footprint {

@@ -1,7 +1,7 @@
 //! A directory, a mark, and commands that run in it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::{OsStr, OsString},
     os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
     path::{Path, PathBuf},
@@ -41,6 +41,11 @@ impl Workbench {
     /// What `DORA_HOME` is for the commands of this test.
     pub fn home(&self) -> PathBuf {
         self.path().join("home")
+    }
+
+    /// The files of this test that are not hidden: those below `DORA_HOME`, and logs.
+    pub fn files(&self) -> BTreeSet<PathBuf> {
+        files_below(self.path())
     }
 
     /// What every process of this test carries in [`leftovers::MARK`].
@@ -154,4 +159,11 @@ impl Workbench {
     pub fn dora<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, arguments: I) -> Running {
         Running::start(self.command(arguments))
     }
+}
+
+fn files_below(directory: &Path) -> BTreeSet<PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let entries = entries.filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
+    let files = |path: PathBuf| if path.is_dir() { files_below(&path) } else { [path].into() };
+    entries.flat_map(|entry| files(entry.path())).collect()
 }

@@ -4,7 +4,9 @@
 //! The seed is printed; `DORA_CHAOS_SEED` runs one again. Which process is where at which moment is not in the seed.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -230,10 +232,20 @@ impl<'a> Soak<'a> {
         self.expected.insert(name, kind.end().to_owned());
     }
 
-    /// What has ended is forgotten.
+    /// What has ended is forgotten, and leaves nothing.
     fn clean(&mut self) {
-        self.bench.run("clean").expect_code(0);
+        let forgotten = self.bench.run("clean --quiet").expect_code(0).stdout;
+        let files = self.bench.files();
+        let is_left = |file: &&PathBuf| forgotten.lines().any(|id| file.to_string_lossy().contains(id));
+        let left: Vec<_> = files.iter().filter(is_left).collect();
+        assert!(left.is_empty(), "{left:?} of {forgotten}\n{}", self.diaries(&files));
         self.expected.retain(|_, state| state == "Running");
+    }
+
+    /// What coordinator and daemon have written about themselves.
+    fn diaries(&self, files: &BTreeSet<PathBuf>) -> String {
+        let diaries = files.iter().filter(|file| file.ends_with("log"));
+        diaries.filter_map(|file| fs::read_to_string(file).ok()).collect()
     }
 
     /// Only the steady dataflow runs, nobody looks, nothing else is known: what is there then.
