@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dora_gateways::{
-    DataflowId, DataflowSummary, DispatcherError, ListFilter, MachineId, NodeExecutorGateway, ResourceManagerGateway,
+    DataflowId, DataflowSummary, DispatcherError, ListFilter, MachineId, NodeExecutorError, NodeExecutorGateway,
+    ResourceManagerGateway,
 };
 use dora_rpc::{MainThread, Reply};
 use dora_store::PlacedNode;
@@ -69,7 +70,9 @@ async fn clean_machines(shared: Shared, machines: BTreeMap<MachineId, BTreeSet<D
             for dataflow in dataflows {
                 if let Err(error) = executor.clean(leader, dataflow).await {
                     tracing::warn!(%machine, %dataflow, %error, "what a dataflow left is not removed");
-                    break;
+                    if let NodeExecutorError::Rpc(_) = error {
+                        break;
+                    }
                 }
             }
         });

@@ -90,17 +90,26 @@ impl NodeExecutor {
         if let Err(stale) = self.admit(leader) {
             return reply.err(stale.into());
         }
-        if self.dataflows.get(&id).is_some_and(|dataflow| !dataflow.run.board.is_over()) {
+        let run = self.dataflows.get(&id).map(|dataflow| dataflow.run.clone());
+        if run.as_ref().is_some_and(|run| !run.board.is_over() && !run.stopper.is_asked()) {
             return reply.err(NodeExecutorError::StillRuns { dataflow: id });
         }
         // Without a home nothing is remembered, and so nothing is known to be removed.
         let Some(home) = self.options.home.clone() else { return reply.ok(()) };
-        main.blocking(
-            move || Record::clean(&home, id),
-            move |_, _, cleaned| {
-                reply.send(cleaned.map_err(|error| system("remove what the dataflow left", &error)));
-            },
-        );
+        // What has ended for the leader may be about to end here: it was given up, or taken up after its end was known.
+        let over = async move {
+            if let Some(run) = run {
+                run.board.over().await;
+            }
+        };
+        main.then(over, move |_: &mut Self, main, ()| {
+            main.blocking(
+                move || Record::clean(&home, id),
+                move |_, _, cleaned| {
+                    reply.send(cleaned.map_err(|error| system("remove what the dataflow left", &error)));
+                },
+            );
+        });
     }
 
     pub(super) fn artifacts(&self) -> Result<Artifacts> {

@@ -84,6 +84,31 @@ async fn what_a_dataflow_left_is_removed_when_it_has_ended_and_then_unknown() {
     .await;
 }
 
+#[tokio::test]
+async fn what_is_being_stopped_is_removed_when_it_has_ended() {
+    both(async |cluster| {
+        let script = "trap : TERM; echo here; while [ ! -e go ]; do sleep 0.01; done";
+        let (dataflow, mut master) =
+            cluster.run(&format!("nodes: [{{ id: a, path: sh, args: \"-c '{script}'\" }}]")).await;
+        master.until("a", &NodeState::Starting).await;
+        next(&mut ask(&cluster, dataflow, LogQuery { follow: true, ..LogQuery::default() }).await).await.unwrap();
+        cluster.stop(dataflow, Duration::from_secs(60), Urgency::Ask).await;
+        let executor = cluster.executor.clone();
+        let clean = tokio::spawn(async move { executor.clean(LEADER, dataflow).await });
+        master.until("a", &NodeState::Stopping).await;
+        while !cluster.out(dataflow).is_dir() {
+            tokio::task::yield_now().await;
+        }
+        assert!(!clean.is_finished(), "{:?}", clean.await);
+        std::fs::write(cluster.dir.path().join("go"), "").unwrap();
+        clean.await.unwrap().unwrap();
+        assert!(!cluster.out(dataflow).exists());
+        master.finished().await;
+        std::fs::remove_file(cluster.dir.path().join("go")).unwrap();
+    })
+    .await;
+}
+
 /// A node that prints numbers in bursts until there is a file `stop`.
 fn counting(rules: &str) -> String {
     let script =
