@@ -112,6 +112,11 @@ impl<'a> Soak<'a> {
         let flows = Kind::ALL.map(Kind::file).into_iter().zip([ENDLESS, SHORT, FAILING, CRASHING, CHATTY]);
         flows.chain([("steady.yml", STEADY)]).for_each(|(file, text)| _ = bench.dataflow(file, text));
         let havoc = Havoc::up(bench);
+        // A daemon that is away sees no file: it is sent, and kept for the next time. Here are all of them, once.
+        for (file, name) in [("chatty.yml", "talk"), ("short.yml", "node")] {
+            bench.run(&format!("start {file} --name {name} --copy --attach")).expect_code(0);
+        }
+        bench.run("clean").expect_code(0);
         bench.run("start steady.yml --name steady --detach").expect_code(0);
         // In the end they will not be those that have started it either.
         ["coordinator", "daemon"].iter().for_each(|verb| havoc.cluster.kill(verb));
