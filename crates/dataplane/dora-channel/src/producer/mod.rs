@@ -209,7 +209,11 @@ impl Producer {
                 continue;
             }
             if !self.will_release() {
-                return self.arena.allocate(len).map_err(Into::into); // the last one may have released it just now
+                // The last one may have left just now, with all that it had queued, or released it.
+                if self.forget_gone() {
+                    continue;
+                }
+                return self.arena.allocate(len).map_err(Into::into);
             }
             if self.control.is_stopping() {
                 return Err(SendError::Stopping);
