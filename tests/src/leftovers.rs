@@ -113,6 +113,11 @@ pub struct Holdings {
 }
 
 impl Holdings {
+    /// The same, and so many descriptors and mappings more.
+    pub fn and(self, descriptors: usize, mappings: usize) -> Self {
+        Self { descriptors: self.descriptors + descriptors, mappings: self.mappings + mappings, ..self }
+    }
+
     /// What a process holds now; nothing if it is gone.
     pub fn of(pid: i32) -> Self {
         let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
@@ -124,6 +129,19 @@ impl Holdings {
     }
 }
 
+/// Waits until something is so of which nothing tells, such as what a command shows.
+///
+/// # Panics
+/// When it never is.
+#[track_caller]
+pub fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Waits while something is so of whose end nothing tells: what another process holds. Not for ever.
 pub(crate) fn wait_while(holds: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE / 4;
@@ -132,15 +150,16 @@ pub(crate) fn wait_while(holds: impl Fn() -> bool) {
     }
 }
 
-/// Waits until a process holds at most `more` than it did.
+/// Waits until a process holds at most so much.
 ///
 /// # Panics
 /// When it holds more for long.
-pub fn await_holdings(pid: i32, before: Holdings, more: usize) {
-    let is_more = |now: Holdings| now.descriptors > before.descriptors + more || now.mappings > before.mappings + more;
+#[track_caller]
+pub fn await_holdings(pid: i32, most: Holdings) {
+    let is_more = |now: Holdings| now.descriptors > most.descriptors || now.mappings > most.mappings;
     wait_while(|| is_more(Holdings::of(pid)));
     let now = Holdings::of(pid);
-    assert!(!is_more(now), "it holds {now:?}, and held {before:?}");
+    assert!(!is_more(now), "process {pid} holds {now:?}, at most {most:?} were expected");
 }
 
 /// Waits until a process has at most so many descriptors open.

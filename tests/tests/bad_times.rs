@@ -1,12 +1,10 @@
 //! Bad times, each with real processes: whoever is killed in whatever order, nothing is left behind.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
-use dora_tests::{Running, Workbench, await_gone, await_shared_memory, rounds, shared_memory};
+use dora_tests::{PATIENCE, Running, Workbench, await_gone, await_shared_memory, rounds, shared_memory};
 use rustix::process::{Signal, kill_process};
 
-/// Everything must be gone after this time.
-const GONE_WITHIN: Duration = Duration::from_secs(2);
 /// Shared memory that other programs of the machine may have taken meanwhile.
 const TOLERANCE: u64 = 32 << 20;
 
@@ -62,7 +60,7 @@ fn kill_rounds(kill: impl Fn(&Workbench, &Running)) {
             kill(&bench, &run);
             drop(run);
         }
-        await_gone(bench.mark(), GONE_WITHIN);
+        await_gone(bench.mark(), PATIENCE);
         only_logs_are_left(&bench);
     }
     await_shared_memory(before + TOLERANCE);
@@ -140,7 +138,7 @@ fn what_a_node_leaves_behind_ends_with_the_dataflow() {
     let run = bench.dora(["run", "a.yml"]).finish().expect_code(0);
     assert!(run.stdout.contains("leaves: gone"), "{}", run.stdout);
     assert!(run.stderr.contains("2 processes that nodes had left behind were killed"), "{}", run.stderr);
-    await_gone(bench.mark(), GONE_WITHIN);
+    await_gone(bench.mark(), PATIENCE);
 }
 
 #[test]
@@ -154,11 +152,11 @@ fn what_a_wrapper_has_started_ends_with_it_even_if_it_is_stopped() {
     // Stopped by Ctrl-C, and ended by itself.
     let run = bench.dora(["run", "a.yml", "--allow-shell-nodes"]);
     run.interrupt_at("wrapper: up");
-    await_gone(bench.mark(), GONE_WITHIN);
+    await_gone(bench.mark(), PATIENCE);
     std::fs::remove_file(bench.path().join("up")).expect("our own file");
     let run = bench.dora(["run", "b.yml", "--allow-shell-nodes"]).finish().expect_code(0);
     assert!(run.stderr.contains(" had left behind "), "{}", run.stderr);
-    await_gone(bench.mark(), GONE_WITHIN);
+    await_gone(bench.mark(), PATIENCE);
 }
 
 /// `dora run` of a source and so many sinks, with this many descriptors allowed.
@@ -173,7 +171,7 @@ fn with_descriptors(allowed: u32, sinks: usize) -> dora_tests::Finished {
     let mut command = bench.shell("ulimit -n \"$0\" && exec \"$@\"");
     command.arg(allowed.to_string()).arg(dora_tests::dora()).args(["run", "a.yml"]);
     let run = Running::start(command).finish();
-    await_gone(bench.mark(), GONE_WITHIN);
+    await_gone(bench.mark(), PATIENCE);
     run
 }
 
@@ -203,7 +201,7 @@ fn two_hundred_nodes_that_crash_at_start_leave_a_readable_log() {
     let own = run.stderr.lines().filter(|line| !line.ends_with(": no camera")).count();
     assert!(own < 100, "{own} lines besides those of the nodes:\n{}", run.stderr);
     assert!(run.stderr.contains("and 180 more failed, each of them: was killed by SIGSEGV"), "{}", run.stderr);
-    await_gone(bench.mark(), GONE_WITHIN);
+    await_gone(bench.mark(), PATIENCE);
 }
 
 #[test]
@@ -236,6 +234,6 @@ nodes:
     assert_eq!(now[0], descriptors, "descriptors");
     assert!(now[1] <= mappings + 4, "{mappings} mappings, now {}", now[1]);
     assert!(now[2] <= kib + 2048, "{kib} KiB, now {}", now[2]);
-    await_gone(bench.mark(), GONE_WITHIN);
+    await_gone(bench.mark(), PATIENCE);
     await_shared_memory(before + TOLERANCE);
 }

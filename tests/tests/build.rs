@@ -1,12 +1,9 @@
 //! `build:` lines, by `dora build` and `dora run`: what they are given, what is told when they fail, what is left of them.
 
-use std::{fs, time::Duration};
+use std::fs;
 
-use dora_tests::{Workbench, await_gone};
+use dora_tests::{PATIENCE, Workbench, await_gone};
 use rustix::process::Signal;
-
-/// Everything of a build must be gone after this time.
-const GONE_WITHIN: Duration = Duration::from_secs(2);
 
 #[test]
 fn each_line_is_a_process_without_a_shell() {
@@ -98,14 +95,14 @@ nodes:
         assert!(build.stderr.contains(expected), "no {expected} in {}", build.stderr);
     }
     assert!(!bench.path().join("never").exists());
-    await_gone(bench.mark(), GONE_WITHIN);
+    await_gone(bench.mark(), PATIENCE);
     // `dora run` stops there, too.
     let run = bench.dora(["run", "a.yml"]);
     run.await_text("other: [1/1] ./long.sh");
     run.signal(Signal::INT);
     let run = run.finish().expect_code(1);
     assert!(run.stderr.contains("the build was interrupted"), "{}", run.stderr);
-    await_gone(bench.mark(), GONE_WITHIN);
+    await_gone(bench.mark(), PATIENCE);
 }
 
 #[test]
@@ -133,7 +130,7 @@ fn a_build_that_is_killed_leaves_nothing() {
         build.signal(signal);
         let build = build.finish();
         assert_eq!(build.code, if signal == Signal::KILL { None } else { Some(1) }, "{}", build.stderr);
-        await_gone(bench.mark(), GONE_WITHIN);
+        await_gone(bench.mark(), PATIENCE);
     }
 }
 

@@ -1,8 +1,6 @@
 //! Nodes that exchange data, in good times and in bad ones.
 
-use std::time::Duration;
-
-use dora_tests::{Workbench, await_gone, is_full};
+use dora_tests::{PATIENCE, Workbench, await_gone, is_full};
 use rustix::process::Signal;
 
 #[test]
@@ -279,7 +277,7 @@ nodes:
         "{}",
         run.stderr
     );
-    await_gone(bench.mark(), Duration::from_secs(2));
+    await_gone(bench.mark(), PATIENCE);
 }
 
 #[test]
@@ -302,6 +300,6 @@ nodes:
     );
     let run = bench.dora(["run", "a.yml", "--exit-when-nodes-finish"]).finish().expect_code(0);
     assert!(run.stdout.contains("stopped: AllInputsClosed"), "{}", run.stdout);
-    let run = bench.dora(["run", "a.yml", "--exit-when-nodes-finish=false", "--stop-after", "300ms"]).finish();
+    let run = bench.dora(["run", "a.yml", "--exit-when-nodes-finish=false", "--stop-after", "2s"]).finish();
     assert!(run.stdout.contains("stopped: Manual"), "{}", run.stdout);
 }

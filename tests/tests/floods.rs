@@ -1,8 +1,8 @@
 //! Nodes that print too much, too long or nonsense, and disks that take no more: the dataflow goes on.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf};
 
-use dora_tests::{Running, Workbench, await_gone, marked_processes, rounds};
+use dora_tests::{PATIENCE, Running, Workbench, await_gone, marked_processes, rounds};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 use serde_json::Value;
 
@@ -42,7 +42,7 @@ nodes:
     let sink = logs(&bench, "sink");
     assert!(sink.iter().any(|record| record["msg"] == "received 500 from 0 to 499, in order: true"), "{sink:?}");
     assert!(logs(&bench, "flood").len() > 1000);
-    await_gone(bench.mark(), Duration::from_secs(2));
+    await_gone(bench.mark(), PATIENCE);
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn the_last_lines_come_although_a_child_holds_the_pipe() {
     assert!(run.stdout.contains("talk: 500\n") && run.stdout.contains("talk: no newline\n"), "{}", run.stdout);
     assert!(run.stderr.contains("talk: last words\n"), "{}", run.stderr);
     assert_eq!(logs(&bench, "talk").len(), 502);
-    await_gone(bench.mark(), Duration::from_secs(2));
+    await_gone(bench.mark(), PATIENCE);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_disk_that_stalls_delays_neither_a_restart_nor_the_stop() {
     let run = run.finish().expect_code(0);
     assert_eq!(run.stderr.matches("cannot be written").count(), 1, "{}", run.stderr);
     assert!(run.stderr.contains("lines are missing in the log files: "), "{}", run.stderr);
-    await_gone(bench.mark(), Duration::from_secs(2));
+    await_gone(bench.mark(), PATIENCE);
 }
 
 /// The most bytes that files of the keeper may have: what a full disk looks like, without the rights to make one.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use dora_tests::{Running, Workbench, await_gone};
+use dora_tests::{PATIENCE, Running, Workbench, await_gone};
 use rustix::process::{Signal, kill_process};
 
 /// Runs a dataflow with `{node}` as the program of the nodes.
@@ -32,7 +32,7 @@ nodes:
     assert!(run.stderr.contains("sink: node `slow` did not connect within 600ms (startup_timeout)"), "{}", run.stderr);
     assert!(run.stderr.contains("Node `sink` failed: did not run because node `slow` failed"), "{}", run.stderr);
     assert!(run.took >= Duration::from_millis(600), "{:?}", run.took);
-    await_gone(bench.mark(), Duration::from_secs(2));
+    await_gone(bench.mark(), PATIENCE);
 }
 
 #[test]
@@ -43,11 +43,11 @@ nodes:
     path: '{node}'
     args: sink
     startup_timeout: 10
-    health_check_timeout: 0.1
+    health_check_timeout: 0.5
     inputs: { in: late/data }
-  - { id: late, path: '{node}', args: 'late 600', outputs: [data] }
+  - { id: late, path: '{node}', args: 'late 2000', outputs: [data] }
 ");
-    // For half a second the sink waits, first for the start and then for a message: both are calls of the API.
+    // For two seconds the sink waits, first for the start and then for a message: both are calls of the API.
     let run = run.finish().expect_code(0);
     assert!(run.stdout.contains("sink: received 1 from"), "{}", run.stdout);
 }
@@ -69,7 +69,7 @@ nodes:
     assert!(run.stdout.contains("first: true") && run.stderr.contains(expected), "{}\n{}", run.stdout, run.stderr);
     let order = ["failed: busy", "closed: in"].map(|text| run.stdout.find(text));
     assert!(order[0].is_some() && order[0] < order[1], "{}", run.stdout);
-    await_gone(bench.mark(), Duration::from_secs(2));
+    await_gone(bench.mark(), PATIENCE);
 }
 
 #[test]
@@ -93,7 +93,7 @@ nodes:
     assert_eq!(run.stdout.matches("busy: first: true").count(), 2, "{}", run.stdout);
     let order = ["restarted: busy", "failed: busy", "closed: in"].map(|text| run.stdout.find(text));
     assert!(order[0].is_some() && order.is_sorted(), "{}", run.stdout);
-    await_gone(bench.mark(), Duration::from_secs(2));
+    await_gone(bench.mark(), PATIENCE);
 }
 
 #[test]
@@ -101,22 +101,22 @@ fn a_stopped_node_is_not_healthy() {
     let (bench, run) = run("\
 nodes:
   - { id: ticker, path: '{node}', args: ticker, inputs: { tick: dora/timer/millis/20 }, outputs: [data] }
-  - { id: hung, path: '{node}', args: sink, health_check_timeout: 0.3, inputs: { in: ticker/data } }
+  - { id: hung, path: '{node}', args: sink, health_check_timeout: 1, inputs: { in: ticker/data } }
   - id: idle
     path: '{node}'
     args: ticker
-    health_check_timeout: 0.3
+    health_check_timeout: 1
     inputs: { tick: dora/timer/secs/1000 }
     outputs: [data]
 ");
     run.await_text("hung: receiving");
     run.await_text("idle: tick 1");
     kill_process(bench.process("test-node sink"), Signal::STOP).expect("a process that runs");
-    run.await_text("node `hung` gave no sign of life for 300ms (health_check_timeout)");
+    run.await_text("node `hung` gave no sign of life for 1s (health_check_timeout)");
     run.signal(Signal::INT);
     let run = run.finish().expect_code(1);
     assert!(run.stderr.contains("Dataflow failed: 1 of 3 nodes"), "waiting is healthy: {}", run.stderr);
-    await_gone(bench.mark(), Duration::from_secs(2));
+    await_gone(bench.mark(), PATIENCE);
 }
 
 #[test]
@@ -144,7 +144,7 @@ nodes:
     let run = run.finish().expect_code(1);
     let expected = "Node `lingers` failed: did not end within 300ms after its inputs had ended (finish_grace_secs)";
     assert!(run.stderr.contains(expected), "{}", run.stderr);
-    await_gone(bench.mark(), Duration::from_secs(2));
+    await_gone(bench.mark(), PATIENCE);
 }
 
 #[test]
@@ -172,7 +172,7 @@ nodes:
     run.signal(Signal::INT);
     let run = run.interrupt_at("stopping the nodes");
     assert!(!run.stdout.contains("failed: source"), "{}", run.stdout);
-    await_gone(bench.mark(), Duration::from_secs(2));
+    await_gone(bench.mark(), PATIENCE);
 }
 
 #[test]

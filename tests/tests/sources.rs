@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use dora_tests::{Answer, Finished, Running, WebServer, Workbench, await_gone};
+use dora_tests::{Answer, Finished, Running, WebServer, Workbench, await_gone, eventually};
 use rustix::process::Signal;
 
 /// A repository with a node in it, which says what it is and where it runs.
@@ -199,15 +199,22 @@ fn two_builds_at_once_share_a_clone() {
     let upstream = Repository::new(&bench);
     upstream.commit("first");
     let node = |id: &str| {
-        let alone = "mkdir busy || exit 1; sleep 0.1; rmdir busy; echo made > built";
+        let enough = bench.path().join("enough");
+        let alone = format!(
+            "mkdir busy || exit 1; until [ -e {} ]; do sleep 0.02; done; rmdir busy; echo made > built",
+            enough.display()
+        );
         format!("  - {{ id: {id}, path: ./node.sh, git: '{}', build: \"sh -c '{alone}'\" }}\n", upstream.url())
     };
     bench.write("a.yml", format!("nodes:\n{}{}", node("a"), node("b")));
     let together: Vec<Running> = (0..3).map(|_| bench.dora(["build", "--parallel", "a.yml"])).collect();
+    // One of them builds, and the others wait for it.
+    let waiting = || together.iter().filter(|build| build.stderr_so_far().contains("another build")).count();
+    eventually("two of them wait", || waiting() >= 2);
+    bench.write("enough", "");
     let together: Vec<Finished> = together.into_iter().map(|build| build.finish().expect_code(0)).collect();
     let clones = together.iter().map(|build| build.stderr.matches(": cloning").count()).sum::<usize>();
     assert_eq!(clones, 1);
-    assert!(together.iter().any(|build| build.stderr.contains("another build")));
 }
 
 #[test]

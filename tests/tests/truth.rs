@@ -1,8 +1,6 @@
 //! What commands say of dataflows and nodes that have ended, or are being built, or are meant by a part of their names.
 
-use std::time::Duration;
-
-use dora_tests::{Cluster, Workbench, expect_in};
+use dora_tests::{Cluster, Workbench, eventually, expect_in};
 use rustix::process::Signal;
 
 /// A node that sends at each tick, and one that tells what it receives.
@@ -43,8 +41,7 @@ fn a_node_that_has_ended_is_not_stopped_again() {
     let cluster = Cluster::up(&bench);
     bench.dataflow("a.yml", &format!("{FLOW}  - {{ id: short, path: '{{node}}', args: fail 3 }}\n"));
     start(&bench, "rig");
-    let watched = bench.dora(["logs", "rig", "-f"]);
-    watched.await_text("sink: data = ");
+    eventually("its end is known", || bench.run("node info short").expect_code(0).stdout.contains("Failed"));
     let stopped = bench.run("node stop short").expect_code(0);
     assert_eq!(stopped.stdout, "Node `short` had ended already: it exited with code 3\n");
     let restarted = bench.run("node restart short").expect_code(1);
@@ -163,6 +160,8 @@ fn who_does_not_wait_reads_what_goes_on() {
     let starting = bench.dora(["start", "a.yml", "--detach", "--name", "rig"]);
     starting.await_text("triggered");
     starting.await_text("starting ... ");
+    let watched = bench.dora(["logs", "rig", "-f"]);
+    watched.await_text("deaf: working");
     starting.signal(Signal::INT);
     let starting = starting.finish().expect_code(130);
     expect_in(&starting.stderr, &["note: dataflow ", " goes on; `dora stop "]);
@@ -171,8 +170,7 @@ fn who_does_not_wait_reads_what_goes_on() {
     stopping.signal(Signal::INT);
     expect_in(&stopping.finish().expect_code(130).stderr, &["note: the stop goes on"]);
     expect_in(&bench.run("list").expect_code(0).stdout, &["Stopping"]);
-    let forced = bench.run("stop rig --force");
-    assert!(forced.took < Duration::from_secs(60), "{forced:?}");
+    bench.run("stop rig --force");
     cluster.down();
 }
 

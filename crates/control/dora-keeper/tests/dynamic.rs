@@ -17,7 +17,7 @@ use dora_message::{
     attach::{Standing, ToListener, socket_name},
     id::DataflowId,
     keeper::{FromNode, MAX_PACKET, PROTOCOL_VERSION, QueuePolicy, ToNode},
-    supervision::{FromKeeper, LaunchPlan},
+    supervision::{FromKeeper, LaunchPlan, ToKeeper},
 };
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde::{Serialize, de::DeserializeOwned};
@@ -196,7 +196,7 @@ fn nobody_joins_what_is_ending() {
     run.until_all_ready();
     let visitor = Visitor::of(&dataflow);
     visitor.ask("guest");
-    run.stop(500);
+    run.stop(3_600_000);
     // Orders are obeyed before visitors are heard: this one is heard after the stop.
     let witness = Visitor::of(&dataflow);
     witness.ask("guest");
@@ -204,6 +204,7 @@ fn nobody_joins_what_is_ending() {
     let heard: ToNode = witness.hear().unwrap();
     assert!(matches!(&heard, ToNode::Refused { reason } if reason.contains("the dataflow is ending")), "{heard:?}");
     drop(visitor);
+    run.tell(&ToKeeper::Kill);
     run.finish();
 }
 

@@ -41,7 +41,8 @@ fn the_rungs_come_in_order() {
     let mut run = Run::launch(&plan().sh("a", &script));
     run.until_line("shell up");
     run.until_all_ready();
-    run.stop(300);
+    // Between SIGTERM and SIGKILL, half of it, the shell has its word.
+    run.stop(2000);
     let finished = run.finish();
     let stdout = finished.stdout("a");
     let (stop, term) = (stdout.find("\"type\":\"stop\"").unwrap(), stdout.find("got term").unwrap());

@@ -368,3 +368,14 @@ pub fn status_kib(pid: u32, key: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).unwrap();
     line.split_whitespace().next().unwrap().parse().unwrap()
 }
+
+/// Whether a process comes to do nothing at all, when it is done with what it has to do.
+pub fn falls_asleep(pid: u32) -> bool {
+    let switches = || status_kib(pid, "voluntary_ctxt_switches");
+    let is_asleep = || {
+        let before = switches();
+        std::thread::sleep(Duration::from_millis(300));
+        switches() == before
+    };
+    (0..20).any(|_| is_asleep())
+}

@@ -87,7 +87,8 @@ async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
 
 async fn a_deadline_cancels_at_the_server(link: Link) {
     let mut world = World::new(link).await;
-    let within = Duration::from_millis(300);
+    // Time enough for the call to reach the server.
+    let within = Duration::from_secs(2);
     let late = world.gateway.within(within).work().await;
     assert_eq!(late, Err(RpcError::Deadline { method: "work".to_owned(), within }.into()));
     assert_eq!(world.hears().await, Heard::Working);
