@@ -9,7 +9,7 @@ use dora_tests::{
 };
 
 /// Memory that a coordinator or a daemon may have more after many dataflows than before the first one, in KiB.
-const TOLERANCE: u64 = 32 << 10;
+const TOLERANCE: u64 = 16 << 10;
 
 /// Runs a command for each name, all at once.
 fn at_once(bench: &Workbench, names: &[String], line: impl Fn(&str) -> String) {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use dora_tests::{
-    Footprint, Havoc, PATIENCE, Running, Workbench, await_gone,
+    Footprint, Havoc, Holdings, PATIENCE, Running, Workbench, await_gone, await_holdings,
     flows::{ENDLESS, FAILING, SHORT, check_lines, list},
     rounds,
 };
@@ -104,6 +104,8 @@ struct Soak<'a> {
 struct Quiet {
     footprint: Footprint,
     processes: [Pid; 2],
+    /// What the keeper holds that lives through all of it.
+    keeper: Holdings,
 }
 
 impl<'a> Soak<'a> {
@@ -258,8 +260,9 @@ impl<'a> Soak<'a> {
         self.end_some(0);
         self.clean();
         assert_eq!(list(self.bench), self.expected);
-        let quiet = Quiet { footprint: self.footprint(), processes: self.steady() };
-        println!("{what}: {}; {}", quiet.footprint, self.latency());
+        let keeper = Holdings::of(self.bench.keeper().as_raw_pid());
+        let quiet = Quiet { footprint: self.footprint(), processes: self.steady(), keeper };
+        println!("{what}: {}; keeper {} descriptors; {}", quiet.footprint, keeper.descriptors, self.latency());
         quiet
     }
 
@@ -272,6 +275,7 @@ impl<'a> Soak<'a> {
         self.end_some(0);
         self.clean();
         before.footprint.await_again(self.bench, &self.havoc.cluster, TOLERANCE);
+        await_holdings(self.bench.keeper().as_raw_pid(), before.keeper.and(0, 3));
         let now = self.quiet(what);
         assert_eq!(now.footprint.files, before.footprint.files);
         assert_eq!(now.processes, before.processes);
