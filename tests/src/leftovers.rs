@@ -9,7 +9,7 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal},
 };
 
 use crate::PATIENCE;
@@ -65,6 +65,17 @@ pub fn await_end(pid: Pid) {
     if let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) {
         assert!(wait_for_exit(&pidfd, PATIENCE), "process {pid} is still there after {PATIENCE:?}");
     }
+}
+
+/// Stops a process (SIGSTOP), and waits until it is: it may have something to finish, or wait for a processor.
+///
+/// # Panics
+/// When it is gone.
+#[track_caller]
+pub fn halt(pid: Pid) {
+    kill_process(pid, Signal::STOP).expect("a process that runs");
+    let stat = || fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    eventually("it is stopped", || stat().rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')));
 }
 
 /// Waits until no process carries this mark.

@@ -32,8 +32,8 @@ pub use cluster::{Cluster, free_port};
 pub use footprint::Footprint;
 pub use havoc::Havoc;
 pub use leftovers::{
-    Holdings, await_end, await_gone, await_holdings, await_shared_memory, eventually, marked_processes, resident_kib,
-    shared_memory,
+    Holdings, await_end, await_gone, await_holdings, await_shared_memory, eventually, halt, marked_processes,
+    resident_kib, shared_memory,
 };
 pub use running::{Finished, Running, expect_in};
 pub use web::{Answer, WebServer};

@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use dora_tests::{Cluster, Finished, Running, Workbench, expect_in, free_port, marked_processes};
+use dora_tests::{Cluster, Finished, Running, Workbench, expect_in, free_port, halt, marked_processes};
 use rustix::process::{Signal, kill_process};
 
 /// The same with a variable.
@@ -31,7 +31,7 @@ fn a_coordinator_that_hangs_is_told_with_its_process_and_what_to_do() {
     let bench = Workbench::new();
     let cluster = Cluster::up(&bench);
     let coordinator = cluster.process("coordinator");
-    kill_process(coordinator, Signal::STOP).expect("it runs");
+    halt(coordinator);
     for line in ["list", "up", "down"] {
         let hung = bench.run(line).expect_code(1);
         let who = format!("(process {coordinator}) does not answer: no answer within 2s");

@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use dora_tests::{Cluster, PATIENCE, Workbench, await_end, await_gone, expect_in, marked_processes};
+use dora_tests::{Cluster, PATIENCE, Workbench, await_end, await_gone, eventually, expect_in, halt, marked_processes};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -156,7 +156,7 @@ fn a_daemon_that_hangs_holds_up_nobody_who_prints() {
     plain(&bench, "while [ ! -e go ]; do sleep 0.02; done; seq 100000");
     start(&bench, "plain.yml", "plain");
     let (daemon, node) = (cluster.process("daemon"), bench.process("plain.sh"));
-    kill_process(daemon, Signal::STOP).expect("a daemon");
+    halt(daemon);
     bench.write("go", "");
     // It has printed everything when it ends.
     await_end(node);
@@ -247,7 +247,7 @@ fn down_by_force_does_not_wait_for_what_was_stopped() {
         let bench = Workbench::new();
         let cluster = Cluster::up(&bench);
         start_endless(&bench);
-        stopped.iter().for_each(|verb| kill_process(cluster.process(verb), Signal::STOP).expect("a process"));
+        stopped.iter().for_each(|verb| halt(cluster.process(verb)));
         let down = bench.run("down --force").expect_code(0);
         expect_in(&down.stderr, &["was stopped and hears nobody: it is killed"]);
         assert_eq!(marked_processes(bench.mark()), [].into());
@@ -261,14 +261,14 @@ fn a_keeper_that_hangs_while_its_daemon_is_replaced_is_waited_for() {
     let cluster = Cluster::up(&bench);
     start_endless(&bench);
     let (keeper, node) = (bench.keeper(), bench.process(" ticker 0"));
-    kill_process(keeper, Signal::STOP).expect("a keeper");
+    halt(keeper);
     cluster.kill("daemon");
     bench.run("up").expect_code(0);
     expect_in(&bench.run("node list").expect_code(0).stdout, &["Unknown"]);
     kill_process(keeper, Signal::CONT).expect("a keeper");
     // It is asked for until it answers.
+    eventually("it has answered", || bench.run("node list").expect_code(0).stdout.contains("Running"));
     bench.run("topic echo ticker/data --count 1").expect_code(0);
-    expect_in(&bench.run("node list").expect_code(0).stdout, &["Running"]);
     assert_eq!(bench.process(" ticker 0"), node);
     bench.run("stop flow").expect_code(0);
     cluster.down();
@@ -280,7 +280,7 @@ fn a_keeper_that_hangs_keeps_no_stop_for_ever() {
     let bench = Workbench::new();
     let cluster = Cluster::up(&bench);
     start_endless(&bench);
-    kill_process(bench.keeper(), Signal::STOP).expect("a keeper");
+    halt(bench.keeper());
     let stop = bench.run("stop flow --grace-duration 100ms").expect_code(1);
     expect_in(&format!("{}{}", stop.stdout, stop.stderr), &["keeper"]);
     cluster.down();

@@ -3,7 +3,7 @@
 use std::{path::Path, process::Command};
 
 use dora_tests::{
-    Cluster, PATIENCE, Running, Workbench, await_gone, dora as binary, expect_in, marked_processes,
+    Cluster, PATIENCE, Running, Workbench, await_gone, dora as binary, expect_in, halt, marked_processes,
     page::{Step, sections},
 };
 use rustix::process::{Signal, kill_process};
@@ -55,7 +55,7 @@ fn a_daemon_that_is_started_anew_goes_on_with_its_nodes() {
     bench.run("stop demo").expect_code(0);
     followed.finish().expect_code(0);
     expect_in(&bench.run("list").expect_code(0).stdout, &["demo", "Finished"]);
-    kill_process(after, Signal::STOP).expect("it runs");
+    halt(after);
     let stopped = bench.run("system restart daemon --machine-id robot").expect_code(1);
     expect_in(&stopped.stderr, &[&format!("`kill -CONT {after}` lets it go on")]);
     kill_process(after, Signal::CONT).expect("it runs");

@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use dora_message::{
     keeper::QueuePolicy,
-    supervision::{ExitCause, Figures, FromKeeper, RestartAfter, RestartRule},
+    supervision::{ExitCause, Figures, FromKeeper, RestartAfter, RestartRule, ToKeeper},
 };
 
 #[test]
@@ -42,7 +42,7 @@ fn edges_count_while_they_run_and_over_all_processes() {
     assert_eq!((source.shared_memory, sink.shared_memory), (0, 0), "its process is gone; it has sent nothing");
     assert_eq!((edge.counters.sent, edge.queued, edge.capacity), (6, 6, 10));
     assert_eq!((edge.counters.received, edge.counters.undelivered, edge.counters.bytes), (0, 0, 6 * 4096));
-    run.stop(0);
+    run.tell(&ToKeeper::Hurry);
     let finished = run.finish();
     assert_eq!(finished.report.edges[0].undelivered, 6, "who could take them is gone");
     assert_eq!(finished.exit("sink"), (signal(15), ExitCause::Stopped));

@@ -47,7 +47,7 @@ fn who_does_not_listen_is_made_to_stop() {
     let mut run =
         Run::launch(&plan().helper("asked", "stubborn").helper("hurried", "stubborn").helper("c", "stubborn"));
     run.until_all_ready();
-    run.tell(&stop("asked", Ending::Ask { grace_ms: 50 }));
+    run.tell(&stop("asked", Ending::Ask { grace_ms: 1000 }));
     run.tell(&stop("hurried", Ending::Hurry));
     run.tell(&stop("c", Ending::Kill));
     let finished = run.finish();

@@ -10,6 +10,7 @@ use dora_message::supervision::{ExitCause, FromKeeper, OutputStream, ToKeeper};
 use rustix::{
     event::{Timespec, epoll},
     fs::OFlags,
+    io::retry_on_intr,
 };
 
 /// Whoever reads at all reads within this time. If the machine is slower, less has been written when it is looked at.
@@ -55,7 +56,7 @@ fn await_full_pipe(pid: u32) {
     epoll::add(&news, &pipe, epoll::EventData::new_u64(0), room).unwrap();
     let give_up = Instant::now() + PATIENCE;
     let mut events = [epoll::Event { flags: room, data: epoll::EventData::new_u64(0) }; 1];
-    while epoll::wait(&news, &mut events[..], Some(&SILENCE)).unwrap() > 0 {
+    while retry_on_intr(|| epoll::wait(&news, &mut events[..], Some(&SILENCE))).unwrap() > 0 {
         assert!(Instant::now() < give_up, "the keeper reads without end: {} bytes", written(pid));
     }
 }

@@ -54,7 +54,8 @@ fn the_rungs_come_in_order() {
 fn sigterm_ends_a_connected_node_that_does_not_listen() {
     let mut run = Run::launch(&plan().helper("a", "stubborn"));
     run.until_all_ready();
-    run.stop(50);
+    // SIGKILL is due only after half of it again.
+    run.stop(1000);
     assert_eq!(run.finish().exit("a"), (signal(15), ExitCause::Stopped));
 }
 

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use dora_node_api::{Event, MetadataParameters, dora_core::config::DataId};
+use dora_node_api::{Event, EventStream, MetadataParameters, NodeResult, dora_core::config::DataId};
 
 use crate::Outcome;
 
@@ -32,19 +32,24 @@ pub(crate) fn flood(size: usize) -> Outcome {
         }
         let result = node.send_output_raw(data(), MetadataParameters::default(), size, |bytes| stamp(bytes, sent));
         if result.is_err() {
-            // Waiting for room ends with an error when the dataflow is stopped.
-            while let Some(event) = events.recv() {
-                if matches!(event, Event::Stop(_)) {
-                    return Ok(());
-                }
-            }
-            return Ok(result?);
+            return unless_stopped(result, &mut events);
         }
         if sent == 0 {
             println!("flooding");
         }
         sent += 1;
     }
+}
+
+/// Waiting for room ends with an error when the dataflow is stopped.
+fn unless_stopped(result: NodeResult<()>, events: &mut EventStream) -> Outcome {
+    while let Some(event) = events.recv() {
+        if let Event::Stop(cause) = event {
+            println!("stopped: {cause:?}");
+            return Ok(());
+        }
+    }
+    Ok(result?)
 }
 
 /// Writes a number to the beginning and to the end, so that a torn message is found.
@@ -92,7 +97,10 @@ pub(crate) fn ticker(count: usize) -> Outcome {
     while let Some(event) = events.recv() {
         match event {
             Event::Input { .. } => {
-                node.send_output(data(), MetadataParameters::default(), sent as u64)?;
+                let result = node.send_output(data(), MetadataParameters::default(), sent as u64);
+                if result.is_err() {
+                    return unless_stopped(result, &mut events);
+                }
                 sent += 1;
                 println!("tick {sent}");
                 if sent == count {
