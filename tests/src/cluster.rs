@@ -1,10 +1,13 @@
 //! Coordinators and daemons of one test.
 
-use std::net::TcpListener;
+use std::{fs, net::TcpListener, path::Path};
 
 use rustix::process::Pid;
 
 use crate::{Finished, Workbench, leftovers};
+
+/// Lines of each log that are shown where a test fails.
+const LAST_LINES: usize = 40;
 
 /// Sees to it that nothing of what `dora up` starts in a test outlives it: dropped, it kills all processes of the test.
 ///
@@ -69,7 +72,26 @@ impl<'a> Cluster<'a> {
 
 impl Drop for Cluster<'_> {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("what was left: {:#?}", leftovers::marked_processes(self.bench.mark()));
+            show_logs(&self.bench.home());
+        }
         leftovers::kill_marked(self.bench.mark());
+    }
+}
+
+/// Whoever reads of a failure wants to know what coordinators and daemons have said of it.
+fn show_logs(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            show_logs(&path);
+        } else if path.ends_with("log") {
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            let skipped = text.lines().count().saturating_sub(LAST_LINES);
+            eprintln!("the last lines of {}:", path.display());
+            text.lines().skip(skipped).for_each(|line| eprintln!("    {line}"));
+        }
     }
 }
 

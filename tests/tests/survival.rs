@@ -170,6 +170,22 @@ fn a_daemon_that_hangs_holds_up_nobody_who_prints() {
 }
 
 #[test]
+fn who_is_attached_is_told_what_was_missed_while_the_daemon_was_gone() {
+    let bench = Workbench::new();
+    let cluster = Cluster::up(&bench);
+    plain(&bench, "echo begun; while [ ! -e go ]; do sleep 0.02; done; echo later");
+    let attached = bench.dora(["start", "plain.yml", "--attach", "--name", "plain"]);
+    attached.await_text("plain: begun");
+    cluster.kill("daemon");
+    bench.run("up").expect_code(0);
+    attached.await_text("news of machine");
+    bench.write("go", "");
+    attached.await_text("plain: later");
+    attached.finish().expect_code(0);
+    cluster.down();
+}
+
+#[test]
 fn what_is_left_of_a_dataflow_without_daemon_and_keeper_ends_with_the_next_daemon() {
     let bench = Workbench::new();
     let cluster = Cluster::up(&bench);

@@ -94,6 +94,11 @@ impl Item for DataflowEvent {
     fn missed(lines: u64) -> Option<Self> {
         Some(Self::Missed { lines })
     }
+
+    fn unread(machine: &MachineId, reason: String) -> Option<Self> {
+        let text = format!("news of machine `{machine}` are missing here: {reason}; `dora logs` has all lines");
+        Some(Self::Warning(text))
+    }
 }
 
 impl Item for LogChunk {

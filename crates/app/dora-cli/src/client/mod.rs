@@ -154,8 +154,21 @@ async fn stranger(target: &Target) -> CommandError {
     }
 }
 
+/// Threads of the coordinator for work that blocks: it writes one thing at a time anyway, and each thread costs memory.
+const BLOCKING_THREADS: usize = 16;
+
 /// A runtime of one thread, for the commands that talk with a coordinator and for the services.
 pub(crate) fn runtime() -> Result<Runtime, CommandError> {
-    let runtime = Builder::new_current_thread().enable_all().build();
+    built(&mut Builder::new_current_thread())
+}
+
+/// The same for the coordinator, whose work that blocks is short. In the daemon some waits for slow readers, and nothing
+/// else may wait for them.
+pub(crate) fn frugal_runtime() -> Result<Runtime, CommandError> {
+    built(Builder::new_current_thread().max_blocking_threads(BLOCKING_THREADS))
+}
+
+fn built(builder: &mut Builder) -> Result<Runtime, CommandError> {
+    let runtime = builder.enable_all().build();
     runtime.map_err(|error| CommandError::failed(format!("the system refuses what networking needs: {error}")))
 }

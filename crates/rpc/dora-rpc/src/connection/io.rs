@@ -10,12 +10,12 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::{Shared, disconnected};
+use super::{Outgoing, Shared, disconnected};
 use crate::frame::{Frame, Violation};
 
 pub(super) fn spawn(
     stream: impl AsyncRead + AsyncWrite + Send + 'static,
-    queue: mpsc::UnboundedReceiver<Frame>,
+    queue: mpsc::UnboundedReceiver<Outgoing>,
     shared: Arc<Shared>,
 ) {
     let (reader, writer) = tokio::io::split(stream);
@@ -54,7 +54,7 @@ fn broken(violation: &Violation) -> String {
 
 async fn write<S: AsyncRead + AsyncWrite>(
     writer: WriteHalf<S>,
-    mut queue: mpsc::UnboundedReceiver<Frame>,
+    mut queue: mpsc::UnboundedReceiver<Outgoing>,
     shared: Arc<Shared>,
 ) {
     let mut writer = BufWriter::new(writer);
@@ -75,18 +75,18 @@ async fn write<S: AsyncRead + AsyncWrite>(
 /// Writes until a goodbye has been written.
 async fn write_all(
     writer: &mut (impl AsyncWrite + Unpin),
-    queue: &mut mpsc::UnboundedReceiver<Frame>,
+    queue: &mut mpsc::UnboundedReceiver<Outgoing>,
     shared: &Shared,
 ) -> io::Result<()> {
-    while let Some(mut frame) = queue.recv().await {
+    while let Some(mut next) = queue.recv().await {
         loop {
-            frame.write(writer).await?;
-            shared.backlog.fetch_sub(frame.size(), Relaxed);
-            if frame == Frame::Goodbye {
+            next.frame.write(writer).await?;
+            shared.backlog.fetch_sub(next.frame.size(), Relaxed);
+            if next.frame == Frame::Goodbye {
                 return writer.flush().await;
             }
             match queue.try_recv() {
-                Ok(next) => frame = next,
+                Ok(more) => next = more,
                 Err(_) => break,
             }
         }

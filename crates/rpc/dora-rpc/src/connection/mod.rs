@@ -7,7 +7,8 @@
 //! Neither answering a call nor reading a frame ever waits. What may pile up is bounded all the same: calls by
 //! [`MAX_CALLS`] in each direction, items of a stream by the credit of its reader, and what waits to be written by
 //! [`Limits::backlog`]: beyond half of it we make no calls of our own, and a peer that asks beyond it without reading the
-//! answers is cut off.
+//! answers is cut off. Of streams, [`ITEMS_BACKLOG`] may wait to be written: a call or its answer, and so a heartbeat, is
+//! never far behind a flood of items.
 
 mod calls;
 mod io;
@@ -26,7 +27,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::{Notify, Semaphore, mpsc, oneshot, watch},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
 };
 
 pub(crate) use calls::{CallGuard, Completion};
@@ -41,6 +42,9 @@ use crate::{
 /// Calls that may be under way on a connection, in each direction. A caller waits for its turn; a peer that sends more is
 /// told that we are overloaded.
 pub(crate) const MAX_CALLS: usize = 1024;
+
+/// Bytes of items of all streams that may wait to be written: some milliseconds' worth, on a slow network or processor too.
+const ITEMS_BACKLOG: usize = 256 << 10;
 
 /// The endpoint that every connection has: it opens the others.
 const DOOR: u64 = 0;
@@ -108,17 +112,26 @@ impl Drop for Handle {
 
 /// What the holders of a connection and its two tasks share.
 pub(crate) struct Shared {
-    outgoing: mpsc::UnboundedSender<Frame>,
+    outgoing: mpsc::UnboundedSender<Outgoing>,
     /// Bytes that wait in `outgoing`.
     backlog: AtomicUsize,
     /// Told when they are more than they may be.
     overrun: Notify,
+    /// Bytes of items that may be queued besides those that are.
+    items_room: Arc<Semaphore>,
     tables: Mutex<Tables>,
     closed: watch::Sender<Option<RpcError>>,
     turns: Arc<Semaphore>,
     entrance: Option<Entrance>,
     handle: OnceLock<Weak<Handle>>,
     pub(crate) limits: Limits,
+}
+
+/// A frame that waits to be written.
+struct Outgoing {
+    frame: Frame,
+    /// What it takes of [`Shared::items_room`], if it is an item; given back when it is written or dropped.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 #[derive(Default)]
@@ -150,6 +163,7 @@ impl Connection {
             outgoing,
             backlog: AtomicUsize::new(0),
             overrun: Notify::new(),
+            items_room: Arc::new(Semaphore::new(ITEMS_BACKLOG)),
             tables: Mutex::default(),
             closed: watch::Sender::new(None),
             turns: Arc::new(Semaphore::new(MAX_CALLS)),
@@ -203,11 +217,24 @@ impl Shared {
 
     /// Queues a frame. One that comes too late is dropped: closing has told everybody.
     fn send(&self, frame: Frame) {
-        let size = frame.size();
+        self.queue(Outgoing { frame, _room: None });
+    }
+
+    /// Queues an item of a stream as soon as there is room for it.
+    async fn send_item(&self, stream: u64, body: Vec<u8>) {
+        let frame = Frame::Item { stream, body };
+        // One that is larger than all the room waits until it has all of it.
+        let size = u32::try_from(frame.size().min(ITEMS_BACKLOG)).unwrap_or(u32::MAX);
+        let room = self.items_room.clone().acquire_many_owned(size).await.ok();
+        self.queue(Outgoing { frame, _room: room });
+    }
+
+    fn queue(&self, outgoing: Outgoing) {
+        let size = outgoing.frame.size();
         if self.backlog.fetch_add(size, Relaxed) + size > self.limits.backlog {
             self.overrun.notify_one();
         }
-        let _ = self.outgoing.send(frame);
+        let _ = self.outgoing.send(outgoing);
     }
 
     /// Whether so much waits to be written that we make no calls of our own.

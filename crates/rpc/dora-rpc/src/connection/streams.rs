@@ -126,7 +126,7 @@ async fn pump<T: Message>(shared: Arc<Shared>, stream: u64, queue: Arc<Queue<T>>
         permit.forget();
         let Some(entry) = queue.next().await else { break };
         match scope::enter(&shared, || codec::encode("stream", &entry, shared.limits.message)) {
-            Ok(body) => shared.send(Frame::Item { stream, body }),
+            Ok(body) => shared.send_item(stream, body).await,
             Err(error) => {
                 end = failure_body(&error);
                 break;
@@ -168,5 +168,29 @@ impl<T> Drop for IncomingStream<T> {
         if unfinished.is_some() {
             shared.send(Frame::Abandon { stream: self.stream });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+
+    use super::{super::ITEMS_BACKLOG, super::Limits, *};
+
+    /// What the peer does not take yet waits in its stream, where it may be left out, and not in the way of calls.
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_items_leaves_room_for_calls() {
+        let (socket, _unread) = tokio::io::duplex(1024);
+        let limits = Limits { message: 1 << 20, backlog: 64 << 20, deadline: Duration::from_secs(10) };
+        let connection = Connection::start(socket, None, limits);
+        let shared = connection.shared();
+        let (sender, items) = crate::stream(1000);
+        (0..1000).for_each(|_| sender.push("x".repeat(16 << 10)).unwrap());
+        let body = scope::enter(shared, || codec::encode("test", &items, 100)).unwrap();
+        shared.credit(codec::decode("test", &body).unwrap(), WINDOW).unwrap();
+        // The clock is paused: it goes on when nobody has anything left to do.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let waits = shared.backlog.load(Relaxed);
+        assert!(waits > ITEMS_BACKLOG / 2 && waits <= ITEMS_BACKLOG, "{waits} bytes wait");
     }
 }

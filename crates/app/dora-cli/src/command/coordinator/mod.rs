@@ -125,7 +125,7 @@ pub(crate) fn execute(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         ..CoordinatorOptions::new(arguments.store.open(&directory)?)
     };
     let entrance = arguments.network.entrance(arguments.port);
-    client::runtime()?.block_on(serve(&home, &entrance, options, &instance, started))
+    client::frugal_runtime()?.block_on(serve(&home, &entrance, options, &instance, started))
 }
 
 /// Serves until somebody asks for the end.
