@@ -200,7 +200,11 @@ fn await_status(bench: &Workbench, status: &str) {
 fn a_slow_reader_of_lines_delays_nobody() {
     let bench = Workbench::new();
     let _cluster = Cluster::up(&bench);
-    bench.script("chatter.sh", "i=0; while :; do i=$((i+1)); echo \"line $i and some words more\"; done");
+    // More than all queues between it and a reader hold together.
+    bench.script(
+        "chatter.sh",
+        "seq -f 'line %.0f and some words more' 100000; while :; do echo still here; sleep 0.1; done",
+    );
     bench.write("a.yml", "nodes:\n  - { id: chatter, path: chatter.sh }\n");
     // The chatter never connects, so this goes on.
     let starting = bench.dora(["start", "a.yml", "--detach", "--name", "rig"]);
@@ -208,8 +212,8 @@ fn a_slow_reader_of_lines_delays_nobody() {
     // Nobody reads its lines: it is blocked as soon as the pipe is full.
     let mut reader = bench.command(["logs", "rig", "--follow", "-n", "chatter"]);
     let mut reader = reader.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().expect("a reader");
-    let other = bench.dora(["logs", "rig", "--follow", "-n", "chatter"]);
-    other.await_count("chatter: line ", 2_000);
+    let other = bench.dora(["logs", "rig", "--follow", "-n", "chatter", "--grep", "still here"]);
+    other.await_count("chatter: still here", 2);
     assert_eq!(list(&bench, "--status running").len(), 1);
     // Perhaps too busy with lines to give a sign of life in time, but not held up.
     eventually("its daemon is there", || bench.run("status").expect_code(0).stdout.contains("Daemon: Running"));
