@@ -78,7 +78,10 @@ impl Record {
             gone(fs::remove_dir_all(directory))?;
         }
         gone(fs::remove_dir_all(place::work_dir(home, dataflow)))?;
-        gone(fs::remove_file(path(home, dataflow)))
+        let record = path(home, dataflow);
+        // A daemon may have been killed while it wrote it.
+        gone(fs::remove_file(record.with_extension("part")))?;
+        gone(fs::remove_file(record))
     }
 }
 
