@@ -62,7 +62,13 @@ fn a_consumer_gets_what_is_sent_while_it_is_there() {
     ));
     scene.run.await_text("tick 20\n"); // nobody holds the sender up
     let mut last = None;
-    for _ in 0..2 {
+    for round in 0..2 {
+        if round > 0 {
+            scene.run.await_count("is gone without having left", round);
+            // Of the next two the second is sent while nobody is there, from its beginning to its end.
+            let sent = scene.run.stdout_so_far().matches("tick ").count();
+            scene.run.await_count("tick ", sent + 2);
+        }
         let guest = scene.join("tell");
         guest.await_count("in = ", 5);
         guest.signal(Signal::KILL);
