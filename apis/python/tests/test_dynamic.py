@@ -99,6 +99,8 @@ class Dynamic(Dataflow):
             import os, signal, socket, threading, uuid
             import interrupt
             from dora import Node
+            # What was started in the background by a shell ignores it.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             # A keeper that does not answer, and whose silence is interrupted.
             silent = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             silent.bind(f"\\0dora/{os.getuid()}/{uuid.uuid4()}")
