@@ -80,7 +80,7 @@ impl Dispatcher {
             Ok(blueprint) => Arc::new(blueprint),
             Err(mistakes) => return self.give_up(main, id, mistakes.join("; ")),
         };
-        let before = Before { placed, stop, ended };
+        let before = Some(Before { placed, stop, ended });
         let job = Job { id, submitted, submission: Arc::new(submission), blueprint, before };
         match self.start_master(job, state) {
             Ok(running) => self.await_end(main, &running),
@@ -154,5 +154,5 @@ fn take(shared: &Shared, submission: Submission) -> Result<Taken, DispatcherErro
         Err(SubmitError::Store(error)) => return Err(store_failed(&error)),
     }
     let (submitted, submission) = (record.submitted, Arc::new(record.submission));
-    Ok(Taken::New(Job { id, submitted, submission, blueprint: Arc::new(blueprint), before: Before::default() }))
+    Ok(Taken::New(Job { id, submitted, submission, blueprint: Arc::new(blueprint), before: None }))
 }

@@ -14,11 +14,11 @@ use crate::{Found, IntendedNode, MachineView, Wanted};
 
 impl DataflowMaster {
     /// Takes up what the coordinator before this one had begun. No machine has registered with this one yet.
-    pub(super) fn resume(&mut self, main: &mut MainThread<Self>) {
+    pub(super) fn resume(&mut self, main: &mut MainThread<Self>, before: Before) {
         let nodes = &self.job.blueprint.nodes;
         let needs: BTreeMap<_, _> = nodes.iter().map(|need| (&need.node, need)).collect();
         let mut placed = Vec::new();
-        let Before { placed: before, stop, ended } = std::mem::take(&mut self.job.before);
+        let Before { placed: before, stop, ended } = before;
         for place in &before {
             let (node, attempt, machine) = (place.node.clone(), place.attempt, place.machine.clone());
             if let Some(need) = needs.get(&node) {

@@ -12,7 +12,7 @@ mod progress;
 mod recorder;
 mod state;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use dora_gateways::{
@@ -22,12 +22,15 @@ use dora_gateways::{
 use dora_message::id::NodeId;
 use dora_rpc::{Gateway, MainThread, Reply, RpcEndpoint};
 use dora_store::PlacedNode;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{Found, Intended, IntendedNode, MachineView, Observed, Wanted, blueprint::Blueprint, plan, shared::Shared};
 pub(crate) use progress::{Progress, Source, ended, reached};
 use recorder::Recorder;
 use state::Census;
+
+/// Between two looks for places.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What a master is made for.
 #[derive(Clone)]
@@ -36,11 +39,12 @@ pub(crate) struct Job {
     pub submitted: DateTime<Utc>,
     pub submission: Arc<Submission>,
     pub blueprint: Arc<Blueprint>,
-    pub before: Before,
+    /// None of one that is new.
+    pub before: Option<Before>,
 }
 
-/// What the coordinator before this one has left of a dataflow; nothing of one that is new.
-#[derive(Clone, Default)]
+/// What the coordinator before this one has left of a dataflow.
+#[derive(Clone)]
 pub(crate) struct Before {
     /// Where its nodes were placed.
     pub placed: Vec<PlacedNode>,
@@ -146,8 +150,8 @@ impl DataflowMaster {
         }
     }
 
-    /// Asks for places, and is told from then on what becomes of machines.
-    fn find_places(&mut self, main: &mut MainThread<Self>) {
+    /// Asks for places, and is told from then on what becomes of machines. `until`: what does not fit is tried again.
+    fn find_places(&mut self, main: &mut MainThread<Self>, until: Option<Instant>) {
         let (resources, id, me) = (self.shared.resources.clone(), self.job.id, self.me.clone());
         let nodes = self.job.blueprint.nodes.clone();
         self.placing = true;
@@ -155,13 +159,22 @@ impl DataflowMaster {
             resources.register_master(id, me, Vec::new()).await?;
             resources.place(id, nodes).await
         };
-        main.then(places, Self::placed);
+        main.then(places, move |master: &mut Self, main, places| master.placed(main, places, until));
     }
 
-    fn placed(&mut self, main: &mut MainThread<Self>, places: Result<Vec<Placement>, ResourceManagerError>) {
+    fn placed(
+        &mut self,
+        main: &mut MainThread<Self>,
+        places: Result<Vec<Placement>, ResourceManagerError>,
+        until: Option<Instant>,
+    ) {
         let trouble = match places {
-            Ok(places) if self.stop.is_none() => return self.occupy(main, places),
-            Ok(_) => Trouble::Interrupted,
+            _ if self.stop.is_some() => Trouble::Interrupted,
+            Ok(places) => return self.occupy(main, places),
+            Err(ResourceManagerError::NoFit { .. }) if until.is_some_and(|until| Instant::now() < until) => {
+                main.schedule(AGAIN, move |master: &mut Self, main| master.find_places(main, until));
+                return;
+            }
             Err(ResourceManagerError::NoFit { nodes }) => Trouble::NoFit(nodes),
             Err(error) => Trouble::CannotRun(error.to_string()),
         };
@@ -273,7 +286,15 @@ impl RpcEndpoint for DataflowMaster {
     type Call = DataflowMasterCall;
 
     fn on_start(&mut self, main: &mut MainThread<Self>) {
-        if self.job.before.placed.is_empty() { self.find_places(main) } else { self.resume(main) }
+        match self.job.before.take() {
+            None => self.find_places(main, None),
+            Some(Before { placed, stop, .. }) if placed.is_empty() => {
+                self.stop = stop;
+                // The machines are about to register again.
+                self.find_places(main, Some(Instant::now() + self.shared.machine_timeout));
+            }
+            Some(before) => self.resume(main, before),
+        }
     }
 
     fn handle(&mut self, main: &mut MainThread<Self>, call: DataflowMasterCall) {

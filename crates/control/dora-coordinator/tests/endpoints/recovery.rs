@@ -102,10 +102,34 @@ async fn what_was_submitted_and_not_begun_is_begun() {
     record.nodes = 2;
     store.submit(&record).unwrap();
     drop(store);
-    let world = world(&path).await;
-    // No daemon is there when it is looked for a place.
-    assert_eq!(world.wait(id, DataflowState::Running).await, DataflowState::Failed);
-    world.service.stop().await;
+    let first = world(&path).await;
+    // Its machine comes back later than the coordinator.
+    tokio::time::sleep(5 * SECOND).await;
+    assert_eq!(first.states().await, [DataflowState::Building]);
+    let mut machine = daemon(&first).await;
+    assert_eq!(first.wait(id, DataflowState::Running).await, DataflowState::Running);
+    machine.expect(|heard| matches!(heard, Heard::Spawn { .. })).await;
+    first.service.stop().await;
+}
+
+/// The same where no machine comes back, and where it was to be stopped.
+#[tokio::test(start_paused = true)]
+async fn what_was_not_begun_waits_for_machines_and_not_for_ever() {
+    for stop in [None, Some(StopOptions::default())] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        let store = Store::open(&path).unwrap();
+        let id = DataflowId(uuid::Uuid::now_v7());
+        let mut record = dora_store::DataflowRecord::new(id, chrono::DateTime::UNIX_EPOCH, named("camera"));
+        (record.nodes, record.stop) = (2, stop);
+        store.submit(&record).unwrap();
+        drop(store);
+        let (world, begun) = (world(&path).await, Instant::now());
+        assert!(world.wait(id, DataflowState::Finished).await.is_final());
+        let waited = begun.elapsed() > 50 * SECOND;
+        assert_eq!(waited, stop.is_none(), "{:?}", begun.elapsed());
+        world.service.stop().await;
+    }
 }
 
 /// A daemon that serves a later leader has nothing to do with an earlier one.
